@@ -1,0 +1,189 @@
+//! The vault in Postgres: Supabase's, or the one that the loader's migrations install.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use shared::telemetry::VAULT;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use tracing::{debug, info};
+
+/// Name of the secret.
+pub const SECRET_NAME: &str = "toggl_track";
+const DESCRIPTION: &str = "Toggl Track API credentials";
+/// Longer than a slow network, shorter than a person's patience.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the vault cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// No address was given.
+    #[error("the vault needs DATABASE_URL (postgres://user:password@host:5432/database)")]
+    NoDatabase,
+    /// The address cannot be read. Its text is left out, for it may hold a password.
+    #[error("DATABASE_URL is not a Postgres address (postgres://user:password@host:5432/database)")]
+    Address,
+    /// Nobody answers.
+    #[error("cannot connect to Postgres at {server}; is it running, and is DATABASE_URL right?")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What the server or the system says; none if nobody answered in time.
+        #[source]
+        source: Option<sqlx::Error>,
+    },
+    /// There is no vault.
+    #[error(
+        "this database has no vault; run `loader migrate` as a superuser, or set TOGGL_API_TOKEN"
+    )]
+    NotInstalled,
+    /// No right to it.
+    #[error(
+        "this database role may not use the vault; grant it usage on schema vault, select on vault.decrypted_secrets and execute on the vault's functions"
+    )]
+    Forbidden,
+    /// The root key is missing or another one.
+    #[error(
+        "the vault cannot be opened; check its root key (`loader migrate` says where it belongs)"
+    )]
+    Locked(#[source] sqlx::Error),
+    /// Anything else that Postgres says.
+    #[error("the vault does not answer")]
+    Database(#[source] sqlx::Error),
+}
+
+impl VaultError {
+    /// Whether Postgres is out of reach, rather than the credentials missing.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Database(_))
+    }
+}
+
+impl From<sqlx::Error> for VaultError {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+            Some("42P01" | "3F000" | "42883") => Self::NotInstalled,
+            Some("42501") => Self::Forbidden,
+            Some("22000" | "F0000" | "XX000") => Self::Locked(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// A secret without its content.
+#[derive(Debug)]
+pub struct Stored {
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+/// A connection to the vault.
+#[derive(Debug)]
+pub struct Vault {
+    connection: PgConnection,
+}
+
+impl Vault {
+    /// # Errors
+    /// When the address is wrong or nobody answers there within five seconds.
+    pub async fn connect(url: &SecretString) -> Result<Self, VaultError> {
+        let options = PgConnectOptions::from_str(url.expose_secret())
+            .map_err(|_| VaultError::Address)?
+            .application_name("toggl-track-fetcher")
+            .options([("statement_timeout", "10s"), ("lock_timeout", "5s")]);
+        let server = format!("{}:{}", options.get_host(), options.get_port());
+        match tokio::time::timeout(TIMEOUT, options.connect()).await {
+            Ok(Ok(connection)) => Ok(Self { connection }),
+            Ok(Err(error)) => Err(VaultError::Unreachable { server, source: Some(error) }),
+            Err(_) => Err(VaultError::Unreachable { server, source: None }),
+        }
+    }
+
+    /// The secret in clear, or none.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn read(mut self) -> Result<Option<SecretString>, VaultError> {
+        // By name: one row that cannot be opened would fail a scan of the whole view.
+        let secret: Option<String> = sqlx::query_scalar(
+            "select decrypted_secret from vault.decrypted_secrets where name = $1",
+        )
+        .bind(SECRET_NAME)
+        .fetch_optional(&mut self.connection)
+        .await?;
+        debug!(target: VAULT, found = secret.is_some(), "Read the credentials from the vault");
+        self.close().await;
+        Ok(secret.map(SecretString::from))
+    }
+
+    /// Stores the secret, in place of an older one.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn write(mut self, secret: &SecretString) -> Result<(), VaultError> {
+        let mut transaction = self.connection.begin().await?;
+        let id: Option<sqlx::types::Uuid> =
+            sqlx::query_scalar("select id from vault.decrypted_secrets where name = $1")
+                .bind(SECRET_NAME)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let id = match id {
+            Some(id) => id,
+            // Empty first: Supabase's create_secret writes what it is given to the table and the WAL
+            // in clear before it encrypts; update_secret does not.
+            None => {
+                sqlx::query_scalar("select vault.create_secret('', $1, $2)")
+                    .bind(SECRET_NAME)
+                    .bind(DESCRIPTION)
+                    .fetch_one(&mut *transaction)
+                    .await?
+            }
+        };
+        sqlx::query("select vault.update_secret($1, $2)")
+            .bind(id)
+            .bind(secret.expose_secret())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        info!(target: VAULT, "Stored the credentials as {SECRET_NAME}");
+        self.close().await;
+        Ok(())
+    }
+
+    /// What is known of the secret without opening it.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn show(mut self) -> Result<Option<Stored>, VaultError> {
+        let updated_at: Option<i64> = sqlx::query_scalar(
+            "select (extract(epoch from updated_at) * 1000000)::bigint
+             from vault.decrypted_secrets where name = $1",
+        )
+        .bind(SECRET_NAME)
+        .fetch_optional(&mut self.connection)
+        .await?;
+        self.close().await;
+        let updated_at = updated_at.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+        Ok(updated_at.map(|updated_at| Stored { updated_at }))
+    }
+
+    /// Deletes the secret; false if there was none.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn remove(mut self) -> Result<bool, VaultError> {
+        let deleted = sqlx::query("delete from vault.secrets where name = $1")
+            .bind(SECRET_NAME)
+            .execute(&mut self.connection)
+            .await?;
+        self.close().await;
+        Ok(deleted.rows_affected() > 0)
+    }
+
+    /// A goodbye that fails changes nothing that was done.
+    async fn close(self) {
+        drop(self.connection.close().await);
+    }
+}

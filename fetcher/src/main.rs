@@ -1,0 +1,7 @@
+//! See [`fetcher::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fetcher::cli::main()
+}

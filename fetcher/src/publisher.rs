@@ -1,0 +1,208 @@
+//! Batches to JetStream: a batch counts only when the server has acknowledged it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::{PublishError as NatsError, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, Context, ErrorCode};
+use futures::{StreamExt as _, TryStreamExt as _};
+use shared::batch::{Batch, EncodeError, ZSTD};
+use shared::listing::Listing;
+use shared::resource::Resource;
+use shared::retry::{Delays, Disposition};
+use shared::stream::STREAM;
+use shared::telemetry::PUBLISHER;
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+/// Batches of one listing on their way at once; 32 half-megabyte messages are 16 MiB in flight.
+const IN_FLIGHT: usize = 32;
+/// Room for subject, headers and protocol in the server's `max_payload`.
+const HEADER_ROOM: usize = 1024;
+/// How long a publish is repeated; well inside the stream's duplicate window.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Publishes the batches of one run.
+#[derive(Debug)]
+pub struct Publisher {
+    context: Context,
+    max_payload: usize,
+    run_id: Uuid,
+    next_parts: Mutex<HashMap<(&'static str, i64), u32>>,
+}
+
+/// What became of a listing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Records that JetStream has acknowledged.
+    pub records: usize,
+    /// Ids of records too large for the server.
+    pub too_large: Vec<i64>,
+}
+
+/// Why a batch could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// A bug.
+    #[error("could not encode a batch")]
+    Encode(#[from] EncodeError),
+    /// The stream refuses new messages until there is room.
+    #[error(
+        "the stream {STREAM} is full or its server has no room left; raise STREAM_MAX_BYTES or \
+         max_file_store, lower STREAM_MAX_AGE, or free the disk"
+    )]
+    Full(#[source] NatsError),
+    /// No stream takes the subject.
+    #[error("the stream {STREAM} does not take {subject}; start a loader, or the fetcher again")]
+    NoStream {
+        /// The subject.
+        subject: String,
+    },
+    /// Not acknowledged in a minute, with repetitions.
+    #[error("NATS did not acknowledge a batch on {subject} within {} s", PATIENCE.as_secs())]
+    Unacknowledged {
+        /// The subject.
+        subject: String,
+        /// The last attempt's error.
+        #[source]
+        source: NatsError,
+    },
+}
+
+impl Publisher {
+    /// Starts a run. `max_payload` is the server's limit on a message, headers included.
+    pub fn new(context: Context, max_payload: usize) -> Self {
+        let run_id = Uuid::now_v7();
+        Self { context, max_payload, run_id, next_parts: Mutex::default() }
+    }
+
+    /// The run whose batches these are.
+    pub const fn run_id(&self) -> Uuid {
+        self.run_id
+    }
+
+    /// Publishes a listing and waits for every acknowledgement. Records too large for the server are
+    /// named in the answer; the others go on.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; some batches may have been stored then, which is harmless.
+    pub async fn publish(&self, listing: Listing) -> Result<Published, PublishError> {
+        let resource = listing.resource;
+        let batches = self.cut(listing);
+        let outcomes: Vec<Published> = futures::stream::iter(batches)
+            .map(|batch| self.publish_batch(resource, batch))
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect()
+            .await?;
+        Ok(outcomes.into_iter().fold(Published::default(), |mut sum, one| {
+            sum.records += one.records;
+            sum.too_large.extend(one.too_large);
+            sum
+        }))
+    }
+
+    /// Numbers go on where the last listing of the same resource and workspace ended.
+    fn cut(&self, listing: Listing) -> Vec<Batch> {
+        let key = (listing.resource.name, listing.workspace_id);
+        let mut parts = self.next_parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = parts.entry(key).or_default();
+        let batches =
+            listing.into_batches(self.run_id, *next, self.max_payload.saturating_sub(HEADER_ROOM));
+        *next += u32::try_from(batches.len()).unwrap_or(u32::MAX);
+        batches
+    }
+
+    async fn publish_batch(
+        &self,
+        resource: &'static Resource,
+        batch: Batch,
+    ) -> Result<Published, PublishError> {
+        let payload = batch.encode()?;
+        if payload.len() + HEADER_ROOM > self.max_payload {
+            // Only a record that fills a batch by itself gets here: the cut keeps the others below.
+            return Ok(Published {
+                records: 0,
+                too_large: batch.records.iter().map(|record| record.source_id).collect(),
+            });
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("Content-Encoding", ZSTD);
+        let message = PublishMessage::build()
+            .payload(payload)
+            .headers(headers)
+            .message_id(batch.message_id())
+            .expected_stream(STREAM);
+        self.send(resource.subject(), message).await?;
+        debug!(
+            target: PUBLISHER,
+            part = batch.part,
+            records = batch.records.len(),
+            "Published a batch of {}", resource.name
+        );
+        Ok(Published { records: batch.records.len(), too_large: Vec::new() })
+    }
+
+    /// Repeats a publish with the same message id until it is acknowledged, so that an attempt whose
+    /// acknowledgement was lost is not stored twice.
+    async fn send(&self, subject: String, message: PublishMessage) -> Result<(), PublishError> {
+        let mut delays =
+            Delays::within(Duration::from_millis(200), Duration::from_secs(5), PATIENCE);
+        loop {
+            let error = match self.context.send_publish(subject.clone(), message.clone()).await {
+                Ok(acknowledgement) => match acknowledgement.await {
+                    Ok(acknowledged) => {
+                        if acknowledged.duplicate {
+                            debug!(target: PUBLISHER, "Was stored at the first attempt");
+                        }
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            let delay = match disposition(&error) {
+                Disposition::Retry(_) => delays.next_delay(),
+                Disposition::Skip | Disposition::Stop => None,
+            };
+            let Some(delay) = delay else {
+                return Err(refused(subject, error));
+            };
+            warn!(target: PUBLISHER, %error, "Not acknowledged, again in {:.1} s", delay.as_secs_f64());
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn disposition(error: &NatsError) -> Disposition {
+    match error.kind() {
+        PublishErrorKind::TimedOut
+        | PublishErrorKind::BrokenPipe
+        | PublishErrorKind::MaxAckPending => Disposition::Retry(None),
+        PublishErrorKind::Other if !is_full(error) => Disposition::Retry(None),
+        _ => Disposition::Stop,
+    }
+}
+
+fn refused(subject: String, error: NatsError) -> PublishError {
+    match error.kind() {
+        PublishErrorKind::StreamNotFound => PublishError::NoStream { subject },
+        _ if is_full(&error) => PublishError::Full(error),
+        _ => PublishError::Unacknowledged { subject, source: error },
+    }
+}
+
+fn is_full(error: &NatsError) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<jetstream::Error>())
+        .is_some_and(|error| {
+            matches!(
+                error.error_code(),
+                ErrorCode::STREAM_STORE_FAILED
+                    | ErrorCode::INSUFFICIENT_RESOURCES
+                    | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+            )
+        })
+}

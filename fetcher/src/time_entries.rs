@@ -1,0 +1,157 @@
+//! The token owner's time entries, by windows of their start.
+//!
+//! `/me/time_entries` has no pages and silently returns about a thousand entries at most, so a window
+//! is halved until its answer is safely below that. Its bounds are instants, not dates: a bare
+//! `end_date` is exclusive there, and a date would be cut in a time zone that nobody documents.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use shared::listing::Span;
+use shared::resource::Resource;
+use shared::telemetry::TIME_ENTRIES;
+use tracing::debug;
+
+use crate::masters::Fetched;
+use crate::record::read_page;
+use crate::toggl::{Client, Error};
+
+/// Answers with this many entries may have been cut off: Toggl's cap is "about 1,000".
+const SAFE_COUNT: usize = 950;
+
+/// A half-open span of starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
+impl Window {
+    /// The last `days` days of that time zone up to its next midnight, today included.
+    ///
+    /// # Errors
+    /// When the dates leave the calendar.
+    pub(crate) fn last_days(
+        days: u16,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Result<Self, jiff::Error> {
+        let today = now.to_zoned(zone.clone()).date();
+        let midnight = |date: Date| Ok::<_, jiff::Error>(date.to_zoned(zone.clone())?.timestamp());
+        Ok(Self {
+            from: midnight(today.checked_sub((i64::from(days) - 1).days())?)?,
+            to: midnight(today.tomorrow()?)?,
+        })
+    }
+
+    /// Two halves cut at a whole second, the later first; none when it is a second long.
+    fn halves(self) -> Option<[Self; 2]> {
+        let length = self.to.duration_since(self.from);
+        if length <= SignedDuration::from_secs(1) {
+            return None;
+        }
+        let middle = Timestamp::from_second(self.from.as_second() + length.as_secs() / 2).ok()?;
+        Some([Self { from: middle, to: self.to }, Self { from: self.from, to: middle }])
+    }
+}
+
+/// Reads a window in as many requests as the cap makes necessary, newest first, and hands over each
+/// answer as soon as it is complete: each is a listing of its own.
+pub(crate) struct Windows<'a> {
+    client: &'a Client,
+    resource: &'static Resource,
+    user_id: i64,
+    ahead: Vec<Window>,
+}
+
+impl<'a> Windows<'a> {
+    pub(crate) fn new(
+        client: &'a Client,
+        resource: &'static Resource,
+        user_id: i64,
+        window: Window,
+    ) -> Self {
+        Self { client, resource, user_id, ahead: vec![window] }
+    }
+
+    /// The next answer below the cap, or none at the end.
+    ///
+    /// # Errors
+    /// When a request fails, or one second holds more entries than Toggl returns.
+    pub(crate) async fn next(&mut self) -> Result<Option<Fetched>, Error> {
+        while let Some(window) = self.ahead.pop() {
+            let (count, fetched) = self.fetch(window).await?;
+            if count < SAFE_COUNT {
+                return Ok(Some(fetched));
+            }
+            let Some([later, earlier]) = window.halves() else {
+                return Err(Error::Crowded { at: window.from, count });
+            };
+            debug!(target: TIME_ENTRIES, count, "Too many entries for one answer, halving {window:?}");
+            self.ahead.extend([earlier, later]);
+        }
+        Ok(None)
+    }
+
+    /// An empty answer that would claim something is asked for again before it is believed.
+    async fn fetch(&self, window: Window) -> Result<(usize, Fetched), Error> {
+        let (count, fetched) = self.fetch_once(window).await?;
+        if count == 0 { self.fetch_once(window).await } else { Ok((count, fetched)) }
+    }
+
+    async fn fetch_once(&self, Window { from, to }: Window) -> Result<(usize, Fetched), Error> {
+        let path = format!("{}{}", self.resource.api.prefix(), self.resource.path);
+        let (start, end) = (from.to_string(), to.to_string());
+        let query = [("start_date", start.as_str()), ("end_date", end.as_str())];
+        let answer = self.client.get(&path, &query).await?;
+        let page = read_page(self.resource, &answer.body)
+            .map_err(|source| Error::Body { path, source })?;
+        let span = Span::Starts { from, to, user_id: Some(self.user_id) };
+        let fetched =
+            Fetched::new(self.resource, 0, answer.fetched_at, span, page.records, page.unusable);
+        Ok((page.count, fetched))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn last_days(days: u16, now: &str, zone: &str) -> (String, String) {
+        let zone = TimeZone::get(zone).unwrap();
+        let window = Window::last_days(days, now.parse().unwrap(), &zone).unwrap();
+        (window.from.to_string(), window.to.to_string())
+    }
+
+    #[test]
+    fn today_is_the_profiles_today() {
+        let (from, to) = last_days(1, "2024-12-16T23:30:00Z", "Europe/Berlin");
+        assert_eq!((from.as_str(), to.as_str()), ("2024-12-16T23:00:00Z", "2024-12-17T23:00:00Z"));
+        let (from, to) = last_days(3, "2024-12-16T23:30:00Z", "America/Los_Angeles");
+        assert_eq!((from.as_str(), to.as_str()), ("2024-12-14T08:00:00Z", "2024-12-17T08:00:00Z"));
+    }
+
+    #[test]
+    fn days_are_as_long_as_the_clocks_make_them() {
+        let (from, to) = last_days(1, "2024-03-31T12:00:00Z", "Europe/Berlin");
+        assert_eq!((from.as_str(), to.as_str()), ("2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"));
+    }
+
+    proptest! {
+        #[test]
+        fn halves_tile_their_window(from in 0..2_000_000_000_i64, length in 1..100_000_000_i64) {
+            let at = |second| Timestamp::from_second(second).unwrap();
+            let window = Window { from: at(from), to: at(from + length) };
+            match window.halves() {
+                None => prop_assert_eq!(length, 1),
+                Some([later, earlier]) => {
+                    prop_assert_eq!(earlier.from, window.from);
+                    prop_assert_eq!(earlier.to, later.from);
+                    prop_assert_eq!(later.to, window.to);
+                    prop_assert!(earlier.from < earlier.to && later.from < later.to);
+                }
+            }
+        }
+    }
+}

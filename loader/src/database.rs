@@ -1,0 +1,174 @@
+//! The connection to Postgres, and what its errors ask for.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use shared::retry::Disposition;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
+
+/// Longer than a slow network, shorter than a person's patience.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of every session. The server ends what hangs, for sqlx has no time limit of its own; a
+/// dead peer is noticed by TCP. `synchronous_commit` makes ack-after-commit mean ack-after-durable.
+const SESSION: [(&str, &str); 6] = [
+    ("statement_timeout", "60s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_user_timeout", "30000"),
+    ("synchronous_commit", "on"),
+];
+
+/// Where the raw tables are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Postgres")]
+pub struct DatabaseArgs {
+    /// Address of the database: `postgres://user:password@host:5432/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub database_url: Option<SecretString>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No address was given.
+    #[error("no database: set DATABASE_URL (postgres://user:password@host:5432/database)")]
+    Missing,
+    /// The address cannot be read. Its text is left out, for it may hold a password.
+    #[error("DATABASE_URL is not a Postgres address (postgres://user:password@host:5432/database)")]
+    Address,
+    /// Nobody answered in time.
+    #[error("cannot reach Postgres at {server}: no answer in {} s", CONNECT_TIMEOUT.as_secs())]
+    TimedOut {
+        /// Host and port.
+        server: String,
+    },
+    /// The server refused, or is not there.
+    #[error("cannot connect to Postgres at {server}; is it running, and is DATABASE_URL right?")]
+    Refused {
+        /// Host and port.
+        server: String,
+        /// What the server or the system says.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+impl DatabaseArgs {
+    /// Reads the address.
+    ///
+    /// # Errors
+    /// When it is missing or not a Postgres address.
+    pub fn database(&self) -> Result<Database, ConnectError> {
+        let url = self.database_url.as_ref().ok_or(ConnectError::Missing)?;
+        let options = PgConnectOptions::from_str(url.expose_secret())
+            .map_err(|_| ConnectError::Address)?
+            .application_name("toggl-track-loader")
+            .options(SESSION);
+        Ok(Database { options })
+    }
+}
+
+/// How to reach the database; connections are owned by whoever writes, one each, without a pool:
+/// after trouble a connection is dropped and made anew, never reused in an unknown state.
+#[derive(Debug, Clone)]
+pub struct Database {
+    options: PgConnectOptions,
+}
+
+impl Database {
+    /// One connection with the loader's session settings.
+    ///
+    /// # Errors
+    /// When nobody answers within five seconds, or the server refuses.
+    pub async fn connect(&self) -> Result<PgConnection, ConnectError> {
+        let server = || format!("{}:{}", self.options.get_host(), self.options.get_port());
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(source)) => Err(ConnectError::Refused { server: server(), source }),
+            Err(_) => Err(ConnectError::TimedOut { server: server() }),
+        }
+    }
+}
+
+/// What a Postgres error means for the batch in hand, by SQLSTATE class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// A value that Postgres refuses: isolate the record, load the others.
+    Data,
+    /// Not the data's fault: drop the connection and try again, for ever.
+    Passing,
+    /// A person must act: missing table, missing permission, or a bug.
+    Fatal,
+}
+
+impl Trouble {
+    /// The retry policy of errors that are not the data's.
+    pub const fn disposition(self) -> Disposition {
+        match self {
+            Self::Passing => Disposition::Retry(None),
+            Self::Data => Disposition::Skip,
+            Self::Fatal => Disposition::Stop,
+        }
+    }
+}
+
+/// Classifies an error; what is unknown is fatal, so that nothing is dropped or retried blindly.
+pub fn classify(error: &sqlx::Error) -> Trouble {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Trouble::Passing,
+        sqlx::Error::Database(error) => {
+            error.code().map_or(Trouble::Fatal, |code| classify_sqlstate(&code))
+        }
+        _ => Trouble::Fatal,
+    }
+}
+
+fn classify_sqlstate(code: &str) -> Trouble {
+    // The exceptions first: 25006 is a server that became read-only, 55P03 a lock not available,
+    // 57014 a statement that ran out of time, 58030 an I/O error, 25P02 a transaction already lost.
+    match code {
+        "25006" | "25P02" | "40P01" | "55P03" | "57014" | "58030" => return Trouble::Passing,
+        _ => {}
+    }
+    match code.get(..2) {
+        Some("22" | "23" | "54") => Trouble::Data,
+        Some("08" | "40" | "53" | "57") => Trouble::Passing,
+        _ => Trouble::Fatal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlstates_ask_for_what_the_policy_says() {
+        let table = [
+            (Trouble::Data, "22P05 22021 22P02 22003 22008 23502 23505 54001"),
+            (Trouble::Passing, "08006 40001 40P01 53300 53100 55P03 57014 57P01 57P03 58030 25006"),
+            (Trouble::Fatal, "42P01 42501 42703 28P01 3D000 3F000 21000 XX000 F0000"),
+        ];
+        for (trouble, codes) in table {
+            for code in codes.split(' ') {
+                assert_eq!(classify_sqlstate(code), trouble, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_repeated_in_the_error() {
+        let args = DatabaseArgs { database_url: Some("mysql://user:hunter2@host/db".into()) };
+        let error = format!("{:?} {}", args.database().unwrap_err(), args.database().unwrap_err());
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

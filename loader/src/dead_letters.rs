@@ -1,0 +1,107 @@
+//! What cannot be loaded is kept, with its bytes and the reason, in the same transaction that loads
+//! its neighbours.
+
+use jiff_sqlx::ToSqlx as _;
+use shared::batch::{Batch, Coverage, EncodeError};
+use sqlx::PgConnection;
+
+use crate::delivery::{Delivery, Origin};
+use crate::upsert::Row;
+
+/// A record that Postgres refuses.
+#[derive(Debug)]
+pub(crate) struct DeadRecord {
+    /// Place of the record in its batch.
+    pub(crate) record_index: usize,
+    /// Postgres' words, or ours.
+    pub(crate) reason: String,
+    /// Postgres' code, where it was Postgres that refused.
+    pub(crate) sqlstate: Option<String>,
+}
+
+impl DeadRecord {
+    /// The record with the error that Postgres answered.
+    pub(crate) fn refused(row: &Row<'_>, error: &sqlx::Error) -> Self {
+        let database = error.as_database_error();
+        Self {
+            record_index: row.record_index,
+            reason: database.map_or_else(|| error.to_string(), |error| error.message().to_owned()),
+            sqlstate: database.and_then(sqlx::error::DatabaseError::code).map(Into::into),
+        }
+    }
+}
+
+/// Keeps a record, both as its JSON bytes and as a batch of its own that can be applied again.
+pub(crate) async fn keep_record(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    origin: &Origin,
+    dead: &DeadRecord,
+) -> Result<(), KeepError> {
+    let Some(record) = batch.records.get(dead.record_index) else {
+        return Ok(());
+    };
+    let alone = Batch {
+        coverage: Coverage::Partial,
+        records: vec![record.clone()],
+        resource: batch.resource.clone(),
+        api_version: batch.api_version.clone(),
+        ..*batch
+    };
+    sqlx::query(
+        "insert into raw.toggl_track__dead_letters
+             (resource, subject, stream_sequence, published_at, record_index, source_id, run_id,
+              reason, sqlstate, payload, batch)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         on conflict do nothing",
+    )
+    .bind(&batch.resource)
+    .bind(&origin.subject)
+    .bind(origin.stream_sequence)
+    .bind(origin.published_at.to_sqlx())
+    .bind(i32::try_from(dead.record_index).unwrap_or(i32::MAX))
+    .bind(record.source_id)
+    .bind(batch.run_id)
+    .bind(&dead.reason)
+    .bind(&dead.sqlstate)
+    .bind(record.data.as_ref())
+    .bind(alone.encode()?.as_ref())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps a whole message that cannot be decoded.
+pub(crate) async fn keep_message(
+    connection: &mut PgConnection,
+    delivery: &Delivery,
+    reason: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into raw.toggl_track__dead_letters
+             (resource, subject, stream_sequence, published_at, reason, payload, encoding)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict do nothing",
+    )
+    .bind(delivery.resource.name)
+    .bind(&delivery.origin.subject)
+    .bind(delivery.origin.stream_sequence)
+    .bind(delivery.origin.published_at.to_sqlx())
+    .bind(reason)
+    .bind(delivery.payload().as_ref())
+    .bind(delivery.encoding())
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Why a dead letter could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    /// Postgres refused.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The record could not be encoded again.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}

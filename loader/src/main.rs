@@ -1,0 +1,7 @@
+//! See [`loader::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loader::cli::main()
+}

@@ -1,0 +1,154 @@
+//! The resource catalogue: THE place to add a resource.
+//!
+//! Adding one = a row here + a migration + a fixture; tests fail by name until the three agree.
+//! Facts about Toggl's fields come from the official API description of Track v9 and recorded
+//! answers; see the fixtures.
+
+use crate::resource::{Api, Claim, Key, Paging, Resource, Scope};
+
+/// A workspace list in one answer; rows below state only how they differ.
+const WORKSPACE_LIST: Resource = Resource {
+    name: "",
+    api: Api::V9,
+    path: "",
+    fallback_path: None,
+    query: &[],
+    scope: Scope::Workspace,
+    paging: Paging::Array,
+    claim: Claim::Ids,
+    key: Key::Source,
+    id_fields: &["id"],
+    modified_field: Some("at"),
+    deleted_field: Some("server_deleted_at"),
+    started_field: None,
+    user_fields: &[],
+    workspace_fields: &[],
+    secret_fields: &[],
+    plan_dependent: false,
+};
+
+/// Every raw table, masters first.
+pub static CATALOGUE: &[Resource] = &[
+    Resource {
+        name: "me",
+        path: "/me",
+        scope: Scope::Account,
+        paging: Paging::Object,
+        claim: Claim::Nothing,
+        deleted_field: None,
+        secret_fields: &["api_token", "intercom_hash"],
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "workspaces",
+        path: "/workspaces",
+        // `/workspaces` is not in the published description; `/me/workspaces` is.
+        fallback_path: Some("/me/workspaces"),
+        scope: Scope::Account,
+        claim: Claim::Nothing,
+        secret_fields: &["api_token", "ical_url"],
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "projects",
+        path: "/workspaces/{workspace}/projects",
+        // Without `active=both` archived projects are hidden; 200 is the most a page may hold.
+        query: &[("active", "both")],
+        paging: Paging::Pages(200),
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "clients",
+        path: "/workspaces/{workspace}/clients",
+        query: &[("status", "both")],
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "tags",
+        path: "/workspaces/{workspace}/tags",
+        deleted_field: Some("deleted_at"),
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "users",
+        path: "/workspaces/{workspace}/users",
+        key: Key::WorkspaceAndSource,
+        modified_field: None,
+        deleted_field: None,
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "groups",
+        path: "/workspaces/{workspace}/groups",
+        id_fields: &["id", "group_id"],
+        deleted_field: None,
+        plan_dependent: true,
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "time_entries",
+        path: "/me/time_entries",
+        scope: Scope::Account,
+        paging: Paging::Windows,
+        claim: Claim::Starts,
+        started_field: Some("start"),
+        user_fields: &["user_id", "uid"],
+        workspace_fields: &["workspace_id", "wid"],
+        ..WORKSPACE_LIST
+    },
+];
+
+/// The row of that name.
+pub fn find(name: &str) -> Option<&'static Resource> {
+    CATALOGUE.iter().find(|resource| resource.name == name)
+}
+
+/// The rows that are read as whole listings, in the order of the catalogue.
+pub fn masters() -> impl Iterator<Item = &'static Resource> {
+    CATALOGUE.iter().filter(|resource| !resource.is_time_entry())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_plain_identifiers() {
+        let mut seen = HashSet::new();
+        for resource in CATALOGUE {
+            let mut letters = resource.name.chars();
+            assert!(letters.next().is_some_and(|c| c.is_ascii_lowercase()), "{}", resource.name);
+            assert!(
+                letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                "{}",
+                resource.name
+            );
+            assert!(seen.insert(resource.name), "{} stands twice", resource.name);
+        }
+    }
+
+    #[test]
+    fn workspace_paths_name_the_workspace_and_others_do_not() {
+        for resource in CATALOGUE {
+            assert_eq!(
+                resource.path.contains("{workspace}"),
+                resource.scope == Scope::Workspace,
+                "{}",
+                resource.name
+            );
+        }
+    }
+
+    #[test]
+    fn only_time_entries_claim_starts() {
+        for resource in CATALOGUE {
+            assert_eq!(
+                resource.claim == Claim::Starts,
+                resource.is_time_entry(),
+                "{}",
+                resource.name
+            );
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How both binaries start, and how they end: one line for the user and an exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::telemetry::{self, LogArgs};
+
+/// How a command ended, as a script or cron sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// It failed, for a reason none of the others names.
+    Failed = 1,
+    /// The command line was wrong; clap's own code too.
+    Usage = 2,
+    /// Credentials are refused or missing.
+    Credentials = 3,
+    /// Toggl's hourly quota is used up.
+    Quota = 4,
+    /// NATS or Postgres is out of reach.
+    Unreachable = 5,
+    /// Finished, but some resource was skipped or some record could not be sent.
+    Incomplete = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The table for `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage
+  3  credentials refused or missing
+  4  Toggl's hourly quota is used up
+  5  NATS or Postgres is out of reach
+  6  finished, but some resource was skipped or some record could not be sent";
+
+/// A command that cannot go on: the line for the user, and the code for scripts.
+#[derive(Debug)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    /// What went wrong and what to do, with its causes.
+    pub error: anyhow::Error,
+}
+
+/// Names the exit code of an error where it is passed on.
+pub trait OrExit<T> {
+    /// The same result, its error become a [`Failure`].
+    fn or_exit(self, exit: Exit) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit) -> Result<T, Failure> {
+        self.map_err(|error| Failure { exit, error: error.into() })
+    }
+}
+
+/// Sets up TLS, logging and the runtime, runs the command, and reports its failure.
+pub fn run(log: LogArgs, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
+    match start(log, command) {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, error }) => {
+            report(&error);
+            exit.into()
+        }
+    }
+}
+
+fn start(
+    log: LogArgs,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    // The same provider for NATS, Postgres and Toggl; it can only be set twice by a bug.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is already set"))
+        .or_exit(Exit::Failed)?;
+    telemetry::init(log).or_exit(Exit::Failed)?;
+    tokio::runtime::Runtime::new().or_exit(Exit::Failed)?.block_on(command)
+}
+
+#[expect(clippy::print_stderr, reason = "the one line a user sees, whatever the log level")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}

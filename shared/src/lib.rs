@@ -1,0 +1,22 @@
+//! The contract of the two workers, and nothing that talks HTTP or SQL.
+//!
+//! ```text
+//! fetcher                                        loader
+//! Toggl ─► listing ─► batches ─► publish ══ subject ══► decode ─► apply ─► ack
+//!             ▲                                            ▲
+//!             └──────────────── catalogue ─────────────────┘
+//! ```
+//!
+//! Guarantee of the whole: a record whose batch JetStream acknowledged ends in its raw table, or is
+//! reported; batches may arrive twice, late or shuffled without changing the outcome.
+
+pub mod batch;
+pub mod catalogue;
+pub mod exit;
+pub mod listing;
+pub mod nats;
+pub mod resource;
+pub mod retry;
+pub mod shutdown;
+pub mod stream;
+pub mod telemetry;

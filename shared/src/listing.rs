@@ -1,0 +1,220 @@
+//! From one listing to batches: how records are cut into messages, and what each may claim.
+//!
+//! A claim is made only from a listing whose every page succeeded; whoever builds a [`Listing`]
+//! with a span other than [`Span::Partial`] vouches for that.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::batch::{Batch, Coverage, Record, VERSION};
+use crate::resource::Resource;
+
+/// Most records in a batch: the size of statement that Postgres takes fastest.
+pub const MAX_RECORDS: usize = 1_000;
+
+/// Most bytes in a message: half of NATS' default limit.
+pub const MAX_BYTES: usize = 512 * 1024;
+
+/// Of a message's bytes, what is kept for the envelope and for what zstd adds to records that it
+/// cannot pack (1/256 and a frame header).
+const ENVELOPE_SHARE: usize = 16;
+
+/// What MessagePack adds to a record's JSON at most: field names, integers, headers.
+const RECORD_OVERHEAD: usize = 136;
+
+/// What a listing is complete for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Nothing.
+    Partial,
+    /// Every record of the workspace.
+    Ids,
+    /// Every entry that starts in `[from, to)`, of that user if there is one.
+    Starts {
+        /// Inclusive.
+        from: Timestamp,
+        /// Exclusive.
+        to: Timestamp,
+        /// None for everybody in the workspace.
+        user_id: Option<i64>,
+    },
+}
+
+/// The whole answer to one question, over all its pages.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// What was asked for.
+    pub resource: &'static Resource,
+    /// Workspace asked; 0 for account-level requests.
+    pub workspace_id: i64,
+    /// Just before the first request was sent.
+    pub fetched_at: Timestamp,
+    /// What it is complete for.
+    pub span: Span,
+    /// In any order; an id that stands twice (a list that shifted between pages) is kept once, in
+    /// its newest form.
+    pub records: Vec<Record>,
+}
+
+impl Listing {
+    /// Cuts the listing into batches under [`MAX_RECORDS`], and under [`MAX_BYTES`] or
+    /// `max_payload`, the server's limit, when encoded. They are numbered from `first_part`.
+    ///
+    /// Together the batches hold every id once and claim exactly the span, less the starts that no
+    /// single message could vouch for. A listing with a span yields at least one batch, for "there
+    /// is nothing" is news too. A record larger than the limit gets a batch of its own.
+    pub fn into_batches(self, run_id: Uuid, first_part: u32, max_payload: usize) -> Vec<Batch> {
+        let Self { resource, workspace_id, fetched_at, span, records } = self;
+        let records = newest_of_each_id(records);
+        let most = max_payload.min(MAX_BYTES);
+        let limit = Limit { bytes: most - most / ENVELOPE_SHARE };
+        let cuts = match span {
+            Span::Partial => limit.cut_partial(records),
+            Span::Ids => limit.cut_by_id(records),
+            Span::Starts { from, to, user_id } => limit.cut_by_start(records, from, to, user_id),
+        };
+        (first_part..)
+            .zip(cuts)
+            .map(|(part, (coverage, records))| Batch {
+                version: VERSION,
+                run_id,
+                resource: resource.name.to_owned(),
+                workspace_id,
+                api_version: resource.api.version().to_owned(),
+                fetched_at,
+                part,
+                coverage,
+                records,
+            })
+            .collect()
+    }
+}
+
+type Cut = (Coverage, Vec<Record>);
+
+fn newest_of_each_id(records: Vec<Record>) -> Vec<Record> {
+    let mut place = HashMap::with_capacity(records.len());
+    let mut kept: Vec<Record> = Vec::with_capacity(records.len());
+    for record in records {
+        let at = *place.entry(record.source_id).or_insert(kept.len());
+        match kept.get_mut(at) {
+            Some(other) if other.modified_at <= record.modified_at => *other = record,
+            Some(_) => {}
+            None => kept.push(record),
+        }
+    }
+    kept
+}
+
+/// How much a batch may hold before compression.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: usize,
+}
+
+impl Limit {
+    /// Collects groups that must stay together into chunks under the limit. A group over it is a
+    /// chunk of its own.
+    fn chunk(self, groups: impl IntoIterator<Item = Vec<Record>>) -> Vec<Vec<Record>> {
+        let mut chunks: Vec<Vec<Record>> = Vec::new();
+        let mut bytes = 0;
+        for group in groups {
+            let more = encoded_bytes(&group);
+            match chunks.last_mut() {
+                Some(last)
+                    if last.len() + group.len() <= MAX_RECORDS && bytes + more <= self.bytes =>
+                {
+                    bytes += more;
+                    last.extend(group);
+                }
+                _ => {
+                    bytes = more;
+                    chunks.push(group);
+                }
+            }
+        }
+        chunks
+    }
+
+    fn is_exceeded_by(self, chunk: &[Record]) -> bool {
+        chunk.len() > MAX_RECORDS || encoded_bytes(chunk) > self.bytes
+    }
+
+    fn cut_partial(self, records: Vec<Record>) -> Vec<Cut> {
+        let chunks = self.chunk(one_by_one(records));
+        chunks.into_iter().map(|records| (Coverage::Partial, records)).collect()
+    }
+
+    fn cut_by_id(self, mut records: Vec<Record>) -> Vec<Cut> {
+        records.sort_unstable_by_key(|record| record.source_id);
+        let mut cuts: Vec<Cut> = Vec::new();
+        let mut after = None;
+        for records in self.chunk(one_by_one(records)) {
+            let through = records.last().map(|record| record.source_id);
+            cuts.push((Coverage::Ids { after, through }, records));
+            after = through;
+        }
+        match cuts.last_mut() {
+            Some((Coverage::Ids { through, .. }, _)) => *through = None,
+            _ => cuts.push((Coverage::Ids { after: None, through: None }, Vec::new())),
+        }
+        cuts
+    }
+
+    /// Cuts between distinct starts. Entries outside the span claim nothing, and so do more entries
+    /// of one start than a batch may hold: no single message could vouch for all of them.
+    fn cut_by_start(
+        self,
+        records: Vec<Record>,
+        from: Timestamp,
+        to: Timestamp,
+        user_id: Option<i64>,
+    ) -> Vec<Cut> {
+        let (mut inside, outside): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| {
+            record.started_at.is_some_and(|start| from <= start && start < to)
+                && (user_id.is_none() || record.user_id == user_id)
+        });
+        inside.sort_unstable_by_key(|record| (record.started_at, record.source_id));
+        let groups: Vec<_> =
+            inside.chunk_by(|a, b| a.started_at == b.started_at).map(<[_]>::to_vec).collect();
+
+        let mut cuts = Vec::new();
+        let mut cursor = from;
+        let mut chunks = self.chunk(groups).into_iter().peekable();
+        while let Some(chunk) = chunks.next() {
+            let end = chunks.peek().and_then(|next| first_start(next)).unwrap_or(to);
+            if chunk.len() > 1 && self.is_exceeded_by(&chunk) {
+                let start = first_start(&chunk).unwrap_or(end);
+                if cursor < start {
+                    cuts.push((Coverage::Starts { from: cursor, to: start, user_id }, Vec::new()));
+                }
+                cuts.extend(self.cut_partial(chunk));
+            } else {
+                cuts.push((Coverage::Starts { from: cursor, to: end, user_id }, chunk));
+            }
+            cursor = end;
+        }
+        if cuts.is_empty() && from < to {
+            cuts.push((Coverage::Starts { from, to, user_id }, Vec::new()));
+        }
+        cuts.extend(self.cut_partial(outside));
+        cuts
+    }
+}
+
+fn encoded_bytes(records: &[Record]) -> usize {
+    records.iter().map(|record| record.data.len() + RECORD_OVERHEAD).sum()
+}
+
+fn one_by_one(records: Vec<Record>) -> impl Iterator<Item = Vec<Record>> {
+    records.into_iter().map(|record| vec![record])
+}
+
+fn first_start(chunk: &[Record]) -> Option<Timestamp> {
+    chunk.first().and_then(|record| record.started_at)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalogue;
+
+fn second(n: i64) -> Timestamp {
+    Timestamp::from_second(n).unwrap()
+}
+
+fn record(source_id: i64, modified: i64, start: i64, bytes: usize) -> Record {
+    Record {
+        source_id,
+        workspace_id: None,
+        modified_at: Some(second(modified)),
+        started_at: Some(second(start)),
+        user_id: Some(7),
+        deleted_at: None,
+        data: vec![b'x'; bytes].into(),
+    }
+}
+
+fn records() -> impl Strategy<Value = Vec<Record>> {
+    let sizes = prop_oneof![8 => 0..2_000_usize, 1 => 100_000..600_000_usize];
+    proptest::collection::vec(
+        (0..3_000_i64, 0..5_i64, 0..400_i64, sizes)
+            .prop_map(|(id, modified, start, bytes)| record(id, modified, start, bytes)),
+        0..2_500,
+    )
+}
+
+fn payloads() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(64 * 1024), Just(1024 * 1024)]
+}
+
+fn listing(span: Span, records: Vec<Record>) -> Listing {
+    let resource = catalogue::find("time_entries").unwrap();
+    Listing { resource, workspace_id: 0, fetched_at: second(1_000), span, records }
+}
+
+fn newest(records: &[Record]) -> BTreeMap<i64, Option<Timestamp>> {
+    let mut newest = BTreeMap::new();
+    for record in records {
+        let at = newest.entry(record.source_id).or_insert(record.modified_at);
+        *at = (*at).max(record.modified_at);
+    }
+    newest
+}
+
+/// Whatever the span: nothing lost, nothing twice, nothing over the limit but a giant alone.
+fn check_records(
+    before: &[Record],
+    batches: &[Batch],
+    max_payload: usize,
+) -> Result<(), TestCaseError> {
+    let mut seen = BTreeMap::new();
+    for (part, batch) in batches.iter().enumerate() {
+        prop_assert_eq!(batch.part as usize, part + 3);
+        prop_assert!(batch.records.len() <= MAX_RECORDS);
+        let wire = batch.encode().unwrap().len();
+        // What zstd cannot pack is what counts: noise would go out at its full size.
+        let plain = encoded_bytes(&batch.records);
+        let fits = wire.max(plain) <= max_payload.min(MAX_BYTES);
+        prop_assert!(fits || batch.records.len() == 1);
+        for record in &batch.records {
+            prop_assert_eq!(seen.insert(record.source_id, record.modified_at), None);
+        }
+    }
+    prop_assert_eq!(seen, newest(before));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn ids_are_cut_into_ranges_that_tile_the_line_and_hold_their_records(
+        records in records(), max_payload in payloads()
+    ) {
+        let batches = listing(Span::Ids, records.clone()).into_batches(Uuid::nil(), 3, max_payload);
+        check_records(&records, &batches, max_payload)?;
+        let mut reached = None;
+        for (at, batch) in batches.iter().enumerate() {
+            let Coverage::Ids { after, through } = batch.coverage else { panic!("not ids") };
+            prop_assert_eq!(after, reached);
+            prop_assert_eq!(through.is_none(), at == batches.len() - 1);
+            for record in &batch.records {
+                prop_assert!(after.is_none_or(|after| after < record.source_id));
+                prop_assert!(through.is_none_or(|through| record.source_id <= through));
+            }
+            reached = through;
+        }
+    }
+
+    #[test]
+    fn starts_are_claimed_by_the_message_that_holds_every_entry_of_them(
+        records in records(), from in 0..400_i64, length in 1..400_i64, one_user in any::<bool>(),
+        max_payload in payloads()
+    ) {
+        let (from, to) = (second(from), second(from + length));
+        let user_id = one_user.then_some(7);
+        let span = Span::Starts { from, to, user_id };
+        let batches = listing(span, records.clone()).into_batches(Uuid::nil(), 3, max_payload);
+        check_records(&records, &batches, max_payload)?;
+        let mut reached = from;
+        let mut partial = BTreeSet::new();
+        for batch in &batches {
+            match batch.coverage {
+                Coverage::Starts { from, to, user_id: user } => {
+                    prop_assert_eq!(user, user_id);
+                    prop_assert!(reached <= from && from < to);
+                    // What lies between two claims is held by batches that claim nothing.
+                    for start in starts(&batches, reached, from) { partial.insert(start); }
+                    for start in starts(std::slice::from_ref(batch), second(-1), second(9_999)) {
+                        prop_assert!(from <= start && start < to);
+                    }
+                    reached = to;
+                }
+                Coverage::Partial => {}
+                Coverage::Ids { .. } => panic!("ids in a window"),
+            }
+        }
+        for batch in &batches {
+            if batch.coverage != Coverage::Partial {
+                for record in &batch.records {
+                    prop_assert!(!partial.contains(&record.started_at.unwrap()));
+                }
+            }
+        }
+    }
+}
+
+fn starts(batches: &[Batch], from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
+    batches
+        .iter()
+        .flat_map(|batch| &batch.records)
+        .filter_map(|record| record.started_at)
+        .filter(|start| from <= *start && *start < to)
+        .collect()
+}
+
+#[test]
+fn an_empty_listing_still_claims_its_span() {
+    let batches = listing(Span::Ids, Vec::new()).into_batches(Uuid::nil(), 0, MAX_BYTES);
+    assert_eq!(batches.len(), 1);
+    assert_eq!(batches[0].coverage, Coverage::Ids { after: None, through: None });
+}
+
+#[test]
+fn an_empty_partial_listing_sends_nothing() {
+    assert!(listing(Span::Partial, Vec::new()).into_batches(Uuid::nil(), 0, MAX_BYTES).is_empty());
+}
+
+#[test]
+fn more_entries_of_one_start_than_a_batch_holds_are_sent_without_a_claim() {
+    let mut records: Vec<_> = (0..1_500).map(|id| record(id, 0, 50, 10)).collect();
+    records.push(record(2_000, 0, 60, 10));
+    let span = Span::Starts { from: second(0), to: second(100), user_id: Some(7) };
+    let coverages: Vec<_> = listing(span, records)
+        .into_batches(Uuid::nil(), 0, MAX_BYTES)
+        .into_iter()
+        .map(|batch| (batch.coverage, batch.records.len()))
+        .collect();
+    let claim =
+        |from, to| Coverage::Starts { from: second(from), to: second(to), user_id: Some(7) };
+    assert_eq!(
+        coverages,
+        [
+            (claim(0, 50), 0),
+            (Coverage::Partial, 1_000),
+            (Coverage::Partial, 500),
+            (claim(60, 100), 1),
+        ]
+    );
+}

@@ -1,0 +1,159 @@
+//! Connection to NATS: its settings, and what its events mean.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing::{debug, info, warn};
+
+use crate::retry::Delays;
+use crate::telemetry::NATS;
+
+/// Longer than a slow network, shorter than a person's patience.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A frozen server is noticed after two or three of these.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Bound on every request and every JetStream acknowledgement.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where NATS is and how to log in.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "NATS")]
+pub struct NatsArgs {
+    /// Address of the server, or several with commas between.
+    #[arg(
+        long,
+        env = "NATS_URL",
+        default_value = "nats://127.0.0.1:4222",
+        hide_env_values = true,
+        value_delimiter = ',',
+        global = true
+    )]
+    pub nats_url: Vec<async_nats::ServerAddr>,
+    /// File with NATS credentials (JWT and seed).
+    #[arg(long, env = "NATS_CREDS", global = true)]
+    pub nats_creds: Option<PathBuf>,
+    /// User name.
+    #[arg(long, env = "NATS_USER", requires = "nats_password", global = true)]
+    pub nats_user: Option<String>,
+    /// Password of that user; better given in the environment.
+    #[arg(
+        long,
+        env = "NATS_PASSWORD",
+        hide_env_values = true,
+        requires = "nats_user",
+        global = true
+    )]
+    pub nats_password: Option<SecretString>,
+    /// File with the certificate authority of the server, for TLS.
+    #[arg(long, env = "NATS_CA", global = true)]
+    pub nats_ca: Option<PathBuf>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The credentials file cannot be used.
+    #[error("cannot use the NATS credentials file {path} (NATS_CREDS)")]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server refused the log-in.
+    #[error(
+        "NATS at {servers} refuses the log-in; check NATS_USER and NATS_PASSWORD, or NATS_CREDS"
+    )]
+    Refused {
+        /// Addresses, without passwords.
+        servers: String,
+    },
+    /// Nobody answered.
+    #[error("cannot reach NATS at {servers}; is it running, and is NATS_URL right?")]
+    Unreachable {
+        /// Addresses, without passwords.
+        servers: String,
+        /// What the client says.
+        #[source]
+        source: async_nats::ConnectError,
+    },
+}
+
+impl NatsArgs {
+    /// Connects once; where nobody answers it fails at once rather than waiting. A connection that
+    /// breaks later is restored by the client for as long as the process lives.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(&self, name: &str) -> Result<Client, ConnectError> {
+        let options = self
+            .options()
+            .await?
+            .name(name)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .ping_interval(PING_INTERVAL)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .reconnect_delay_callback(reconnect_delay)
+            .event_callback(|event| async move { log_event(&event) });
+        options.connect(self.nats_url.as_slice()).await.map_err(|source| match source.kind() {
+            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                ConnectError::Refused { servers: self.servers() }
+            }
+            _ => ConnectError::Unreachable { servers: self.servers(), source },
+        })
+    }
+
+    async fn options(&self) -> Result<ConnectOptions, ConnectError> {
+        let mut options = ConnectOptions::new();
+        if let Some(path) = &self.nats_creds {
+            options = options
+                .credentials_file(path)
+                .await
+                .map_err(|source| ConnectError::Credentials { path: path.clone(), source })?;
+        }
+        if let (Some(user), Some(password)) = (&self.nats_user, &self.nats_password) {
+            options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
+        }
+        if let Some(ca) = &self.nats_ca {
+            options = options.add_root_certificates(ca.clone()).require_tls(true);
+        }
+        Ok(options)
+    }
+
+    /// Host and port of each server; never the password that an address may carry.
+    pub fn servers(&self) -> String {
+        let servers: Vec<_> = self
+            .nats_url
+            .iter()
+            .map(|server| format!("{}:{}", server.host(), server.port()))
+            .collect();
+        servers.join(", ")
+    }
+}
+
+/// The JetStream context of both workers.
+pub fn jetstream(client: Client) -> async_nats::jetstream::Context {
+    ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client)
+}
+
+/// 50 ms doubling to 8 s, spread by half: the client adds no spread of its own, and loaders that
+/// lost the same server should not return in step.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
+    let delay = Duration::from_millis(50 << doublings).min(Duration::from_secs(8));
+    Delays::forever(delay, delay).next_delay().unwrap_or(delay)
+}
+
+fn log_event(event: &Event) {
+    match event {
+        Event::Connected => info!(target: NATS, "Connected to NATS"),
+        Event::Disconnected => warn!(target: NATS, "Lost the connection to NATS, reconnecting"),
+        Event::Closed | Event::Draining => debug!(target: NATS, "NATS: {event}"),
+        other => warn!(target: NATS, "NATS: {other}"),
+    }
+}

@@ -1,0 +1,145 @@
+//! What a row of the catalogue says about one Toggl resource.
+
+use std::fmt;
+
+/// The API a resource is read from; its `Display` form is the `api_version` of messages and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// Track API v9, below `/api/v9`.
+    V9,
+}
+
+impl Api {
+    /// As it stands in messages and in the `api_version` column.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::V9 => "v9",
+        }
+    }
+
+    /// What goes between the host and the path of a resource.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::V9 => "/api/v9",
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.version())
+    }
+}
+
+/// Whose data one request returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The token's owner, over all workspaces; batches carry workspace 0.
+    Account,
+    /// One workspace; its id takes the place of `{workspace}` in the path.
+    Workspace,
+}
+
+/// How a whole listing is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// One answer holding one object.
+    Object,
+    /// One answer holding an array (or `null` for an empty one).
+    Array,
+    /// `page=1,2,…` with this `per_page`, until a page is not full.
+    Pages(usize),
+    /// By windows of start time, each answer below the server's silent cap.
+    Windows,
+}
+
+/// What a complete listing of the resource may claim about rows it does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: what is missing there is more likely an account's trouble than a deletion.
+    Nothing,
+    /// Every id of the workspace.
+    Ids,
+    /// Every entry of the user that starts in the window.
+    Starts,
+}
+
+/// The primary key of the raw table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// `(source_id)`.
+    Source,
+    /// `(workspace_id, source_id)`: the same id appears in several workspaces.
+    WorkspaceAndSource,
+}
+
+/// One raw table: what to ask Toggl for, how to read a record, where it lands.
+///
+/// `name` is the only identifier; the subject, the table, the consumer, log fields and fixture
+/// files derive from it. It matches `^[a-z][a-z0-9_]*$`, which is what makes generated SQL safe.
+#[derive(Debug)]
+pub struct Resource {
+    /// The name everything else derives from.
+    pub name: &'static str,
+    /// Where it is read.
+    pub api: Api,
+    /// Path below the API's prefix.
+    pub path: &'static str,
+    /// Asked instead where `path` is refused with 403 or 404.
+    pub fallback_path: Option<&'static str>,
+    /// Query parameters every request carries.
+    pub query: &'static [(&'static str, &'static str)],
+    /// Whose data it is.
+    pub scope: Scope,
+    /// How a listing is read.
+    pub paging: Paging,
+    /// What a complete listing may claim.
+    pub claim: Claim,
+    /// Primary key of the table.
+    pub key: Key,
+    /// Fields that may hold the id, in order of preference.
+    pub id_fields: &'static [&'static str],
+    /// Field with the time of the last change.
+    pub modified_field: Option<&'static str>,
+    /// Field that says when the record was deleted.
+    pub deleted_field: Option<&'static str>,
+    /// Field with the start of a time entry; such tables have `started_at` and `user_id`.
+    pub started_field: Option<&'static str>,
+    /// Fields with the user of a time entry, in order of preference.
+    pub user_fields: &'static [&'static str],
+    /// Fields with the record's own workspace, in order of preference, where an account-level
+    /// request returns records of several workspaces.
+    pub workspace_fields: &'static [&'static str],
+    /// Fields that never enter a batch.
+    pub secret_fields: &'static [&'static str],
+    /// Whether plan or permissions may close it to an ordinary account.
+    pub plan_dependent: bool,
+}
+
+impl Resource {
+    /// The table's name without its schema.
+    pub fn table(&self) -> String {
+        format!("toggl_track__{}", self.name)
+    }
+
+    /// The subject its batches are published on.
+    pub fn subject(&self) -> String {
+        format!("{}.{}", crate::stream::SUBJECT_PREFIX, self.name)
+    }
+
+    /// The durable consumer that all loaders share.
+    pub fn consumer(&self) -> String {
+        format!("loader_{}", self.name)
+    }
+
+    /// Whether its rows have a start and a user of their own.
+    pub const fn is_time_entry(&self) -> bool {
+        self.started_field.is_some()
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}

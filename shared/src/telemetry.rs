@@ -1,0 +1,136 @@
+//! Log lines on stderr: `[2025-12-10 01:12:18] INFO  [toggl-orchestrator] Starting …` in UTC, or
+//! one JSON object a line.
+//!
+//! The component in brackets is the `target` of the event. Libraries are heard from WARN on.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+/// The fetcher's conductor.
+pub const ORCHESTRATOR: &str = "toggl-orchestrator";
+/// Whole listings.
+pub const MASTERS: &str = "toggl-masters";
+/// Windows of time entries.
+pub const TIME_ENTRIES: &str = "toggl-time-entries";
+/// Requests to Toggl.
+pub const API: &str = "toggl-api";
+/// Credentials.
+pub const VAULT: &str = "vault";
+/// Batches to JetStream.
+pub const PUBLISHER: &str = "publisher";
+/// Batches from JetStream.
+pub const SUBSCRIBER: &str = "subscriber";
+/// The raw tables.
+pub const RAW_CLIENT: &str = "raw-client";
+/// Schema changes of the loader's database.
+pub const MIGRATIONS: &str = "migrations";
+/// The connection to NATS.
+pub const NATS: &str = "nats";
+
+const COMPONENTS: &[&str] = &[
+    ORCHESTRATOR,
+    MASTERS,
+    TIME_ENTRIES,
+    API,
+    VAULT,
+    PUBLISHER,
+    SUBSCRIBER,
+    RAW_CLIENT,
+    MIGRATIONS,
+    NATS,
+];
+
+/// How much to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogLevel {
+    /// Only what may need a person.
+    Warn,
+    /// Each step and its counts.
+    #[default]
+    Info,
+    /// Every request, batch and wait.
+    Debug,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+        }
+    }
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line, for machines.
+    Json,
+}
+
+/// Logging settings of both binaries.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogArgs {
+    /// How much to say on stderr.
+    #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t, global = true)]
+    pub log_level: LogLevel,
+    /// Shape of a log line.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// Starts logging; call it once, first thing in `main`.
+///
+/// # Errors
+/// When a subscriber is already set.
+pub fn init(args: LogArgs) -> Result<(), TryInitError> {
+    let level = LevelFilter::from(args.log_level);
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_targets(COMPONENTS.iter().map(|component| (*component, level)));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        LogFormat::Text => registry
+            .with(layer.with_ansi(std::io::stderr().is_terminal()).event_format(TextLine))
+            .try_init(),
+    }
+}
+
+struct TextLine;
+
+impl<S, N> FormatEvent<S, N> for TextLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S");
+        let metadata = event.metadata();
+        write!(writer, "[{now}] {:<5} [{}] ", metadata.level().as_str(), metadata.target())?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}

@@ -1,0 +1,75 @@
+//! Looking at the raw tables.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::Value;
+use shared::resource::Resource;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+/// A row of a raw table, with what tells whether it was written again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawRow {
+    /// `workspace_id`.
+    pub workspace_id: i64,
+    /// `data`.
+    pub data: Value,
+    /// `modified_at`, as Postgres prints it.
+    pub modified_at: Option<String>,
+    /// `deleted_at`, as Postgres prints it.
+    pub deleted_at: Option<String>,
+    /// `synced_at`, as Postgres prints it.
+    pub synced_at: String,
+    /// The transaction that wrote the row version.
+    pub xmin: String,
+}
+
+/// All rows of a raw table by id. Two rows of one id (users of several workspaces) are an error.
+///
+/// # Errors
+/// When the query fails.
+pub async fn raw_rows(
+    connection: &mut PgConnection,
+    resource: &Resource,
+) -> Result<BTreeMap<i64, RawRow>> {
+    let sql = format!(
+        "select source_id, workspace_id, data::text, modified_at::text, deleted_at::text,
+                synced_at::text, xmin::text
+         from raw.{} order by source_id",
+        resource.table()
+    );
+    let mut rows = BTreeMap::new();
+    for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await? {
+        let data: String = row.try_get(2)?;
+        let raw = RawRow {
+            workspace_id: row.try_get(1)?,
+            data: serde_json::from_str(&data)?,
+            modified_at: row.try_get(3)?,
+            deleted_at: row.try_get(4)?,
+            synced_at: row.try_get(5)?,
+            xmin: row.try_get(6)?,
+        };
+        let id: i64 = row.try_get(0)?;
+        anyhow::ensure!(rows.insert(id, raw).is_none(), "{} holds {id} twice", resource.name);
+    }
+    Ok(rows)
+}
+
+/// Sums of the ledger for a resource: received, written, unchanged, stale, deleted, dead.
+///
+/// # Errors
+/// When the query fails.
+pub async fn ledger(connection: &mut PgConnection, resource: &str) -> Result<Vec<[i64; 6]>> {
+    let sql =
+        "select sum(received), sum(written), sum(unchanged), sum(stale), sum(deleted), sum(dead)
+               from raw.toggl_track__loads where resource = $1 group by run_id order by run_id";
+    let mut runs = Vec::new();
+    for row in sqlx::query(sql).bind(resource).fetch_all(connection).await? {
+        let mut sums = [0; 6];
+        for (place, sum) in sums.iter_mut().enumerate() {
+            *sum = row.try_get(place)?;
+        }
+        runs.push(sums);
+    }
+    Ok(runs)
+}

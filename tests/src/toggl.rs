@@ -1,0 +1,34 @@
+//! A simulated Toggl Track: an account in memory, and an HTTP server that answers for it as API v9
+//! does, with the limits, refusals and surprises of the real one.
+//!
+//! A [`Simulator`] serves one [`Account`]. Tests change the account while it is served, set how it
+//! misbehaves through [`Behaviour`] and scripted [`Answer`]s, and read what was asked from the
+//! [request log](SeenRequest).
+
+mod account;
+mod answer;
+mod behaviour;
+mod credentials;
+mod endpoint;
+mod entry_query;
+mod entry_text;
+mod generator;
+mod quota;
+mod record;
+mod reply;
+mod request_log;
+mod resources;
+mod sample;
+mod server;
+mod time_entries;
+
+pub use account::{Account, List, TOKEN};
+pub use answer::Answer;
+pub use behaviour::Behaviour;
+pub use generator::AccountSize;
+pub use quota::QuotaLimits;
+pub use record::{Record, with_fields};
+pub use request_log::SeenRequest;
+pub use sample::sample_now;
+pub use server::Simulator;
+pub use time_entries::TimeEntry;

@@ -1,0 +1,195 @@
+//! Answers a test scripts in place of the account's: statuses, odd bodies, delays, broken
+//! connections. They are given out in the order they were scripted, each path pattern on its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+
+/// What the next requests to a path get. Taken as it is: no authentication, no quota, and no
+/// header but those given here (and `date` and `content-length`, which the server writes).
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub(super) delay: Duration,
+    pub(super) hang_up_after: Option<usize>,
+    pub(super) content: Content,
+    times: Option<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    /// What the account answers, with everything that belongs to it.
+    PassThrough,
+    Canned(Canned),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Canned {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// A status with an empty body.
+    ///
+    /// # Panics
+    ///
+    /// If the status is not between 100 and 999.
+    pub fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).expect("an HTTP status");
+        Self::of(Content::Canned(Canned { status, headers: Vec::new(), body: Bytes::new() }))
+    }
+
+    /// Status 200 with a JSON body.
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self::status(200).header("content-type", "application/json; charset=utf-8").body(body)
+    }
+
+    /// The account's own answer; for a delay or a broken connection.
+    pub fn pass_through() -> Self {
+        Self::of(Content::PassThrough)
+    }
+
+    const fn of(content: Content) -> Self {
+        Self { delay: Duration::ZERO, hang_up_after: None, content, times: Some(1) }
+    }
+
+    /// Adds a header.
+    ///
+    /// # Panics
+    ///
+    /// If name or value are not fit for HTTP, or the answer is passed through.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name = name.parse().expect("a header name");
+        let value = value.parse().expect("a header value");
+        self.canned().headers.push((name, value));
+        self
+    }
+
+    /// Sets the body.
+    ///
+    /// # Panics
+    ///
+    /// If the answer is passed through.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.canned().body = body.into();
+        self
+    }
+
+    /// Waits before answering.
+    #[must_use]
+    pub const fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Declares the whole body's length, sends this many bytes of it and closes the connection.
+    #[must_use]
+    pub const fn hang_up_after(mut self, bytes: usize) -> Self {
+        self.hang_up_after = Some(bytes);
+        self
+    }
+
+    /// Answers this many requests instead of one.
+    #[must_use]
+    pub const fn repeat(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Answers every request from here on; what is scripted later is never reached.
+    #[must_use]
+    pub const fn forever(mut self) -> Self {
+        self.times = None;
+        self
+    }
+
+    fn canned(&mut self) -> &mut Canned {
+        match &mut self.content {
+            Content::Canned(canned) => canned,
+            Content::PassThrough => panic!("a passed-through answer has Toggl's headers and body"),
+        }
+    }
+}
+
+/// The answers not yet given out.
+#[derive(Debug, Default)]
+pub(super) struct Scripts {
+    by_pattern: Vec<(String, VecDeque<Answer>)>,
+}
+
+impl Scripts {
+    pub(super) fn add(&mut self, pattern: &str, answer: Answer) {
+        match self.by_pattern.iter_mut().find(|(known, _)| known == pattern) {
+            Some((_, answers)) => answers.push_back(answer),
+            None => self.by_pattern.push((pattern.to_owned(), VecDeque::from([answer]))),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.by_pattern.clear();
+    }
+
+    /// The next answer scripted for the path, if there is one.
+    pub(super) fn next(&mut self, path: &str) -> Option<Answer> {
+        let (_, answers) = self
+            .by_pattern
+            .iter_mut()
+            .find(|(pattern, answers)| !answers.is_empty() && is_match(pattern, path))?;
+        let answer = answers.front_mut()?;
+        match &mut answer.times {
+            None => Some(answer.clone()),
+            Some(times) if *times > 1 => {
+                *times -= 1;
+                Some(answer.clone())
+            }
+            Some(_) => answers.pop_front(),
+        }
+    }
+}
+
+/// Whether a path fits a pattern, in which `{…}` stands for any one segment.
+fn is_match(pattern: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    pattern.split('/').all(|expected| {
+        segments.next().is_some_and(|segment| expected.starts_with('{') || expected == segment)
+    }) && segments.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(answer: Option<Answer>) -> Option<u16> {
+        answer.map(|answer| match answer.content {
+            Content::Canned(canned) => canned.status.as_u16(),
+            Content::PassThrough => 0,
+        })
+    }
+
+    #[test]
+    fn answers_are_given_out_in_order_and_as_often_as_asked() {
+        let mut scripts = Scripts::default();
+        scripts.add("/w/{w}/tags", Answer::status(500).repeat(2));
+        scripts.add("/w/{w}/tags", Answer::status(429));
+
+        assert_eq!(status(scripts.next("/w/7")), None);
+        assert_eq!(status(scripts.next("/w/7/tags/8")), None);
+        assert_eq!(status(scripts.next("/w/7/tags")), Some(500));
+        assert_eq!(status(scripts.next("/w/8/tags")), Some(500));
+        assert_eq!(status(scripts.next("/w/7/tags")), Some(429));
+        assert_eq!(status(scripts.next("/w/7/tags")), None);
+    }
+
+    #[test]
+    fn a_script_forever_never_ends() {
+        let mut scripts = Scripts::default();
+        scripts.add("/me", Answer::status(502).forever());
+
+        assert!((0..50).all(|_| status(scripts.next("/me")) == Some(502)));
+    }
+}

@@ -1,0 +1,66 @@
+//! Which path is which endpoint, and which quota it is paid from.
+
+use super::account::List;
+use super::quota::Bucket;
+
+/// The endpoints the simulator knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Me,
+    Quota,
+    Organizations,
+    Workspaces,
+    MyWorkspaces,
+    Workspace(i64),
+    List(List, i64),
+    TimeEntries,
+    CurrentTimeEntry,
+}
+
+impl Endpoint {
+    /// The endpoint of a path, none if Toggl would answer 404.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let segments: Vec<&str> = path.strip_prefix("/api/v9/")?.split('/').collect();
+        Some(match segments.as_slice() {
+            ["me"] => Self::Me,
+            ["me", "quota"] => Self::Quota,
+            ["me", "organizations"] => Self::Organizations,
+            ["me", "workspaces"] => Self::MyWorkspaces,
+            ["me", "time_entries"] => Self::TimeEntries,
+            ["me", "time_entries", "current"] => Self::CurrentTimeEntry,
+            ["workspaces"] => Self::Workspaces,
+            ["workspaces", id] => Self::Workspace(id.parse().ok()?),
+            ["workspaces", id, list] => Self::List(list_of(list)?, id.parse().ok()?),
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn bucket(self) -> Bucket {
+        match self {
+            Self::Me
+            | Self::Quota
+            | Self::Organizations
+            | Self::MyWorkspaces
+            | Self::TimeEntries
+            | Self::CurrentTimeEntry => Bucket::Me,
+            Self::Workspaces | Self::Workspace(_) | Self::List(..) => Bucket::Organization,
+        }
+    }
+
+    /// Whether asking costs a request. Nobody knows for `/me/quota`; here it is free, so that it
+    /// can be asked when the quota is used up.
+    pub(super) const fn is_counted(self) -> bool {
+        !matches!(self, Self::Quota)
+    }
+}
+
+fn list_of(segment: &str) -> Option<List> {
+    Some(match segment {
+        "projects" => List::Projects,
+        "clients" => List::Clients,
+        "tags" => List::Tags,
+        "users" => List::Users,
+        "groups" => List::Groups,
+        _ => return None,
+    })
+}

@@ -1,0 +1,135 @@
+//! What each endpoint answers out of the account.
+
+use std::collections::HashMap;
+
+use axum::http::StatusCode;
+
+use super::account::{Account, List};
+use super::behaviour::Behaviour;
+use super::endpoint::Endpoint;
+use super::entry_query::Horizon;
+use super::quota::Standing;
+use super::record::Record;
+use super::reply::Reply;
+use super::time_entries::EntryFilter;
+
+/// Page size of `/projects` when none is asked for.
+const DEFAULT_PAGE_SIZE: usize = 151;
+/// The most records a page of `/projects` has, whatever is asked for.
+const MAX_PAGE_SIZE: usize = 200;
+
+/// Answers one request that was let in.
+#[derive(Debug)]
+pub(super) struct Resources<'a> {
+    pub(super) account: &'a Account,
+    pub(super) behaviour: &'a Behaviour,
+    pub(super) query: HashMap<String, String>,
+    /// Of the `/me` bucket.
+    pub(super) me_quota: Standing,
+    /// Of the organisation's bucket.
+    pub(super) organization_quota: Standing,
+}
+
+impl Resources<'_> {
+    pub(super) fn reply(&self, endpoint: Endpoint) -> Reply {
+        match endpoint {
+            Endpoint::Me => Reply::ok(self.account.me().to_owned()),
+            Endpoint::Quota => self.quota(),
+            Endpoint::Organizations => self.list(self.account.organizations().iter()),
+            Endpoint::Workspaces | Endpoint::MyWorkspaces => {
+                self.list(self.account.workspaces().iter())
+            }
+            Endpoint::Workspace(id) => self.workspace(id),
+            Endpoint::List(list, workspace_id) => self.workspace_list(list, workspace_id),
+            Endpoint::TimeEntries => self.time_entries(),
+            Endpoint::CurrentTimeEntry => self.current_time_entry(),
+        }
+    }
+
+    fn quota(&self) -> Reply {
+        let item = |organization_id: &str, standing: Standing| {
+            format!(
+                r#"{{"organization_id":{organization_id},"remaining":{},"total":{},"resets_in_secs":{}}}"#,
+                standing.remaining, standing.total, standing.resets_in_s
+            )
+        };
+        let organization = self.account.organizations().first().map(Record::id);
+        let organization = organization.map(|id| item(&id.to_string(), self.organization_quota));
+        let items: Vec<String> =
+            organization.into_iter().chain([item("null", self.me_quota)]).collect();
+        Reply::ok(format!("[{}]", items.join(",")))
+    }
+
+    fn workspace(&self, id: i64) -> Reply {
+        match self.account.workspaces().iter().find(|workspace| workspace.id() == id) {
+            Some(workspace) => Reply::ok(workspace.text().to_owned()),
+            None => no_access(),
+        }
+    }
+
+    fn workspace_list(&self, list: List, workspace_id: i64) -> Reply {
+        if self.account.workspaces().iter().all(|workspace| workspace.id() != workspace_id) {
+            return no_access();
+        }
+        let records = self.account.records(list, workspace_id).iter();
+        match list {
+            List::Projects => {
+                let wanted = self.shown("active", ["true", "false", "both"]);
+                self.page(records.filter(|record| wanted(record)))
+            }
+            List::Clients => {
+                let wanted = self.shown("status", ["active", "archived", "both"]);
+                self.list(records.filter(|record| wanted(record)))
+            }
+            List::Tags if self.query.contains_key("per_page") => self.page(records),
+            List::Tags | List::Users | List::Groups => self.list(records),
+        }
+    }
+
+    /// Whether a parameter, whose values mean active, archived and all, lets a record through.
+    /// Toggl hides the archived ones by default.
+    fn shown(&self, parameter: &str, [_, archived, all]: [&str; 3]) -> impl Fn(&Record) -> bool {
+        let value = self.query.get(parameter).map(String::as_str);
+        let (is_archived, is_all) = (value == Some(archived), value == Some(all));
+        move |record| is_all || record.is_active() != is_archived
+    }
+
+    fn page<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Reply {
+        let number = |name| self.query.get(name).and_then(|text| text.parse::<usize>().ok());
+        let size = number("per_page").filter(|size| *size > 0).unwrap_or(DEFAULT_PAGE_SIZE);
+        let size = size.min(MAX_PAGE_SIZE);
+        let skipped = number("page").unwrap_or(1).saturating_sub(1).saturating_mul(size);
+        self.list(records.skip(skipped).take(size))
+    }
+
+    fn list<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Reply {
+        Reply::list(records.map(Record::text), self.behaviour.empty_lists_as_null)
+    }
+
+    fn time_entries(&self) -> Reply {
+        let horizon = Horizon {
+            now: self.behaviour.now(),
+            time_zone: self.account.time_zone(),
+            months: self.behaviour.entry_months,
+        };
+        match horizon.filter(&self.query) {
+            Err(message) => Reply::refusal(StatusCode::BAD_REQUEST, &message),
+            Ok(filter) => {
+                let entries = self.account.visible_entries(filter).take(self.behaviour.entry_cap);
+                let texts = entries.map(super::TimeEntry::text);
+                Reply::list(texts, self.behaviour.empty_lists_as_null)
+            }
+        }
+    }
+
+    fn current_time_entry(&self) -> Reply {
+        let mut entries = self.account.visible_entries(EntryFilter::default());
+        let running = entries.find(|entry| entry.is_running);
+        Reply::ok(running.map_or("null", super::TimeEntry::text).to_owned())
+    }
+}
+
+fn no_access() -> Reply {
+    // Toggl's wording for this case is not recorded.
+    Reply::refusal(StatusCode::FORBIDDEN, "You do not have access to this workspace")
+}

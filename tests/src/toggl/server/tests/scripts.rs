@@ -1,0 +1,89 @@
+use super::*;
+
+const TAGS: &str = "/api/v9/workspaces/{w}/tags";
+
+#[tokio::test]
+async fn scripted_answers_come_in_order_and_then_the_account_answers() {
+    let simulator = sample().await;
+    let path = format!("{WORKSPACE}/tags");
+    simulator.script(TAGS, Answer::status(500).body("<html>").repeat(2));
+    simulator.script(TAGS, Answer::status(429).header("retry-after", "3"));
+
+    assert_eq!(status(&simulator, &path).await, 500);
+    assert_eq!(text(&simulator, &path).await, "<html>");
+    let limited = ask(&simulator, &path).await;
+    assert_eq!(limited.status(), 429);
+    assert_eq!(header(&limited, "retry-after"), Some("3"));
+    assert_eq!(header(&limited, "x-toggl-quota-remaining"), None);
+    assert_eq!(rows(&simulator, &path).await.len(), 12);
+    let statuses: Vec<_> = simulator.requests().iter().map(|seen| seen.status).collect();
+    assert_eq!(statuses, [Some(500), Some(500), Some(429), Some(200)]);
+}
+
+#[tokio::test]
+async fn scripted_answers_come_before_the_credentials() {
+    let simulator = sample().await;
+    simulator.script("/api/v9/me", Answer::json("{}").forever());
+
+    assert_eq!(request(&simulator, "/api/v9/me").send().await.unwrap().status(), 200);
+    simulator.clear_scripts();
+    assert_eq!(request(&simulator, "/api/v9/me").send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn hanging_up_breaks_the_body_after_so_many_bytes() {
+    let simulator = sample().await;
+    let path = format!("{WORKSPACE}/tags");
+    let whole = text(&simulator, &path).await;
+    simulator.script(TAGS, Answer::pass_through().hang_up_after(100));
+
+    let mut response = ask(&simulator, &path).await;
+
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.content_length(), Some(whole.len() as u64));
+    let begun = response.chunk().await.unwrap().unwrap();
+    assert_eq!(begun, whole.as_bytes()[..100]);
+    assert!(response.chunk().await.is_err());
+    assert_eq!(text(&simulator, &path).await, whole);
+}
+
+#[tokio::test]
+async fn delayed_requests_are_seen_before_they_are_answered() {
+    let simulator = sample().await;
+    let delay = Duration::from_millis(200);
+    simulator.script("/api/v9/me", Answer::pass_through().delay(delay));
+    let asked = Instant::now();
+
+    let (response, ()) = tokio::join!(ask(&simulator, "/api/v9/me"), async {
+        simulator.wait_for("/api/v9/me", 1).await;
+        assert_eq!(simulator.requests()[0].status, None);
+    });
+
+    assert_eq!(response.status(), 200);
+    assert!(asked.elapsed() >= delay);
+    assert_eq!((simulator.count("/api/v9/me"), simulator.count("/api/v9/w")), (1, 0));
+}
+
+#[tokio::test]
+async fn the_log_keeps_method_path_and_query_as_sent() {
+    let simulator = sample().await;
+
+    status(&simulator, &format!("{WORKSPACE}/projects?active=both&page=1")).await;
+
+    let seen = simulator.requests();
+    assert_eq!(seen[0].method, "GET");
+    assert_eq!(seen[0].path, format!("{WORKSPACE}/projects"));
+    assert_eq!(seen[0].query, "active=both&page=1");
+}
+
+#[tokio::test]
+async fn dropped_simulator_closes_its_port() {
+    let simulator = sample().await;
+    let me = simulator.url().join("api/v9/me").unwrap();
+    drop(simulator);
+
+    // The server ends as soon as its task runs again.
+    while client().get(me.clone()).send().await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,224 @@
+//! The fetcher and the loader as a user has them: built, and run as processes of their own.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::servers::folder::RunFolder;
+use crate::servers::process::{Launch, ServerProcess};
+use crate::servers::wait_for;
+
+/// Variables that a worker needs whatever the test is about.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "RUST_BACKTRACE"];
+
+/// Longer than any single command of a test may take.
+const COMMAND_DEADLINE: Duration = Duration::from_mins(2);
+
+/// The folder with the built workers. They are built once a process, by the cargo and in the profile
+/// that built the harness; that is quick when they are up to date.
+///
+/// # Errors
+/// When cargo fails, with what it says.
+pub async fn folder() -> Result<&'static Path> {
+    static FOLDER: OnceCell<PathBuf> = OnceCell::const_new();
+    FOLDER.get_or_try_init(build).await.map(PathBuf::as_path)
+}
+
+async fn build() -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let (profile, folder) =
+        if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        // The whole workspace: with fewer packages cargo would choose other features of the same
+        // crates and build them all anew.
+        .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
+        .current_dir(&workspace)
+        .output()
+        .await
+        .context("could not run cargo; is Rust installed?")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "could not build the workers:\n{said}");
+    Ok(workspace.join(target).join(folder))
+}
+
+/// A command line of a worker, about to be run. Of the environment it sees only what is set here.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    name: &'static str,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    stdin: Vec<u8>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code; none after a signal.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it logged.
+    pub stderr: String,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+impl Worker {
+    /// `name` is `fetcher` or `loader`.
+    pub fn new(name: &'static str, arguments: &[&str]) -> Self {
+        let inherited = INHERITED.iter().filter_map(|name| Some((name.into(), env::var_os(name)?)));
+        Self {
+            name,
+            arguments: arguments.iter().map(Into::into).collect(),
+            environment: inherited.collect(),
+            stdin: Vec::new(),
+        }
+    }
+
+    /// Sets a variable, in place of an earlier value.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self = self.without(name);
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Removes a variable.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Text for its standard input.
+    #[must_use]
+    pub fn stdin(mut self, text: &str) -> Self {
+        text.as_bytes().clone_into(&mut self.stdin);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not end within two minutes.
+    pub async fn run(self) -> Result<Finished> {
+        let program = folder().await?.join(self.name);
+        let started = Instant::now();
+        let mut child = Command::new(&program)
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("could not start {}", program.display()))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that reads nothing may have closed it.
+            stdin.write_all(&self.stdin).await.ok();
+        }
+        let output = tokio::time::timeout(COMMAND_DEADLINE, child.wait_with_output())
+            .await
+            .with_context(|| format!("{} did not end within {COMMAND_DEADLINE:?}", self.name))??;
+        Ok(Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            elapsed: started.elapsed(),
+        })
+    }
+
+    /// Leaves it running.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start(self) -> Result<Resident> {
+        let folder = RunFolder::create(self.name, None)?;
+        let launch = Launch {
+            name: self.name,
+            program: self::folder().await?.join(self.name),
+            arguments: self.arguments,
+            environment: self.environment,
+            working_folder: folder.path().to_owned(),
+            log: folder.path().join("log"),
+            end_signal: "KILL",
+            account: None,
+        };
+        Ok(Resident { process: ServerProcess::start(launch)?, _folder: folder })
+    }
+}
+
+/// A worker that stays; dropping it kills it.
+#[derive(Debug)]
+pub struct Resident {
+    // Ended before the folder goes.
+    process: ServerProcess,
+    _folder: RunFolder,
+}
+
+impl Resident {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Its exit code, if it has ended by itself.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.process.exited().and_then(|status| status.code())
+    }
+
+    /// SIGKILL; returns when it is gone.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn kill9(&self) -> Result<()> {
+        self.process.kill9()
+    }
+
+    /// SIGTERM; returns its exit code.
+    ///
+    /// # Errors
+    /// When it does not end within 30 seconds.
+    pub async fn terminate(&self) -> Result<Option<i32>> {
+        self.process.stop("TERM").await?;
+        Ok(self.exit_code())
+    }
+
+    /// Sends any other signal by name.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Waits for a text in its log.
+    ///
+    /// # Errors
+    /// When it does not come within the deadline; the error shows the log's end.
+    pub async fn logged(&self, text: &str, deadline: Duration) -> Result<()> {
+        let seen = || async { self.log().contains(text).then_some(()) };
+        wait_for(&format!("{text:?} in the log"), deadline, seen)
+            .await
+            .with_context(|| self.process.log_tail())
+    }
+
+    /// Waits for its end and answers its exit code.
+    ///
+    /// # Errors
+    /// When it does not end within the deadline.
+    pub async fn ended(&self, deadline: Duration) -> Result<Option<i32>> {
+        let exited = || async { self.process.exited() };
+        Ok(wait_for("the worker's end", deadline, exited).await?.code())
+    }
+}

@@ -1,0 +1,151 @@
+//! Everything one test needs: NATS, a database, a simulated Toggl, and the workers between them.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use async_nats::jetstream::{self, Context};
+use shared::catalogue::CATALOGUE;
+use shared::stream::STREAM;
+use sqlx::PgConnection;
+
+use crate::servers::{
+    Database, NatsOptions, NatsServer, PostgresServer, shared_postgres, wait_for,
+};
+use crate::toggl::{Account, Simulator};
+use crate::workers::{Finished, Resident, Worker};
+
+/// Everything that was published is loaded within this, on a slow and busy machine.
+const LOAD_DEADLINE: Duration = Duration::from_secs(90);
+
+/// A world of its own: a NATS server, a database of the shared Postgres, a simulator.
+#[derive(Debug)]
+pub struct World {
+    /// Its own server.
+    pub nats: NatsServer,
+    /// Its own database.
+    pub database: Database,
+    /// Toggl.
+    pub toggl: Simulator,
+    postgres: &'static PostgresServer,
+}
+
+impl World {
+    /// An empty database and stream, and this account at Toggl.
+    ///
+    /// # Errors
+    /// When a server cannot be started; the error says how to install it.
+    pub async fn start(account: Account) -> Result<Self> {
+        Self::start_with(account, NatsOptions::default()).await
+    }
+
+    /// The same with settings for the NATS server.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(account: Account, nats: NatsOptions) -> Result<Self> {
+        let postgres = shared_postgres().await?;
+        let (nats, database) =
+            tokio::try_join!(NatsServer::start(nats), postgres.create_database())?;
+        let toggl = Simulator::start(account).await;
+        Ok(Self { nats, database, toggl, postgres })
+    }
+
+    /// The server that holds the database.
+    pub const fn postgres(&self) -> &'static PostgresServer {
+        self.postgres
+    }
+
+    /// The fetcher with everything set as a user would, at a pace that needs no waiting.
+    pub fn fetcher(&self, arguments: &[&str]) -> Worker {
+        let token = self.toggl.with_account(|account| account.token().to_owned());
+        Worker::new("fetcher", arguments)
+            .env("NATS_URL", self.nats.url())
+            .env("TOGGL_URL", self.toggl.url().as_str())
+            .env("TOGGL_API_TOKEN", token)
+            .env("TOGGL_REQUESTS_PER_SECOND", "1000")
+            .env("TOGGL_BURST", "1000")
+            .env("STREAM_MAX_BYTES", "268435456")
+    }
+
+    /// The loader with everything set; messages of a killed loader come again after two seconds.
+    pub fn loader(&self, arguments: &[&str]) -> Worker {
+        Worker::new("loader", arguments)
+            .env("NATS_URL", self.nats.url())
+            .env("DATABASE_URL", &self.database.url)
+            .env("LOADER_ACK_WAIT", "2s")
+            .env("STREAM_MAX_BYTES", "268435456")
+    }
+
+    /// A resident loader.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start_loader(&self) -> Result<Resident> {
+        self.loader(&[]).start().await
+    }
+
+    /// Fetches with these arguments, and insists on success.
+    ///
+    /// # Errors
+    /// When the exit code is not 0; the error shows the output.
+    pub async fn sync(&self, arguments: &[&str]) -> Result<Finished> {
+        let finished = self.fetcher(arguments).run().await?;
+        ensure!(finished.code == Some(0), "the fetcher failed: {finished:#?}");
+        Ok(finished)
+    }
+
+    /// A connection to the database, as superuser.
+    ///
+    /// # Errors
+    /// When Postgres is not running.
+    pub async fn connect(&self) -> Result<PgConnection> {
+        self.postgres.connect(&self.database.name).await
+    }
+
+    /// JetStream, as a client without any limits.
+    ///
+    /// # Errors
+    /// When NATS is not running.
+    pub async fn jetstream(&self) -> Result<Context> {
+        Ok(jetstream::new(async_nats::connect(self.nats.url()).await?))
+    }
+
+    /// Waits until the loaders have acknowledged every message of the stream.
+    ///
+    /// # Errors
+    /// When that takes longer than 90 seconds.
+    pub async fn loaded(&self) -> Result<()> {
+        let context = self.jetstream().await?;
+        wait_for("every message to be loaded", LOAD_DEADLINE, || async {
+            is_loaded(&context).await.ok().filter(|loaded| *loaded).map(drop)
+        })
+        .await
+    }
+
+    /// Fetches, loads with a loader of its own, and stops that in order.
+    ///
+    /// # Errors
+    /// When any of these fails.
+    pub async fn sync_and_load(&self, arguments: &[&str]) -> Result<Finished> {
+        let finished = self.sync(arguments).await?;
+        let loader = self.start_loader().await?;
+        self.loaded().await.with_context(|| loader.log())?;
+        let code = loader.terminate().await?;
+        ensure!(code == Some(0), "the loader failed ({code:?}): {}", loader.log());
+        Ok(finished)
+    }
+}
+
+/// Whether each consumer that has messages exists and has none left, neither waiting nor in hand.
+async fn is_loaded(context: &Context) -> Result<bool> {
+    let stream = context.get_stream(STREAM).await?;
+    for resource in CATALOGUE {
+        let Ok(consumer) = stream.consumer_info(resource.consumer()).await else {
+            return Ok(false);
+        };
+        if consumer.num_pending > 0 || consumer.num_ack_pending > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
