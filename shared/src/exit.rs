@@ -89,16 +89,20 @@ fn start(
 
 #[expect(clippy::print_stderr, reason = "the one line a user sees, whatever the log level")]
 fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", chain(error.as_ref()));
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line. A cause whose words stand in the line already, as those of
+/// many libraries do, is left out.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line = format!("{line}: {error}");
+        let words = error.to_string();
+        if !line.contains(&words) {
+            line = format!("{line}: {words}");
+        }
         cause = error.source();
     }
-    line
+    line.replace('\n', " ")
 }

@@ -14,10 +14,16 @@ pub struct RawRow {
     pub workspace_id: i64,
     /// `data`.
     pub data: Value,
+    /// `api_version`.
+    pub api_version: String,
     /// `modified_at`, as Postgres prints it.
     pub modified_at: Option<String>,
     /// `deleted_at`, as Postgres prints it.
     pub deleted_at: Option<String>,
+    /// `started_at`, as Postgres prints it; none where the table has no such column.
+    pub started_at: Option<String>,
+    /// `user_id`; none where the table has no such column.
+    pub user_id: Option<i64>,
     /// `synced_at`, as Postgres prints it.
     pub synced_at: String,
     /// The transaction that wrote the row version.
@@ -32,9 +38,14 @@ pub async fn raw_rows(
     connection: &mut PgConnection,
     resource: &Resource,
 ) -> Result<BTreeMap<i64, RawRow>> {
+    let entry = if resource.is_time_entry() {
+        "started_at::text, user_id"
+    } else {
+        "null::text, null::bigint"
+    };
     let sql = format!(
         "select source_id, workspace_id, data::text, modified_at::text, deleted_at::text,
-                synced_at::text, xmin::text
+                synced_at::text, xmin::text, api_version, {entry}
          from raw.{} order by source_id",
         resource.table()
     );
@@ -48,11 +59,23 @@ pub async fn raw_rows(
             deleted_at: row.try_get(4)?,
             synced_at: row.try_get(5)?,
             xmin: row.try_get(6)?,
+            api_version: row.try_get(7)?,
+            started_at: row.try_get(8)?,
+            user_id: row.try_get(9)?,
         };
         let id: i64 = row.try_get(0)?;
         anyhow::ensure!(rows.insert(id, raw).is_none(), "{} holds {id} twice", resource.name);
     }
     Ok(rows)
+}
+
+/// How many rows a raw table holds.
+///
+/// # Errors
+/// When the query fails.
+pub async fn count(connection: &mut PgConnection, resource: &Resource) -> Result<i64> {
+    let sql = format!("select count(*) from raw.{}", resource.table());
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
 }
 
 /// Sums of the ledger for a resource: received, written, unchanged, stale, deleted, dead.
@@ -72,4 +95,14 @@ pub async fn ledger(connection: &mut PgConnection, resource: &str) -> Result<Vec
         runs.push(sums);
     }
     Ok(runs)
+}
+
+/// Every row of a table of the schema `raw` as text, each with the transaction that wrote it, so that
+/// a row that was written again differs even if nothing in it does.
+///
+/// # Errors
+/// When the query fails.
+pub async fn snapshot(connection: &mut PgConnection, table: &str) -> Result<Vec<String>> {
+    let sql = format!("select t::text || ' xmin ' || t.xmin from raw.{table} t order by 1");
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await?)
 }

@@ -32,16 +32,30 @@ pub async fn folder() -> Result<&'static Path> {
 }
 
 async fn build() -> Result<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Without the dots: cargo would take the same crates at another path for others.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let (profile, folder) =
         if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    // What cargo tells this program about its package is not meant for the build of others; some
+    // build scripts would take it for a change, and build again.
+    let told = env::vars_os().map(|(name, _)| name).filter(|name| {
+        name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        })
+    });
+    let mut command = Command::new(cargo);
+    for name in told {
+        command.env_remove(name);
+    }
+    let output = command
         // The whole workspace: with fewer packages cargo would choose other features of the same
         // crates and build them all anew.
         .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
-        .current_dir(&workspace)
+        .current_dir(workspace)
         .output()
         .await
         .context("could not run cargo; is Rust installed?")?;
