@@ -39,7 +39,8 @@ create table raw.toggl_track__time_entries (
     started_at timestamptz,
     user_id    bigint
 );
+-- Listings of entries are one user's, over all workspaces.
 create index toggl_track__time_entries_starts
-    on raw.toggl_track__time_entries (workspace_id, user_id, started_at);
+    on raw.toggl_track__time_entries (user_id, started_at);
 comment on column raw.toggl_track__time_entries.started_at is 'Start of the entry.';
 comment on column raw.toggl_track__time_entries.user_id is 'Whose entry it is.';

@@ -35,7 +35,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// Days of time entries to read, today included (1 to 85).
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=MAX_DAYS))]
+    #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=MAX_DAYS))]
     days: u16,
     #[command(flatten)]
     credentials: CredentialArgs,
@@ -81,8 +81,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
 
 async fn sync(cli: Cli) -> Result<Exit, Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
+    let server = cli.nats.server().or_exit(Exit::Usage)?;
     let credentials = cli.credentials.load().await.map_err(credentials_failure)?;
-    let nats = cli.nats.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
+    let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
     let max_payload = nats.server_info().max_payload;
     let context = nats::jetstream(nats);
     stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;

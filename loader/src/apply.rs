@@ -1,24 +1,26 @@
-//! One batch, one transaction: compare, upsert, record the claim, write the ledger.
+//! One batch, one transaction: sweep, compare, upsert, record the claim, write the ledger.
 //!
 //! The outcome depends on the set of batches applied, not on their order: a record replaces the
 //! stored row only if its `(modified_at, fetched_at)` is greater than the row's `(modified_at,
 //! confirmed at)`, where a row is confirmed at the later of its own `fetched_at` and, while it is
 //! live, the newest claim covering it.
 
-use std::collections::HashMap;
+use std::fmt;
 
 use jiff_sqlx::ToSqlx as _;
 use shared::batch::{Batch, Coverage, EncodeError};
-use shared::resource::{Key, Resource};
+use shared::resource::Resource;
 use shared::retry::Disposition;
 use sqlx::{Connection as _, PgConnection};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::claims;
 use crate::database::{Trouble, classify};
 use crate::dead_letters::{self, DeadRecord, KeepError};
 pub use crate::delivery::Origin;
-use crate::upsert::{self, Comparison, Moment, Row};
+use crate::isolate::bisect;
+use crate::rows::rows;
+use crate::sweep::{Swept, sweep};
+use crate::upsert::{self, Comparison, Moment};
 
 /// More refused records than this, and more than a tenth of the batch, mean a changed shape.
 const MAX_DEAD: usize = 50;
@@ -38,6 +40,27 @@ pub struct Applied {
     pub deleted: usize,
     /// Kept as dead letters.
     pub dead: usize,
+    /// Set if the batch's claim was not believed.
+    pub refused: Option<Refused>,
+}
+
+/// A claim that was kept as a dead letter instead of being applied; the records were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Live rows that the claim covers.
+    pub covered: i64,
+    /// Of these, the ones that it would have deleted.
+    pub missing: i64,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { covered, missing } = self;
+        write!(
+            f,
+            "mass delete: {missing} of {covered} live rows are missing from a complete listing"
+        )
+    }
 }
 
 /// Why a batch was not applied. Nothing of it is stored then.
@@ -85,7 +108,8 @@ impl ApplyError {
 }
 
 /// Applies a batch whole: all good records, the dead letters of the bad ones, the claim and the
-/// ledger row commit together. Applying it again changes nothing.
+/// ledger row commit together. Applying it again changes nothing. Unless `allow_mass_delete`, a claim
+/// that would delete more than half of 20 or more live rows is kept as a dead letter.
 ///
 /// # Errors
 /// See [`ApplyError`]; drop the connection unless the error is about the data.
@@ -94,10 +118,12 @@ pub async fn apply(
     resource: &'static Resource,
     batch: &Batch,
     origin: &Origin,
+    allow_mass_delete: bool,
 ) -> Result<Applied, ApplyError> {
-    match attempt(connection, resource, batch, origin, Isolation::None).await {
+    let job = Job { resource, batch, origin, allow_mass_delete };
+    match job.attempt(connection, Isolation::None).await {
         Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
-            attempt(connection, resource, batch, origin, Isolation::Bisect).await
+            job.attempt(connection, Isolation::Bisect).await
         }
         other => other,
     }
@@ -110,55 +136,97 @@ enum Isolation {
     Bisect,
 }
 
-async fn attempt(
-    connection: &mut PgConnection,
+#[derive(Clone, Copy)]
+struct Job<'a> {
     resource: &'static Resource,
+    batch: &'a Batch,
+    origin: &'a Origin,
+    allow_mass_delete: bool,
+}
+
+impl Job<'_> {
+    async fn attempt(
+        self,
+        connection: &mut PgConnection,
+        isolation: Isolation,
+    ) -> Result<Applied, ApplyError> {
+        let Self { resource, batch, .. } = self;
+        let mut transaction = connection.begin().await?;
+        lock(&mut transaction, batch).await?;
+        let moment = Moment {
+            resource,
+            workspace_id: batch.workspace_id,
+            api_version: &batch.api_version,
+            fetched_at: batch.fetched_at,
+            newer_claims: claims::any_newer(&mut transaction, batch).await?,
+        };
+        let swept = sweep(&mut transaction, moment, batch, self.allow_mass_delete).await?;
+        let (rows, mut dead) = rows(resource, batch);
+        let compared = upsert::compare(&mut transaction, moment, &rows).await?;
+        let written = match isolation {
+            Isolation::None if compared.write.is_empty() => 0,
+            Isolation::None => upsert::write(&mut transaction, moment, &compared.write).await?,
+            Isolation::Bisect => {
+                bisect(&mut transaction, moment, &compared.write, &mut dead).await?
+            }
+        };
+        if batch.coverage != Coverage::Partial && matches!(swept, Swept::Marked(_)) {
+            claims::record(&mut transaction, batch).await?;
+        } else if !compared.unchanged.is_empty() {
+            upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
+        }
+        let applied = count(batch, swept, &compared, written, dead.len());
+        self.write_ledger(&mut transaction, &applied, &dead).await?;
+        // `commit` on an aborted transaction answers Ok and stores nothing; a statement does not.
+        sqlx::query("select 1").execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(applied)
+    }
+
+    /// What was done, and what was not: ledger row and dead letters.
+    async fn write_ledger(
+        self,
+        connection: &mut PgConnection,
+        applied: &Applied,
+        dead: &[DeadRecord],
+    ) -> Result<(), ApplyError> {
+        let Self { batch, origin, .. } = self;
+        check_shape(batch, dead)?;
+        for dead in dead {
+            dead_letters::keep_record(connection, batch, origin, dead).await?;
+        }
+        if let Some(refused) = applied.refused {
+            let reason = refused.to_string();
+            dead_letters::keep_claim(connection, batch, origin, &reason).await?;
+        }
+        write_load(connection, batch, origin, applied).await?;
+        Ok(())
+    }
+}
+
+fn count(
     batch: &Batch,
-    origin: &Origin,
-    isolation: Isolation,
-) -> Result<Applied, ApplyError> {
-    let mut transaction = connection.begin().await?;
-    lock(&mut transaction, batch).await?;
-
-    let moment = Moment {
-        resource,
-        workspace_id: batch.workspace_id,
-        api_version: &batch.api_version,
-        fetched_at: batch.fetched_at,
-        newer_claims: claims::any_newer(&mut transaction, batch).await?,
+    swept: Swept,
+    compared: &Comparison<'_>,
+    written: u64,
+    dead: usize,
+) -> Applied {
+    let (marked, refused) = match swept {
+        Swept::Marked(marked) => (marked, None),
+        Swept::Refused { covered, missing } => (0, Some(Refused { covered, missing })),
     };
-    let (rows, mut dead) = rows(resource, batch);
-    let Comparison { write, unchanged, .. } =
-        upsert::compare(&mut transaction, moment, &rows).await?;
-    let written = match isolation {
-        Isolation::None if write.is_empty() => 0,
-        Isolation::None => upsert::write(&mut transaction, moment, &write).await?,
-        Isolation::Bisect => bisect(&mut transaction, moment, &write, &mut dead).await?,
-    };
-    if batch.coverage == Coverage::Partial && !unchanged.is_empty() {
-        upsert::confirm(&mut transaction, moment, &unchanged).await?;
-    }
-    check_shape(batch, &dead)?;
-    for dead in &dead {
-        dead_letters::keep_record(&mut transaction, batch, origin, dead).await?;
-    }
-    claims::record(&mut transaction, batch).await?;
-
-    let written = usize::try_from(written).unwrap_or(usize::MAX);
     let received = batch.records.len();
-    let applied = Applied {
+    let written = usize::try_from(written).unwrap_or(usize::MAX);
+    let unchanged = compared.unchanged.len();
+    Applied {
         received,
         written,
-        unchanged: unchanged.len(),
-        stale: received.saturating_sub(written + unchanged.len() + dead.len()),
-        deleted: write.iter().filter(|row| row.record.deleted_at.is_some()).count(),
-        dead: dead.len(),
-    };
-    write_ledger(&mut transaction, batch, origin, &applied).await?;
-    // `commit` on an aborted transaction answers Ok and stores nothing; a statement does not.
-    sqlx::query("select 1").execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(applied)
+        unchanged,
+        stale: received.saturating_sub(written + unchanged + dead),
+        deleted: marked + compared.write.iter().filter(|row| row.deleted_at.is_some()).count(),
+        dead,
+        refused,
+    }
 }
 
 /// One batch of a resource and workspace at a time, however many loaders there are.
@@ -169,76 +237,6 @@ async fn lock(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> 
         .execute(connection)
         .await
         .map(drop)
-}
-
-/// The newest form of each key in the batch. Records that are not text cannot even be sent to
-/// Postgres and come back as dead.
-fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, Vec<DeadRecord>) {
-    let mut dead = Vec::new();
-    let mut newest: HashMap<(i64, i64), Row<'a>> = HashMap::with_capacity(batch.records.len());
-    for (record_index, record) in batch.records.iter().enumerate() {
-        let data = match std::str::from_utf8(&record.data) {
-            Ok(data) => data,
-            Err(error) => {
-                let reason = format!("the record is not UTF-8: {error}");
-                dead.push(DeadRecord { record_index, reason, sqlstate: None });
-                continue;
-            }
-        };
-        let workspace_id = record.workspace_id.unwrap_or(batch.workspace_id);
-        let content_hash = xxh3_64(&record.data).cast_signed();
-        let row = Row { record_index, record, data, workspace_id, content_hash };
-        let key = match resource.key {
-            Key::Source => (0, record.source_id),
-            Key::WorkspaceAndSource => (workspace_id, record.source_id),
-        };
-        newest
-            .entry(key)
-            .and_modify(|other| {
-                if other.record.modified_at <= record.modified_at {
-                    *other = row;
-                }
-            })
-            .or_insert(row);
-    }
-    let mut rows: Vec<_> = newest.into_values().collect();
-    rows.sort_unstable_by_key(|row| row.record_index);
-    (rows, dead)
-}
-
-/// Writes what can be written: a range that holds a refused record is halved until the record stands
-/// alone. Each range has a savepoint, so that what was written before it stays.
-async fn bisect(
-    connection: &mut PgConnection,
-    moment: Moment<'_>,
-    rows: &[Row<'_>],
-    dead: &mut Vec<DeadRecord>,
-) -> sqlx::Result<u64> {
-    let mut written = 0;
-    let mut ranges = vec![rows];
-    while let Some(range) = ranges.pop() {
-        if range.is_empty() {
-            continue;
-        }
-        let mut savepoint = connection.begin().await?;
-        match upsert::write(&mut savepoint, moment, range).await {
-            Ok(count) => {
-                savepoint.commit().await?;
-                written += count;
-            }
-            Err(error) if classify(&error) == Trouble::Data => {
-                savepoint.rollback().await?;
-                if let [row] = range {
-                    dead.push(DeadRecord::refused(row, &error));
-                } else {
-                    let (left, right) = range.split_at(range.len() / 2);
-                    ranges.extend([right, left]);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
 }
 
 fn check_shape(batch: &Batch, dead: &[DeadRecord]) -> Result<(), ApplyError> {
@@ -255,7 +253,7 @@ fn check_shape(batch: &Batch, dead: &[DeadRecord]) -> Result<(), ApplyError> {
     }
 }
 
-async fn write_ledger(
+async fn write_load(
     connection: &mut PgConnection,
     batch: &Batch,
     origin: &Origin,

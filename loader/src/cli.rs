@@ -67,6 +67,7 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.database().or_exit(Exit::Usage)?;
+    let server = cli.nats.server().or_exit(Exit::Usage)?;
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
     let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
     migrations::migrate(&mut connection, &cli.vault).await.or_exit(Exit::Failed)?;
@@ -75,7 +76,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
 
-    let client = cli.nats.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
+    let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
     let context = nats::jetstream(client.clone());
     stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
     let settings = Settings {

@@ -2,11 +2,11 @@
 //! its neighbours.
 
 use jiff_sqlx::ToSqlx as _;
-use shared::batch::{Batch, Coverage, EncodeError};
+use shared::batch::{Batch, Coverage, EncodeError, ZSTD};
 use sqlx::PgConnection;
 
 use crate::delivery::{Delivery, Origin};
-use crate::upsert::Row;
+use crate::rows::Row;
 
 /// A record that Postgres refuses.
 #[derive(Debug)]
@@ -66,6 +66,34 @@ pub(crate) async fn keep_record(
     .bind(&dead.sqlstate)
     .bind(record.data.as_ref())
     .bind(alone.encode()?.as_ref())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps a batch whose claim was not believed, whole, so that a person can have it applied.
+pub(crate) async fn keep_claim(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    origin: &Origin,
+    reason: &str,
+) -> Result<(), KeepError> {
+    let whole = batch.encode()?;
+    sqlx::query(
+        "insert into raw.toggl_track__dead_letters
+             (resource, subject, stream_sequence, published_at, run_id, reason, payload, encoding,
+              batch)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $7)
+         on conflict do nothing",
+    )
+    .bind(&batch.resource)
+    .bind(&origin.subject)
+    .bind(origin.stream_sequence)
+    .bind(origin.published_at.to_sqlx())
+    .bind(batch.run_id)
+    .bind(reason)
+    .bind(whole.as_ref())
+    .bind(ZSTD)
     .execute(connection)
     .await?;
     Ok(())

@@ -3,27 +3,16 @@
 //! Statements are generated from the catalogue. Identifiers come from its names, which a test holds
 //! to `^[a-z][a-z0-9_]*$`; everything else is bound.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
-use shared::batch::Record;
-use shared::resource::{Key, Resource};
+use shared::resource::{Claim, Key, Resource};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres};
 
-/// A record on its way into its table.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row<'a> {
-    /// Place of the record in its batch.
-    pub(crate) record_index: usize,
-    pub(crate) record: &'a Record,
-    /// The record's JSON, known to be UTF-8.
-    pub(crate) data: &'a str,
-    /// The record's own workspace, or the batch's.
-    pub(crate) workspace_id: i64,
-    /// xxh3 of the JSON bytes.
-    pub(crate) content_hash: i64,
-}
+use crate::rows::Row;
 
 /// What a stored table says about the rows of a batch; their order is kept.
 #[derive(Debug, Default)]
@@ -59,24 +48,29 @@ pub(crate) async fn compare<'a>(
         .bind(each(rows, |row| row.workspace_id))
         .bind(each(rows, |row| row.content_hash))
         .bind(each(rows, |row| sql_time(row.record.modified_at)))
-        .bind(each(rows, |row| row.record.deleted_at.is_some()))
+        .bind(each(rows, |row| row.deleted_at.is_some()))
         .bind(moment.fetched_at.to_sqlx());
     if moment.newer_claims {
         differing = differing.bind(moment.resource.name).bind(moment.workspace_id);
     }
     if moment.resource.is_time_entry() {
-        differing = differing.bind(each(rows, |row| sql_time(row.record.started_at)));
+        differing = differing
+            .bind(each(rows, |row| sql_time(row.record.started_at)))
+            .bind(each(rows, |row| row.record.user_id));
     }
-    let mut verdicts = std::collections::HashMap::new();
+    let mut verdicts = HashMap::new();
     for row in differing.fetch_all(connection).await? {
-        let (place, stale): (i64, bool) = sqlx::FromRow::from_row(&row)?;
-        verdicts.insert(place, stale);
+        let (place, stale, gone_at): (i64, bool, Option<SqlTimestamp>) = FromRow::from_row(&row)?;
+        verdicts.insert(place, (stale, gone_at));
     }
     let mut comparison = Comparison::default();
     for (place, row) in (0_i64..).zip(rows) {
         match verdicts.get(&place) {
-            Some(true) => comparison.stale += 1,
-            Some(false) => comparison.write.push(*row),
+            Some((true, _)) => comparison.stale += 1,
+            Some((false, gone_at)) => {
+                let gone_at = gone_at.map(SqlTimestamp::to_jiff);
+                comparison.write.push(Row { deleted_at: row.deleted_at.or(gone_at), ..*row });
+            }
             None => comparison.unchanged.push(*row),
         }
     }
@@ -96,7 +90,7 @@ pub(crate) async fn write(
         .bind(each(rows, |row| row.workspace_id))
         .bind(each(rows, |row| row.data))
         .bind(each(rows, |row| sql_time(row.record.modified_at)))
-        .bind(each(rows, |row| sql_time(row.record.deleted_at)))
+        .bind(each(rows, |row| sql_time(row.deleted_at)))
         .bind(each(rows, |row| row.content_hash))
         .bind(moment.api_version)
         .bind(moment.fetched_at.to_sqlx());
@@ -124,7 +118,7 @@ pub(crate) async fn confirm(
         .map(drop)
 }
 
-fn query(sql: String) -> Query<'static, Postgres, PgArguments> {
+pub(crate) fn query(sql: String) -> Query<'static, Postgres, PgArguments> {
     // The only generated SQL there is; see the head of this file for why it is safe.
     sqlx::query(AssertSqlSafe(sql))
 }
@@ -151,48 +145,62 @@ fn same_key(resource: &Resource) -> &'static str {
     }
 }
 
+/// `$1` ids, `$2` workspaces, `$3` hashes, `$4` modified, `$5` deleted, `$6` fetched at; with newer
+/// claims `$7` resource and `$8` workspace of the batch; for time entries starts and users at the end.
 fn compare_sql(resource: &Resource, newer_claims: bool) -> String {
     let table = resource.table();
     let same_key = same_key(resource);
-    let start_place = if newer_claims { 9 } else { 7 };
-    let (start_array, start, same_start) = if resource.is_time_entry() {
-        let array = format!(", ${start_place}::timestamptz[]");
-        (array, ", started_at", " and t.started_at is not distinct from i.started_at")
-    } else {
-        (String::new(), "", "")
+    let (start_arrays, start_columns, same_start) = match (resource.is_time_entry(), newer_claims) {
+        (false, _) => ("", "", ""),
+        (true, false) => (", $7::timestamptz[], $8::bigint[]", START_COLUMNS, SAME_START),
+        (true, true) => (", $9::timestamptz[], $10::bigint[]", START_COLUMNS, SAME_START),
     };
-    let by_start = if resource.is_time_entry() {
-        " or (c.starts @> t.started_at and (c.user_id is null or c.user_id = t.user_id))"
+    let (confirmed_at, gone_at, claims) = if newer_claims {
+        let confirming = newest_claim(resource, "t");
+        let denying = newest_claim(resource, "i");
+        (
+            "greatest(t.fetched_at, case when t.deleted_at is null then confirming.at end)",
+            "denying.at",
+            format!(
+                "left join lateral ({confirming}) confirming on true
+                 left join lateral ({denying}) denying on true"
+            ),
+        )
     } else {
-        ""
-    };
-    let (confirmed, claims) = if newer_claims {
-        let claims = format!(
-            "left join lateral (
-                 select max(c.fetched_at) as fetched_at
-                 from raw.toggl_track__claims c
-                 where c.resource = $7 and c.workspace_id = $8 and c.fetched_at > $6
-                   and t.deleted_at is null and (c.ids @> t.source_id{by_start})
-             ) claim on true"
-        );
-        ("greatest(t.fetched_at, claim.fetched_at)", claims)
-    } else {
-        ("t.fetched_at", String::new())
+        ("t.fetched_at", "null::timestamptz", String::new())
     };
     format!(
-        "select place - 1, stale
+        "select place - 1, stale, gone_at
          from (
-             select i.place,
+             select i.place, {gone_at} as gone_at,
                     coalesce((coalesce(i.modified_at, '-infinity'), $6)
-                          <= (coalesce(t.modified_at, '-infinity'), {confirmed}), false) as stale,
+                          <= (coalesce(t.modified_at, '-infinity'), {confirmed_at}), false) as stale,
                     t.content_hash is not distinct from i.content_hash
-                        and (t.deleted_at is not null) = i.is_deleted{same_start} as same
-             from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::boolean[]{start_array})
-                  with ordinality as i(source_id, workspace_id, content_hash, modified_at, is_deleted{start}, place)
+                        and (t.deleted_at is not null) = (i.is_deleted or {gone_at} is not null){same_start} as same
+             from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::boolean[]{start_arrays})
+                  with ordinality as i(source_id, workspace_id, content_hash, modified_at, is_deleted{start_columns}, place)
              left join raw.{table} t on {same_key}
              {claims}
          ) compared
          where stale or not same"
+    )
+}
+
+const START_COLUMNS: &str = ", started_at, user_id";
+const SAME_START: &str = " and t.started_at is not distinct from i.started_at";
+
+/// The newest claim after `$6` of resource `$7` and workspace `$8` that covers a row or a record.
+pub(crate) fn newest_claim(resource: &Resource, row: &str) -> String {
+    let covers = match resource.claim {
+        Claim::Nothing => "false".to_owned(),
+        Claim::Ids => format!("c.ids @> {row}.source_id"),
+        Claim::Starts => format!(
+            "c.starts @> {row}.started_at and (c.user_id is null or c.user_id = {row}.user_id)"
+        ),
+    };
+    format!(
+        "select max(c.fetched_at) as at from raw.toggl_track__claims c
+         where c.resource = $7 and c.workspace_id = $8 and c.fetched_at > $6 and {covers}"
     )
 }
 

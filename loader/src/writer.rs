@@ -104,7 +104,7 @@ impl Writer {
         batch: &Batch,
     ) -> Result<Applied, WriteError> {
         let connection = self.connected().await?;
-        let applying = apply(connection, resource, batch, &delivery.origin);
+        let applying = apply(connection, resource, batch, &delivery.origin, false);
         match tokio::time::timeout(APPLY_TIMEOUT, applying).await {
             Ok(result) => Ok(result?),
             Err(_) => Err(WriteError::TimedOut),
@@ -193,7 +193,7 @@ impl WriteError {
 }
 
 fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: Duration) {
-    let Applied { received, written, unchanged, stale, deleted, dead } = *applied;
+    let Applied { received, written, unchanged, stale, deleted, dead, refused } = *applied;
     let table = resource.table();
     let elapsed_ms = elapsed.as_millis();
     debug!(
@@ -201,10 +201,16 @@ fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: D
         run_id = %batch.run_id, workspace_id = batch.workspace_id, part = batch.part, received, written, unchanged, stale,
         deleted, dead, elapsed_ms, "Applied a batch to raw.{table}"
     );
-    if written > 0 || unchanged + stale == 0 {
+    if written + deleted > 0 || unchanged + stale == 0 {
         info!(target: RAW_CLIENT, "Upserted {written} records to raw.{table}{}", rest(applied));
     } else {
         info!(target: RAW_CLIENT, "Nothing new for raw.{table}{}", rest(applied));
+    }
+    if let Some(refused) = refused {
+        error!(
+            target: RAW_CLIENT,
+            "Did not believe a listing of raw.{table}, kept it as a dead letter: {refused}"
+        );
     }
     if dead > 0 {
         error!(target: RAW_CLIENT, "Kept {dead} records of raw.{table} as dead letters");
@@ -212,7 +218,11 @@ fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: D
 }
 
 fn rest(applied: &Applied) -> String {
-    let counts = [(applied.unchanged, "unchanged"), (applied.stale, "stale")];
+    let counts = [
+        (applied.unchanged, "unchanged"),
+        (applied.stale, "stale"),
+        (applied.deleted, "marked deleted"),
+    ];
     let named: Vec<_> = counts
         .iter()
         .filter(|(count, _)| *count > 0)

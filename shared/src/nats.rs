@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{debug, info, warn};
@@ -29,10 +29,9 @@ pub struct NatsArgs {
         env = "NATS_URL",
         default_value = "nats://127.0.0.1:4222",
         hide_env_values = true,
-        value_delimiter = ',',
         global = true
     )]
-    pub nats_url: Vec<async_nats::ServerAddr>,
+    pub nats_url: SecretString,
     /// File with NATS credentials (JWT and seed).
     #[arg(long, env = "NATS_CREDS", global = true)]
     pub nats_creds: Option<PathBuf>,
@@ -52,6 +51,11 @@ pub struct NatsArgs {
     #[arg(long, env = "NATS_CA", global = true)]
     pub nats_ca: Option<PathBuf>,
 }
+
+/// The address cannot be read. Its text is left out, for it may hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("NATS_URL is not an address of NATS (nats://host:4222, several with commas between)")]
+pub struct AddressError;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +89,25 @@ pub enum ConnectError {
 }
 
 impl NatsArgs {
+    /// Reads the addresses.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn server(&self) -> Result<Server<'_>, AddressError> {
+        let addresses = self.nats_url.expose_secret().split(',').map(|url| url.trim().parse());
+        let addresses = addresses.collect::<Result<Vec<ServerAddr>, _>>();
+        Ok(Server { addresses: addresses.map_err(|_| AddressError)?, args: self })
+    }
+}
+
+/// A NATS server, or a cluster, and how to log in there.
+#[derive(Debug)]
+pub struct Server<'a> {
+    addresses: Vec<ServerAddr>,
+    args: &'a NatsArgs,
+}
+
+impl Server<'_> {
     /// Connects once; where nobody answers it fails at once rather than waiting. A connection that
     /// breaks later is restored by the client for as long as the process lives.
     ///
@@ -100,39 +123,40 @@ impl NatsArgs {
             .request_timeout(Some(REQUEST_TIMEOUT))
             .reconnect_delay_callback(reconnect_delay)
             .event_callback(|event| async move { log_event(&event) });
-        options.connect(self.nats_url.as_slice()).await.map_err(|source| match source.kind() {
+        options.connect(self.addresses.as_slice()).await.map_err(|source| match source.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                ConnectError::Refused { servers: self.servers() }
+                ConnectError::Refused { servers: self.names() }
             }
-            _ => ConnectError::Unreachable { servers: self.servers(), source },
+            _ => ConnectError::Unreachable { servers: self.names(), source },
         })
     }
 
     async fn options(&self) -> Result<ConnectOptions, ConnectError> {
+        let NatsArgs { nats_creds, nats_user, nats_password, nats_ca, .. } = self.args;
         let mut options = ConnectOptions::new();
-        if let Some(path) = &self.nats_creds {
+        if let Some(path) = nats_creds {
             options = options
                 .credentials_file(path)
                 .await
                 .map_err(|source| ConnectError::Credentials { path: path.clone(), source })?;
         }
-        if let (Some(user), Some(password)) = (&self.nats_user, &self.nats_password) {
+        if let (Some(user), Some(password)) = (nats_user, nats_password) {
             options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
         }
-        if let Some(ca) = &self.nats_ca {
+        if let Some(ca) = nats_ca {
             options = options.add_root_certificates(ca.clone()).require_tls(true);
         }
         Ok(options)
     }
 
-    /// Host and port of each server; never the password that an address may carry.
-    pub fn servers(&self) -> String {
-        let servers: Vec<_> = self
-            .nats_url
+    /// Host and port of each address; never the password that one may carry.
+    fn names(&self) -> String {
+        let names: Vec<_> = self
+            .addresses
             .iter()
-            .map(|server| format!("{}:{}", server.host(), server.port()))
+            .map(|address| format!("{}:{}", address.host(), address.port()))
             .collect();
-        servers.join(", ")
+        names.join(", ")
     }
 }
 

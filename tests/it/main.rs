@@ -2,7 +2,17 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test fails at the line that fails"
 )]
 
+mod batches;
+mod delivery;
 mod end_to_end;
+mod endings;
+mod expected_rows;
+mod failures;
+mod limits;
+mod odd_answers;
+mod random_histories;
+mod resync;

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
 use shared::catalogue::CATALOGUE;
+use shared::resource::Resource;
 use shared::stream::STREAM;
 use sqlx::PgConnection;
 
 use crate::servers::{
-    Database, NatsOptions, NatsServer, PostgresServer, shared_postgres, wait_for,
+    Database, NatsOptions, NatsServer, PostgresOptions, PostgresServer, shared_postgres, wait_for,
 };
 use crate::toggl::{Account, Simulator};
 use crate::workers::{Finished, Resident, Worker};
@@ -17,7 +19,7 @@ use crate::workers::{Finished, Resident, Worker};
 /// Everything that was published is loaded within this, on a slow and busy machine.
 const LOAD_DEADLINE: Duration = Duration::from_secs(90);
 
-/// A world of its own: a NATS server, a database of the shared Postgres, a simulator.
+/// A world of its own: a NATS server, a database, a simulator.
 #[derive(Debug)]
 pub struct World {
     /// Its own server.
@@ -26,7 +28,14 @@ pub struct World {
     pub database: Database,
     /// Toggl.
     pub toggl: Simulator,
-    postgres: &'static PostgresServer,
+    postgres: Postgres,
+}
+
+/// The server that holds a world's database.
+#[derive(Debug)]
+enum Postgres {
+    Shared(&'static PostgresServer),
+    Own(Box<PostgresServer>),
 }
 
 impl World {
@@ -43,16 +52,28 @@ impl World {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_with(account: Account, nats: NatsOptions) -> Result<Self> {
-        let postgres = shared_postgres().await?;
+        Self::build(account, nats, Postgres::Shared(shared_postgres().await?)).await
+    }
+
+    /// With a Postgres that nobody else uses: to stop it, or to search its files.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with_own_postgres(account: Account) -> Result<Self> {
+        let postgres = PostgresServer::start(PostgresOptions::default()).await?;
+        Self::build(account, NatsOptions::default(), Postgres::Own(Box::new(postgres))).await
+    }
+
+    async fn build(account: Account, nats: NatsOptions, postgres: Postgres) -> Result<Self> {
         let (nats, database) =
-            tokio::try_join!(NatsServer::start(nats), postgres.create_database())?;
+            tokio::try_join!(NatsServer::start(nats), postgres.server().create_database())?;
         let toggl = Simulator::start(account).await;
         Ok(Self { nats, database, toggl, postgres })
     }
 
     /// The server that holds the database.
-    pub const fn postgres(&self) -> &'static PostgresServer {
-        self.postgres
+    pub fn postgres(&self) -> &PostgresServer {
+        self.postgres.server()
     }
 
     /// The fetcher with everything set as a user would, at a pace that needs no waiting.
@@ -99,7 +120,7 @@ impl World {
     /// # Errors
     /// When Postgres is not running.
     pub async fn connect(&self) -> Result<PgConnection> {
-        self.postgres.connect(&self.database.name).await
+        self.postgres().connect(&self.database.name).await
     }
 
     /// JetStream, as a client without any limits.
@@ -136,16 +157,38 @@ impl World {
     }
 }
 
-/// Whether each consumer that has messages exists and has none left, neither waiting nor in hand.
+impl Postgres {
+    fn server(&self) -> &PostgresServer {
+        match self {
+            Self::Shared(server) => server,
+            Self::Own(server) => server,
+        }
+    }
+}
+
+/// Whether each table has its consumer, and that has settled everything on its subject.
 async fn is_loaded(context: &Context) -> Result<bool> {
     let stream = context.get_stream(STREAM).await?;
     for resource in CATALOGUE {
+        let last = last_sequence(&stream, resource).await?;
         let Ok(consumer) = stream.consumer_info(resource.consumer()).await else {
             return Ok(false);
         };
-        if consumer.num_pending > 0 || consumer.num_ack_pending > 0 {
+        // The server counts what is pending a moment after it has acknowledged a publish; the floor
+        // tells whether this message has really been settled.
+        let settled = consumer.ack_floor.stream_sequence >= last;
+        if !settled || consumer.num_pending > 0 || consumer.num_ack_pending > 0 {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Place of the newest message of a resource in the stream; 0 if there is none.
+async fn last_sequence(stream: &Stream, resource: &Resource) -> Result<u64> {
+    match stream.get_last_raw_message_by_subject(&resource.subject()).await {
+        Ok(message) => Ok(message.sequence),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+        Err(error) => Err(error.into()),
+    }
 }

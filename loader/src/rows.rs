@@ -1,0 +1,62 @@
+//! From a batch to the rows of its table.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use shared::batch::{Batch, Record};
+use shared::resource::{Key, Resource};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::dead_letters::DeadRecord;
+
+/// A record on its way into its table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    /// Place of the record in its batch.
+    pub(crate) record_index: usize,
+    pub(crate) record: &'a Record,
+    /// The record's JSON, known to be UTF-8.
+    pub(crate) data: &'a str,
+    /// The record's own workspace, or the batch's.
+    pub(crate) workspace_id: i64,
+    /// xxh3 of the JSON bytes.
+    pub(crate) content_hash: i64,
+    /// When it was deleted: by the record's own word, or because a newer claim does not have it.
+    pub(crate) deleted_at: Option<Timestamp>,
+}
+
+/// The newest form of each key in the batch. Records that are not text cannot even be sent to
+/// Postgres and come back as dead.
+pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, Vec<DeadRecord>) {
+    let mut dead = Vec::new();
+    let mut newest: HashMap<(i64, i64), Row<'a>> = HashMap::with_capacity(batch.records.len());
+    for (record_index, record) in batch.records.iter().enumerate() {
+        let data = match std::str::from_utf8(&record.data) {
+            Ok(data) => data,
+            Err(error) => {
+                let reason = format!("the record is not UTF-8: {error}");
+                dead.push(DeadRecord { record_index, reason, sqlstate: None });
+                continue;
+            }
+        };
+        let workspace_id = record.workspace_id.unwrap_or(batch.workspace_id);
+        let content_hash = xxh3_64(&record.data).cast_signed();
+        let deleted_at = record.deleted_at;
+        let row = Row { record_index, record, data, workspace_id, content_hash, deleted_at };
+        let key = match resource.key {
+            Key::Source => (0, record.source_id),
+            Key::WorkspaceAndSource => (workspace_id, record.source_id),
+        };
+        newest
+            .entry(key)
+            .and_modify(|other| {
+                if other.record.modified_at <= record.modified_at {
+                    *other = row;
+                }
+            })
+            .or_insert(row);
+    }
+    let mut rows: Vec<_> = newest.into_values().collect();
+    rows.sort_unstable_by_key(|row| row.record_index);
+    (rows, dead)
+}

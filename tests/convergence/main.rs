@@ -1,0 +1,67 @@
+//! The heart of the pipeline: the live rows are a function of the set of batches applied, not of
+//! their order.
+//!
+//! Random accounts live for some moments, records being created, edited, moved, changed without their
+//! `at`, deleted and brought back; they are synced at random moments by full listings, by windows and
+//! by "changed since" feeds. Shuffled, with repetitions, over two concurrent connections to a real
+//! Postgres, the batches must end in the live rows that a simple model reaches in order.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails at the line that fails")]
+
+mod history;
+mod model;
+mod stored;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use history::{Axis, History};
+use stored::Stored;
+
+/// Cases for each axis; `PROPTEST_CASES` overrides it.
+const CASES: u32 = 1_500;
+
+fn every_order_ends_in_the_same_live_rows(axis: Axis) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stored = runtime.block_on(Stored::start());
+    let default = Config::default();
+    let cases = if default.cases == 256 { CASES } else { default.cases };
+    let config = Config { cases, max_shrink_iters: 2_000, ..default };
+    let history = history::histories(axis);
+    let order = any::<u64>();
+    let outcome = TestRunner::new(config)
+        .run(&(history, order), |(history, order)| check(&runtime, &stored, &history, order));
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+fn check(
+    runtime: &tokio::runtime::Runtime,
+    stored: &Stored,
+    history: &History,
+    order: u64,
+) -> Result<(), TestCaseError> {
+    let syncs = history.batches();
+    let wanted = model::final_rows(&syncs.batches);
+    let shuffled = history::shuffle(&syncs.batches, order);
+    let found = runtime.block_on(stored.apply(history.axis, &shuffled));
+    prop_assert_eq!(&found, &wanted, "in the order {:#?}", shuffled);
+    if let Some(last) = &syncs.last_claim {
+        let claimed = |id: i64, start: i64| last.covers(id, start);
+        let rows: Vec<_> = found.iter().filter(|(id, row)| claimed(**id, row.start)).collect();
+        let account: Vec<_> =
+            syncs.account.iter().filter(|(id, row)| claimed(**id, row.start)).collect();
+        prop_assert_eq!(rows, account, "the last sync claims {:?}", last);
+    }
+    Ok(())
+}
+
+#[test]
+fn listings_cut_by_id_in_any_order_end_in_the_same_live_rows() {
+    every_order_ends_in_the_same_live_rows(Axis::Ids);
+}
+
+#[test]
+fn windows_cut_by_start_and_feeds_in_any_order_end_in_the_same_live_rows() {
+    every_order_ends_in_the_same_live_rows(Axis::Starts);
+}

@@ -1,0 +1,147 @@
+//! The same batches through the loader's own code into a real Postgres.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use loader::apply::{Origin, apply};
+use shared::batch::{Batch, Coverage, Record, VERSION};
+use shared::resource::Resource;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tests::servers::{Database, shared_postgres};
+use tests::workers::Worker;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::history::{Axis, Claim, Live, Sent};
+
+/// Ids and moments of one case; cases do not touch.
+const CASE: i64 = 10_000;
+
+/// A migrated database and two connections, as two loaders have them.
+pub(crate) struct Stored {
+    connections: [Mutex<PgConnection>; 2],
+    cases: AtomicI64,
+}
+
+impl Stored {
+    pub(crate) async fn start() -> Self {
+        let postgres = shared_postgres().await.unwrap();
+        let Database { name, url } = postgres.create_database().await.unwrap();
+        let migrated =
+            Worker::new("loader", &["migrate"]).env("DATABASE_URL", url).run().await.unwrap();
+        assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
+        let connect = async || Mutex::new(postgres.connect(&name).await.unwrap());
+        Self { connections: [connect().await, connect().await], cases: AtomicI64::new(1) }
+    }
+
+    /// Applies the batches over both connections at once and answers the live rows.
+    pub(crate) async fn apply(&self, axis: Axis, batches: &[Sent]) -> BTreeMap<i64, Live> {
+        let case = Case { axis, base: self.cases.fetch_add(1, Ordering::Relaxed) * CASE };
+        let [one, other] = &self.connections;
+        let (mut one, mut other) = (one.lock().await, other.lock().await);
+        tokio::join!(
+            case.apply(&mut one, batches.iter().step_by(2)),
+            case.apply(&mut other, batches.iter().skip(1).step_by(2)),
+        );
+        case.live_rows(&mut one).await
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    axis: Axis,
+    base: i64,
+}
+
+impl Case {
+    fn resource(self) -> &'static Resource {
+        let name = match self.axis {
+            Axis::Ids => "projects",
+            Axis::Starts => "time_entries",
+        };
+        shared::catalogue::find(name).unwrap()
+    }
+
+    /// Later cases are later, so that no case finds newer claims of another.
+    fn moment(self, at: i64) -> Timestamp {
+        Timestamp::from_second(self.base + at).unwrap()
+    }
+
+    async fn apply(self, connection: &mut PgConnection, batches: impl Iterator<Item = &Sent>) {
+        for sent in batches {
+            let origin = Origin {
+                subject: self.resource().subject(),
+                stream_sequence: 1,
+                published_at: Timestamp::UNIX_EPOCH,
+            };
+            let batch = self.batch(sent);
+            apply(connection, self.resource(), &batch, &origin, false).await.unwrap();
+        }
+    }
+
+    fn batch(self, sent: &Sent) -> Batch {
+        let is_entry = self.axis == Axis::Starts;
+        let records = sent.seen.iter().map(|seen| Record {
+            source_id: self.base + seen.id,
+            workspace_id: is_entry.then_some(self.base),
+            modified_at: Some(self.moment(seen.live.modified_at)),
+            started_at: is_entry.then(|| self.moment(seen.live.start)),
+            user_id: is_entry.then_some(self.base),
+            deleted_at: seen.deleted.then(|| self.moment(seen.live.modified_at)),
+            data: data(seen.live, seen.deleted).into(),
+        });
+        Batch {
+            version: VERSION,
+            run_id: Uuid::now_v7(),
+            resource: self.resource().name.to_owned(),
+            workspace_id: if is_entry { 0 } else { self.base },
+            api_version: "v9".to_owned(),
+            fetched_at: self.moment(sent.fetched_at),
+            part: 0,
+            coverage: self.coverage(sent.claim),
+            records: records.collect(),
+        }
+    }
+
+    fn coverage(self, claim: Option<Claim>) -> Coverage {
+        let Some(Claim { axis, low, high }) = claim else { return Coverage::Partial };
+        match axis {
+            Axis::Ids => Coverage::Ids {
+                after: low.map(|low| self.base + low),
+                through: high.map(|high| self.base + high),
+            },
+            Axis::Starts => Coverage::Starts {
+                from: self.moment(low.unwrap()),
+                to: self.moment(high.unwrap()),
+                user_id: Some(self.base),
+            },
+        }
+    }
+
+    async fn live_rows(self, connection: &mut PgConnection) -> BTreeMap<i64, Live> {
+        let sql = format!(
+            "select source_id, (data->>'content')::int, (data->>'start')::bigint,
+                    extract(epoch from modified_at)::bigint
+             from raw.{} where workspace_id = $1 and deleted_at is null",
+            self.resource().table()
+        );
+        let rows: Vec<(i64, i32, i64, i64)> =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(self.base).fetch_all(connection).await.unwrap();
+        rows.into_iter()
+            .map(|(id, content, start, modified)| {
+                let content = u8::try_from(content).unwrap();
+                (id - self.base, Live { content, start, modified_at: modified - self.base })
+            })
+            .collect()
+    }
+}
+
+/// Like Toggl's, the JSON of a listing says the same of an unchanged record every time.
+fn data(live: Live, deleted: bool) -> String {
+    let Live { content, start, modified_at } = live;
+    format!(
+        r#"{{"content":{content},"start":{start},"at":{modified_at},"server_deleted_at":{}}}"#,
+        if deleted { "\"then\"" } else { "null" }
+    )
+}

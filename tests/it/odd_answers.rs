@@ -1,0 +1,144 @@
+//! Answers that are not what the API describes.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tests::rows::{count, raw_rows};
+use tests::servers::NatsOptions;
+use tests::toggl::{Account, Answer, List, Simulator};
+use tests::world::World;
+
+use crate::endings::{assert_fails, assert_unspoken};
+use crate::expected_rows::{assert_tables_hold, resource};
+
+const TAGS: &str = "/api/v9/workspaces/{w}/tags";
+
+async fn world() -> World {
+    World::start(Account::sample_at(Timestamp::now())).await.unwrap()
+}
+
+#[tokio::test]
+async fn lists_that_are_null_are_empty() {
+    let world = World::start(Account::empty()).await.unwrap();
+    world.toggl.configure(|behaviour| behaviour.empty_lists_as_null = true);
+    let finished = world.sync_and_load(&[]).await.unwrap();
+    assert!(finished.stdout.contains(r#""tags":0"#), "{}", finished.stdout);
+    assert!(finished.stdout.contains("Time entries: 0"), "{}", finished.stdout);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_fails_its_resource_by_name_and_no_other() {
+    let world = world().await;
+    let page = Answer::status(200).header("content-type", "text/html").body("<html>Log in</html>");
+    world.toggl.script("/api/v9/workspaces/{w}/clients", page);
+    let finished = world.fetcher(&[]).run().await.unwrap();
+    assert_fails(&finished, 1, &["clients"]);
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    drop(loader);
+    let mut connection = world.connect().await.unwrap();
+    assert_eq!(count(&mut connection, resource("clients")).await.unwrap(), 0);
+    assert!(count(&mut connection, resource("projects")).await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn an_account_that_is_no_account_fails_the_run_clearly() {
+    for body in ["<html></html>", "null", "[]", r#"{"email":"nobody"}"#] {
+        let world = world().await;
+        world.toggl.script("/api/v9/me", Answer::status(200).body(body).forever());
+        let finished = world.fetcher(&[]).run().await.unwrap();
+        assert_fails(&finished, 1, &["/me"]);
+    }
+}
+
+#[tokio::test]
+async fn records_without_an_id_are_reported_and_their_listing_claims_nothing() {
+    let world = world().await;
+    let tags = r#"[{"id":1,"name":"one"},{"name":"without"},{"id":2,"name":"two"},"text"]"#;
+    world.toggl.script(TAGS, Answer::json(tags));
+    let finished = world.fetcher(&[]).run().await.unwrap();
+    assert_eq!(finished.code, Some(6), "{finished:#?}");
+    assert!(finished.stdout.starts_with("[INCOMPLETE] "), "{}", finished.stdout);
+    assert!(finished.stdout.contains("Records not sent: 2"), "{}", finished.stdout);
+    assert!(finished.stderr.contains("tags was not sent"), "{}", finished.stderr);
+
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    drop(loader);
+    let mut connection = world.connect().await.unwrap();
+    let rows = raw_rows(&mut connection, resource("tags")).await.unwrap();
+    assert_eq!(rows.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    let claims = "select resource from raw.toggl_track__claims order by 1";
+    let claims: Vec<String> = sqlx::query_scalar(claims).fetch_all(&mut connection).await.unwrap();
+    assert!(!claims.contains(&"tags".to_owned()), "{claims:?}");
+    assert!(claims.contains(&"clients".to_owned()), "{claims:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_with_the_token() {
+    let elsewhere = Simulator::start(Account::sample_at(Timestamp::now())).await;
+    for status in [301, 302, 307, 308] {
+        let world = world().await;
+        let target = format!("{}api/v9/workspaces/2230991/tags", elsewhere.url());
+        world.toggl.script(TAGS, Answer::status(status).header("location", &target).forever());
+        let finished = world.fetcher(&[]).run().await.unwrap();
+        assert_fails(&finished, 1, &["tags", &status.to_string()]);
+        assert!(elsewhere.requests().is_empty(), "the token went to another server");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_no_message_can_hold_is_named_and_the_others_are_loaded() {
+    let mut account = Account::sample_at(Timestamp::now());
+    let workspace_id = account.workspace_id();
+    let notes = Value::from(incompressible(200 * 1024)).to_string();
+    account.put(List::Clients, workspace_id, &format!(r#"{{"id":7,"wid":1,"notes":{notes}}}"#));
+    let options = NatsOptions { max_payload: 64 * 1024, ..NatsOptions::default() };
+    let world = World::start_with(account, options).await.unwrap();
+
+    let finished = world.fetcher(&["--days", "60"]).run().await.unwrap();
+
+    assert_eq!(finished.code, Some(6), "{:?} {}", finished.code, finished.stdout);
+    assert!(finished.stdout.contains("Records not sent: 1"), "{}", finished.stdout);
+    let named = "Record 7 of clients was not sent";
+    assert!(finished.stderr.contains(named), "{}", finished.stderr);
+    assert_unspoken(&finished, notes.get(1..100).unwrap());
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    drop(loader);
+    world.toggl.with_account(|account| account.remove(List::Clients, workspace_id, 7));
+    assert_tables_hold(&world).await;
+}
+
+#[tokio::test]
+async fn a_record_that_grew_too_large_is_left_as_it_was() {
+    let options = NatsOptions { max_payload: 64 * 1024, ..NatsOptions::default() };
+    let account = Account::sample_at(Timestamp::now());
+    let workspace_id = account.workspace_id();
+    let id = account.records(List::Clients, workspace_id)[0].id();
+    let world = World::start_with(account, options).await.unwrap();
+    world.sync_and_load(&[]).await.unwrap();
+    let mut connection = world.connect().await.unwrap();
+    let before = raw_rows(&mut connection, resource("clients")).await.unwrap();
+
+    let notes = Value::from(incompressible(200 * 1024)).to_string();
+    world.toggl.with_account(|account| {
+        account.edit(List::Clients, workspace_id, id, &[("notes", &notes)]);
+    });
+    assert_eq!(world.fetcher(&[]).run().await.unwrap().code, Some(6));
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    drop(loader);
+
+    assert_eq!(before, raw_rows(&mut connection, resource("clients")).await.unwrap());
+}
+
+/// Letters without a pattern that a compressor could use.
+fn incompressible(length: usize) -> String {
+    let alphabet: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
+    let mut state = 1_u64;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        alphabet[usize::try_from(state >> 33).unwrap() % alphabet.len()]
+    });
+    letters.take(length).collect()
+}
