@@ -1,0 +1,144 @@
+//! What a person and a log collector see.
+
+use fetcher::publisher::Publisher;
+use fetcher::toggl::{Client, TogglArgs};
+use fetcher::{SyncOptions, sync_all};
+use jiff::civil::DateTime;
+use shared::nats::jetstream;
+use shared::stream::{StreamArgs, ensure_stream};
+use tests::toggl::Account;
+use tests::world::World;
+
+const COMPONENTS: [&str; 11] = [
+    "toggl-orchestrator",
+    "toggl-masters",
+    "toggl-time-entries",
+    "toggl-api",
+    "vault",
+    "publisher",
+    "subscriber",
+    "raw-client",
+    "replay",
+    "migrations",
+    "nats",
+];
+
+async fn world() -> World {
+    World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap()
+}
+
+/// `[2025-12-10 01:12:18] INFO  [toggl-orchestrator] Starting …`; answers the level.
+fn level_of(line: &str) -> &str {
+    let parts = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let (time, rest) = parts.unwrap_or_else(|| panic!("no time: {line}"));
+    assert!(DateTime::strptime("%Y-%m-%d %H:%M:%S", time).is_ok(), "no time: {line}");
+    let (level, rest) = rest.split_once('[').unwrap_or_else(|| panic!("no component: {line}"));
+    assert_eq!(level.len(), 6, "{line}");
+    let (component, words) = rest.split_once("] ").unwrap_or_else(|| panic!("no words: {line}"));
+    assert!(COMPONENTS.contains(&component), "{line}");
+    assert!(!words.is_empty(), "{line}");
+    level.trim()
+}
+
+#[tokio::test]
+async fn each_log_level_says_what_it_should_and_the_summary_is_always_there() {
+    let world = world().await;
+    let mut lines = Vec::new();
+    for level in ["warn", "info", "debug"] {
+        let finished = world.sync(&["--log-level", level]).await.unwrap();
+        let summary: Vec<&str> = finished.stdout.lines().collect();
+        assert_eq!(summary[0], "[OK] Toggl Track sync completed:");
+        assert_eq!(summary[1], "  Time entries: 5");
+        assert_eq!(
+            summary[2],
+            r#"  Masters: {"me":1,"workspaces":1,"projects":4,"clients":5,"tags":12,"users":2,"groups":1}"#
+        );
+        assert!(summary[3].starts_with("  Elapsed: ") && summary[3].ends_with('s'));
+        assert_eq!(summary.len(), 4, "{summary:#?}");
+        let levels: Vec<String> =
+            finished.stderr.lines().map(|line| level_of(line).to_owned()).collect();
+        lines.push(levels);
+    }
+    assert_eq!(lines[0], Vec::<String>::new(), "nothing needs a person");
+    assert!(lines[1].iter().all(|level| level == "INFO") && lines[1].len() >= 8, "{lines:?}");
+    assert!(lines[2].contains(&"DEBUG".to_owned()) && lines[2].len() > lines[1].len());
+}
+
+#[tokio::test]
+async fn debug_lines_show_every_request() {
+    let world = world().await;
+    let finished = world.sync(&["--log-level", "debug"]).await.unwrap();
+    for seen in world.toggl.requests() {
+        let shown = finished.stderr.contains(&format!("GET {}", seen.path));
+        assert!(shown, "{} is not in the log: {}", seen.path, finished.stderr);
+    }
+}
+
+#[tokio::test]
+async fn json_logs_are_one_object_a_line() {
+    let world = world().await;
+    let fetcher = world.fetcher(&["--log-level", "debug"]).env("LOG_FORMAT", "json");
+    let finished = fetcher.run().await.unwrap();
+    assert!(finished.stderr.lines().count() > 8);
+    for line in finished.stderr.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(object["timestamp"].is_string() && object["level"].is_string(), "{line}");
+        assert!(COMPONENTS.contains(&object["target"].as_str().unwrap()), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_loader_names_tables_and_counts() {
+    let world = world().await;
+    world.sync(&[]).await.unwrap();
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    for words in [
+        "[raw-client] Upserted 4 records to raw.toggl_track__projects",
+        "[raw-client] Upserted 5 records to raw.toggl_track__time_entries",
+        "[subscriber] Stopped",
+    ] {
+        assert!(loader.log().contains(words), "{words:?} is not in the log: {}", loader.log());
+    }
+    // The vault of this server has no root key, which does need a person; nothing else does.
+    for line in loader.log().lines() {
+        let level = level_of(line);
+        assert!(level == "INFO" || line.contains("root key"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_is_a_library_call_that_answers_counts() {
+    let world = world().await;
+    let provider = rustls::crypto::ring::default_provider().install_default();
+    drop(provider);
+    let nats = async_nats::connect(world.nats.url()).await.unwrap();
+    let max_payload = nats.server_info().max_payload;
+    let context = jetstream(nats);
+    let stream = StreamArgs {
+        stream_max_age: std::time::Duration::ZERO,
+        stream_max_bytes: 64 * 1024 * 1024,
+        replicas: 1,
+    };
+    ensure_stream(&context, &stream).await.unwrap();
+    let args =
+        TogglArgs { toggl_url: world.toggl.url(), requests_per_second: 1_000.0, burst: 1_000 };
+    let client = Client::new(&args, tests::toggl::TOKEN.into()).unwrap();
+    let publisher = Publisher::new(context, max_payload);
+    let options = SyncOptions { days: 3, workspace_id: None };
+    let result = sync_all(&client, &publisher, options).await.unwrap();
+    assert!(result.is_complete(), "{result:#?}");
+    assert_eq!(result.run_id, publisher.run_id());
+    assert_eq!(result.time_entries_count, 5);
+    let masters = [
+        ("me", 1),
+        ("workspaces", 1),
+        ("projects", 4),
+        ("clients", 5),
+        ("tags", 12),
+        ("users", 2),
+        ("groups", 1),
+    ];
+    assert_eq!(result.masters_counts, masters);
+}
