@@ -76,6 +76,13 @@ enum Change {
         which: usize,
         content: u8,
     },
+    /// Out of sight without a word, as a project that becomes private.
+    Hide {
+        which: usize,
+    },
+    Show {
+        which: usize,
+    },
     Delete {
         which: usize,
     },
@@ -135,6 +142,8 @@ pub(crate) fn histories(axis: Axis) -> impl Strategy<Value = History> {
         2 => (any::<usize>(), 0..3_u8).prop_map(|(which, content)| Change::Silently { which, content }),
         2 => any::<usize>().prop_map(|which| Change::Delete { which }),
         1 => any::<usize>().prop_map(|which| Change::Undelete { which }),
+        2 => any::<usize>().prop_map(|which| Change::Hide { which }),
+        2 => any::<usize>().prop_map(|which| Change::Show { which }),
     ];
     let sync = match axis {
         Axis::Ids => prop_oneof![
@@ -180,6 +189,7 @@ impl History {
 struct Playing {
     live: BTreeMap<i64, Live>,
     dead: BTreeMap<i64, Live>,
+    hidden: BTreeMap<i64, Live>,
     created: i64,
 }
 
@@ -198,6 +208,8 @@ impl Playing {
                 *live = Live { start, modified_at, ..*live };
             }),
             Change::Silently { which, content } => self.edit(which, |live| live.content = content),
+            Change::Hide { which } => self.hidden.extend(taken(&mut self.live, which)),
+            Change::Show { which } => self.live.extend(taken(&mut self.hidden, which)),
             Change::Delete { which } => {
                 if let Some((id, live)) = taken(&mut self.live, which) {
                     self.dead.insert(id, Live { modified_at, ..live });

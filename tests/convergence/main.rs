@@ -14,7 +14,7 @@ mod stored;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use history::{Axis, History};
+use history::{Axis, History, Live, Seen, Sent};
 use stored::Stored;
 
 /// Cases for each axis; `PROPTEST_CASES` overrides it.
@@ -64,4 +64,22 @@ fn listings_cut_by_id_in_any_order_end_in_the_same_live_rows() {
 #[test]
 fn windows_cut_by_start_and_feeds_in_any_order_end_in_the_same_live_rows() {
     every_order_ends_in_the_same_live_rows(Axis::Starts);
+}
+
+/// Too rare a history to be found by chance: the same again, seen by a feed, is news of that moment.
+#[tokio::test]
+async fn what_a_feed_saw_again_is_not_overwritten_by_what_it_was_in_between() {
+    let stored = Stored::start().await;
+    let feed = |fetched_at, content| Sent {
+        fetched_at,
+        claim: None,
+        seen: vec![Seen {
+            id: 1,
+            live: Live { content, start: 1, modified_at: 0 },
+            deleted: false,
+        }],
+    };
+    let batches = [feed(10, 0), feed(50, 0), feed(30, 1)];
+    let found = stored.apply_in_order(Axis::Starts, &batches).await;
+    assert_eq!(found.values().map(|live| live.content).collect::<Vec<_>>(), [0]);
 }

@@ -35,6 +35,14 @@ impl Stored {
         Self { connections: [connect().await, connect().await], cases: AtomicI64::new(1) }
     }
 
+    /// Applies the batches one after the other and answers the live rows.
+    pub(crate) async fn apply_in_order(&self, axis: Axis, batches: &[Sent]) -> BTreeMap<i64, Live> {
+        let case = Case { axis, base: self.cases.fetch_add(1, Ordering::Relaxed) * CASE };
+        let mut connection = self.connections[0].lock().await;
+        case.apply(&mut connection, batches.iter()).await;
+        case.live_rows(&mut connection).await
+    }
+
     /// Applies the batches over both connections at once and answers the live rows.
     pub(crate) async fn apply(&self, axis: Axis, batches: &[Sent]) -> BTreeMap<i64, Live> {
         let case = Case { axis, base: self.cases.fetch_add(1, Ordering::Relaxed) * CASE };
@@ -44,6 +52,7 @@ impl Stored {
             case.apply(&mut one, batches.iter().step_by(2)),
             case.apply(&mut other, batches.iter().skip(1).step_by(2)),
         );
+        case.claims_are_disjoint(&mut one).await;
         case.live_rows(&mut one).await
     }
 }
@@ -117,6 +126,23 @@ impl Case {
                 user_id: Some(self.base),
             },
         }
+    }
+
+    /// Newer claims are cut out of older ones, so that the record of claims stays as small as the
+    /// ranges are distinct.
+    async fn claims_are_disjoint(self, connection: &mut PgConnection) {
+        let overlapping: i64 = sqlx::query_scalar(
+            "select count(*) from raw.toggl_track__claims a, raw.toggl_track__claims b
+             where a.ctid < b.ctid and a.resource = b.resource
+               and a.workspace_id = b.workspace_id and a.user_id is not distinct from b.user_id
+               and (a.ids && b.ids or a.starts && b.starts)
+               and (a.user_id = $1 or a.workspace_id = $1) and (b.user_id = $1 or b.workspace_id = $1)",
+        )
+        .bind(self.base)
+        .fetch_one(connection)
+        .await
+        .unwrap();
+        assert_eq!(overlapping, 0, "claims overlap");
     }
 
     async fn live_rows(self, connection: &mut PgConnection) -> BTreeMap<i64, Live> {
