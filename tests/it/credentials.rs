@@ -7,6 +7,8 @@ use tests::workers::{Finished, Worker};
 use tests::world::World;
 
 const KEY: &[u8] = b"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
+/// Stored before the right one.
+const FIRST_TOKEN: &str = "f1rstt0ken0f1rstt0ken";
 const OTHER_KEY: &[u8] = b"ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100\n";
 
 /// Toggl and NATS, and a Postgres server whose files hold nothing of other tests.
@@ -61,7 +63,7 @@ async fn fail(worker: Worker, words: &str) {
 /// Store, show, use, replace and remove; what is common to every vault.
 async fn the_commands_work(safe: &Safe) {
     fail(safe.fetcher(&["credentials", "show"]), "fetcher credentials set").await;
-    for token in ["0ther", TOKEN] {
+    for token in [FIRST_TOKEN, TOKEN] {
         let set = safe.fetcher(&["credentials", "set"]).stdin(&format!("{token}\n"));
         let finished = succeed(set).await;
         assert!(!format!("{finished:?}").contains(token));
@@ -70,6 +72,14 @@ async fn the_commands_work(safe: &Safe) {
     assert!(shown.stdout.contains("are stored") && !shown.stdout.contains(TOKEN), "{shown:#?}");
     let synced = succeed(safe.fetcher(&["--log-level", "debug"])).await;
     assert!(synced.stdout.starts_with("[OK]") && !format!("{synced:?}").contains(TOKEN));
+}
+
+/// Neither the one that was created nor the one that took its place.
+async fn no_token_in_any_file(safe: &Safe) {
+    for token in [FIRST_TOKEN, TOKEN] {
+        let found = safe.postgres.files_containing(token.as_bytes()).await.unwrap();
+        assert!(found.is_empty(), "{token} stands in {found:?}");
+    }
 }
 
 async fn removing_works(safe: &Safe) {
@@ -87,10 +97,7 @@ async fn the_installed_vault_serves_the_fetcher_and_leaves_no_token_in_any_file(
     safe.connect().await.execute("create table canary as select 'c4nary' as bird").await.unwrap();
     let found = safe.postgres.files_containing(b"c4nary").await.unwrap();
     assert!(!found.is_empty(), "the search of the files finds nothing at all");
-    for token in [TOKEN, "0ther"] {
-        let found = safe.postgres.files_containing(token.as_bytes()).await.unwrap();
-        assert!(found.is_empty(), "{token} stands in {found:?}");
-    }
+    no_token_in_any_file(&safe).await;
     removing_works(&safe).await;
 }
 
@@ -226,7 +233,6 @@ async fn supabases_vault_is_used_as_it_is_and_never_given_a_token_in_clear() {
     assert_eq!(vault_definition(&mut connection).await, before);
 
     the_commands_work(&safe).await;
-    let found = safe.postgres.files_containing(TOKEN.as_bytes()).await.unwrap();
-    assert!(found.is_empty(), "the token stands in {found:?}");
+    no_token_in_any_file(&safe).await;
     removing_works(&safe).await;
 }
