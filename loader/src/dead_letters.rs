@@ -62,7 +62,7 @@ pub(crate) async fn keep_record(
     .bind(i32::try_from(dead.record_index).unwrap_or(i32::MAX))
     .bind(record.source_id)
     .bind(batch.run_id)
-    .bind(&dead.reason)
+    .bind(storable(&dead.reason))
     .bind(&dead.sqlstate)
     .bind(record.data.as_ref())
     .bind(alone.encode()?.as_ref())
@@ -115,12 +115,17 @@ pub(crate) async fn keep_message(
     .bind(&delivery.origin.subject)
     .bind(delivery.origin.stream_sequence)
     .bind(delivery.origin.published_at.to_sqlx())
-    .bind(reason)
+    .bind(storable(reason))
     .bind(delivery.payload().as_ref())
-    .bind(delivery.encoding())
+    .bind(delivery.encoding().map(storable))
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// Reasons repeat what they are about, and Postgres' text holds every character but one.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// Why a dead letter could not be kept.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use shared::batch::{Batch, Record};
+use shared::batch::{Batch, Record, is_storable};
 use shared::resource::{Key, Resource};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,16 +25,15 @@ pub(crate) struct Row<'a> {
     pub(crate) deleted_at: Option<Timestamp>,
 }
 
-/// The newest form of each key in the batch. Records that are not text cannot even be sent to
-/// Postgres and come back as dead.
+/// The newest form of each key in the batch. Records that cannot even be sent to Postgres for
+/// comparison come back as dead.
 pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, Vec<DeadRecord>) {
     let mut dead = Vec::new();
     let mut newest: HashMap<(i64, i64), Row<'a>> = HashMap::with_capacity(batch.records.len());
     for (record_index, record) in batch.records.iter().enumerate() {
-        let data = match std::str::from_utf8(&record.data) {
+        let data = match text(record) {
             Ok(data) => data,
-            Err(error) => {
-                let reason = format!("the record is not UTF-8: {error}");
+            Err(reason) => {
                 dead.push(DeadRecord { record_index, reason, sqlstate: None });
                 continue;
             }
@@ -59,4 +58,13 @@ pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, 
     let mut rows: Vec<_> = newest.into_values().collect();
     rows.sort_unstable_by_key(|row| row.record_index);
     (rows, dead)
+}
+
+/// The record's JSON, if it is text and its times are such as Postgres can hold.
+fn text(record: &Record) -> Result<&str, String> {
+    let times = [record.modified_at, record.started_at, record.deleted_at];
+    if let Some(time) = times.into_iter().flatten().find(|time| !is_storable(*time)) {
+        return Err(format!("the record has a time before 4713 BC: {time}"));
+    }
+    std::str::from_utf8(&record.data).map_err(|error| format!("the record is not UTF-8: {error}"))
 }

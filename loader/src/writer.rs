@@ -10,6 +10,7 @@ use shared::retry::{Delays, Disposition};
 use shared::shutdown::Shutdown;
 use shared::telemetry::{RAW_CLIENT, SUBSCRIBER};
 use sqlx::{Connection as _, PgConnection};
+use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 use crate::apply::{Applied, ApplyError, apply};
@@ -19,6 +20,10 @@ use crate::delivery::Delivery;
 
 /// Longer than any statement may run; past it the peer is taken for dead.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Acknowledgements of a writer on their way at once: as many as all tables together may have in its
+/// hands. Committed work is safe without them, so none is worth waiting for.
+const MAX_ACKS: usize = 128;
 
 /// Waits between attempts while Postgres is in trouble.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -30,12 +35,14 @@ pub(crate) struct Writer {
     database: Database,
     /// None after trouble: a connection in an unknown state is dropped, never reused.
     connection: Option<PgConnection>,
+    /// Acknowledgements on their way: the next batch does not wait for them.
+    acks: JoinSet<()>,
     shutdown: Shutdown,
 }
 
 impl Writer {
     pub(crate) fn new(database: Database, shutdown: Shutdown) -> Self {
-        Self { database, connection: None, shutdown }
+        Self { database, connection: None, acks: JoinSet::new(), shutdown }
     }
 
     /// Runs until every sender is gone and the channel is empty.
@@ -50,6 +57,7 @@ impl Writer {
                 Err(reason) => self.bury(delivery, &reason).await,
             }
         }
+        while self.acks.join_next().await.is_some() {}
         if let Some(connection) = self.connection {
             drop(connection.close().await);
         }
@@ -61,7 +69,7 @@ impl Writer {
         loop {
             match self.apply(&delivery, resource, batch).await {
                 Ok(applied) => {
-                    delivery.ack().await;
+                    self.ack(delivery).await;
                     log_applied(resource, batch, &applied, started.elapsed());
                     return;
                 }
@@ -72,6 +80,15 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// A server that came back without its last consumer state never answers some of them.
+    async fn ack(&mut self, delivery: Delivery) {
+        while self.acks.len() >= MAX_ACKS {
+            self.acks.join_next().await;
+        }
+        while self.acks.try_join_next().is_some() {}
+        self.acks.spawn(delivery.ack());
     }
 
     async fn bury(&mut self, delivery: Delivery, reason: &DecodeError) {

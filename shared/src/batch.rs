@@ -28,6 +28,15 @@ const ZSTD_LEVEL: i32 = 1;
 /// this bounds memory against a hostile frame and refuses nothing a fetcher writes.
 const MAX_DECODED_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The earliest moment that Postgres can hold: 4713 years before Christ. The latest that jiff can
+/// hold comes long before Postgres' own.
+const EARLIEST: Timestamp = Timestamp::constant(-210_866_803_200, 0);
+
+/// Whether Postgres can hold it.
+pub fn is_storable(time: Timestamp) -> bool {
+    time >= EARLIEST
+}
+
 /// What a batch is complete for: rows inside it that the batch does not hold no longer exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +61,18 @@ pub enum Coverage {
         /// Of this user only; none for everybody in the workspace.
         user_id: Option<i64>,
     },
+}
+
+impl Coverage {
+    fn is_possible(&self) -> bool {
+        match *self {
+            Self::Partial => true,
+            Self::Ids { after, through } => {
+                after.unwrap_or(i64::MIN) <= through.unwrap_or(i64::MAX)
+            }
+            Self::Starts { from, to, .. } => is_storable(from) && from <= to,
+        }
+    }
 }
 
 /// One Toggl record. Times travel as microseconds since 1970, Postgres' own resolution.
@@ -119,6 +140,14 @@ pub enum DecodeError {
     /// Written by a newer fetcher.
     #[error("batch version {0} is not known; this loader reads version {VERSION}")]
     Version(u16),
+    /// A moment that Postgres cannot hold, or a claim that ends before it begins.
+    #[error("fetched at or claiming what cannot be: {fetched_at}, {coverage:?}")]
+    Impossible {
+        /// Of the batch.
+        fetched_at: Timestamp,
+        /// Of the batch.
+        coverage: Coverage,
+    },
     /// No such row in this loader's catalogue.
     #[error("resource {0:?} is not in the catalogue")]
     Resource(String),
@@ -169,7 +198,12 @@ impl Batch {
         if version != VERSION {
             return Err(DecodeError::Version(version));
         }
-        rmp_serde::from_slice(plain).map_err(DecodeError::Format)
+        let batch: Self = rmp_serde::from_slice(plain).map_err(DecodeError::Format)?;
+        if is_storable(batch.fetched_at) && batch.coverage.is_possible() {
+            return Ok(batch);
+        }
+        let Self { fetched_at, coverage, .. } = batch;
+        Err(DecodeError::Impossible { fetched_at, coverage })
     }
 
     /// The catalogue row of the batch.
@@ -203,10 +237,17 @@ mod tests {
     fn coverages() -> impl Strategy<Value = Coverage> {
         prop_oneof![
             Just(Coverage::Partial),
-            any::<(Option<i64>, Option<i64>)>()
-                .prop_map(|(after, through)| Coverage::Ids { after, through }),
-            (timestamps(), timestamps(), any::<Option<i64>>())
-                .prop_map(|(from, to, user_id)| Coverage::Starts { from, to, user_id }),
+            any::<(Option<i64>, Option<i64>)>().prop_map(|(after, through)| {
+                match after.zip(through) {
+                    Some((a, b)) => {
+                        Coverage::Ids { after: Some(a.min(b)), through: Some(a.max(b)) }
+                    }
+                    None => Coverage::Ids { after, through },
+                }
+            }),
+            (timestamps(), timestamps(), any::<Option<i64>>()).prop_map(|(a, b, user_id)| {
+                Coverage::Starts { from: a.min(b), to: a.max(b), user_id }
+            }),
         ]
     }
 
@@ -292,6 +333,30 @@ mod tests {
         }
         let payload = rmp_serde::to_vec_named(&Future { version: 2, shape: "new" }).unwrap();
         assert!(matches!(Batch::decode(&payload, None), Err(DecodeError::Version(2))));
+    }
+
+    #[test]
+    fn a_claim_that_ends_before_it_begins_is_refused() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for coverage in [
+            Coverage::Ids { after: Some(2), through: Some(1) },
+            Coverage::Starts { from: at(2), to: at(1), user_id: None },
+            Coverage::Starts { from: Timestamp::MIN, to: at(1), user_id: None },
+        ] {
+            let batch = Batch {
+                version: VERSION,
+                run_id: Uuid::nil(),
+                resource: "tags".to_owned(),
+                workspace_id: 1,
+                api_version: "v9".to_owned(),
+                fetched_at: at(0),
+                part: 0,
+                coverage,
+                records: Vec::new(),
+            };
+            let read = Batch::decode(&batch.encode().unwrap(), Some(ZSTD));
+            assert!(matches!(read, Err(DecodeError::Impossible { .. })), "{read:?}");
+        }
     }
 
     #[test]

@@ -7,12 +7,18 @@
 )]
 
 mod batches;
+mod catalogue;
+mod command_line;
+mod credentials;
+mod dead_letters;
 mod delivery;
 mod end_to_end;
 mod endings;
 mod expected_rows;
 mod failures;
+mod kills;
 mod limits;
 mod odd_answers;
 mod random_histories;
 mod resync;
+mod secrets;
