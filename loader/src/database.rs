@@ -65,7 +65,12 @@ impl DatabaseArgs {
     /// When it is missing or not a Postgres address.
     pub fn database(&self) -> Result<Database, ConnectError> {
         let url = self.database_url.as_ref().ok_or(ConnectError::Missing)?;
-        let options = PgConnectOptions::from_str(url.expose_secret())
+        // sqlx takes any scheme for Postgres'.
+        let address = url.expose_secret();
+        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+            return Err(ConnectError::Address);
+        }
+        let options = PgConnectOptions::from_str(address)
             .map_err(|_| ConnectError::Address)?
             .application_name("toggl-track-loader")
             .options(SESSION);

@@ -89,7 +89,12 @@ impl Vault {
     /// # Errors
     /// When the address is wrong or nobody answers there within five seconds.
     pub async fn connect(url: &SecretString) -> Result<Self, VaultError> {
-        let options = PgConnectOptions::from_str(url.expose_secret())
+        // sqlx takes any scheme for Postgres'.
+        let address = url.expose_secret();
+        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+            return Err(VaultError::Address);
+        }
+        let options = PgConnectOptions::from_str(address)
             .map_err(|_| VaultError::Address)?
             .application_name("toggl-track-fetcher")
             .options([("statement_timeout", "10s"), ("lock_timeout", "5s")]);
