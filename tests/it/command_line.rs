@@ -109,6 +109,32 @@ async fn the_loader_names_tables_and_counts() {
 }
 
 #[tokio::test]
+async fn the_lines_of_a_loader_have_the_same_form_at_every_level() {
+    let world = world().await;
+    world.sync(&[]).await.unwrap();
+    for (level, least) in [("debug", 20), ("info", 4), ("warn", 1)] {
+        // A vault without its key is what even `warn` speaks of.
+        let loader = world.loader(&["--log-level", level]).env("VAULT_KEY_FILE", "/no/such/key");
+        let loader = loader.start().await.unwrap();
+        world.loaded().await.unwrap();
+        assert_eq!(loader.terminate().await.unwrap(), Some(0));
+        let log = loader.log();
+        let levels: Vec<&str> = log.lines().map(level_of).collect();
+        assert!(levels.len() >= least, "{log}");
+        assert_eq!(levels.contains(&"DEBUG"), level == "debug", "{log}");
+        assert_eq!(levels.contains(&"INFO"), level != "warn", "{log}");
+    }
+    let loader = world.loader(&["--log-format", "json", "--log-level", "debug"]);
+    let loader = loader.start().await.unwrap();
+    loader.logged("Loading", std::time::Duration::from_mins(1)).await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    for line in loader.log().lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(COMPONENTS.contains(&object["target"].as_str().unwrap()), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_sync_is_a_library_call_that_answers_counts() {
     let world = world().await;
     let provider = rustls::crypto::ring::default_provider().install_default();

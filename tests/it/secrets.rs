@@ -25,7 +25,12 @@ async fn tables_containing(connection: &mut PgConnection, needle: &str) -> Vec<S
         if table == "vault.decrypted_secrets" {
             continue;
         }
-        let sql = format!("select count(*) from {table} t where position($1 in t::text) > 0");
+        // As text, and as Postgres prints bytea: in hexadecimal digits.
+        let sql = format!(
+            "select count(*) from {table} t
+             where position($1 in t::text) > 0
+                or position(encode(convert_to($1, 'utf8'), 'hex') in t::text) > 0"
+        );
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(needle);
         let count: i64 = query.fetch_one(&mut *connection).await.unwrap();
         if count > 0 {
@@ -89,6 +94,28 @@ async fn no_secret_of_the_account_reaches_nats_postgres_or_a_log() {
         }
         let said = format!("{}{}{}", fetched.stdout, fetched.stderr, loader.log());
         assert!(!said.contains(&secret), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_in_a_file_of_postgres_or_in_a_dead_letter() {
+    let mut account = Account::sample_at(jiff::Timestamp::now());
+    // Postgres holds no zero character, so this record is kept with its bytes as a dead letter.
+    let me = tests::toggl::with_fields(account.me(), &[("fullname", r#""c4n\u0000ry""#)]);
+    account.set_me(&me);
+    let secrets = account.secrets();
+    let world = World::start_with_own_postgres(account).await.unwrap();
+    world.sync_and_load(&[]).await.unwrap();
+
+    let mut connection = world.connect().await.unwrap();
+    let dead = tables_containing(&mut connection, r"c4n\u0000ry").await;
+    assert_eq!(dead, ["raw.toggl_track__dead_letters"], "the search finds no bytes");
+    let found = world.postgres().files_containing(r"c4n\u0000ry".as_bytes()).await.unwrap();
+    assert!(!found.is_empty(), "the search of the files finds nothing");
+    for secret in secrets {
+        assert_eq!(tables_containing(&mut connection, &secret).await, Vec::<String>::new());
+        let found = world.postgres().files_containing(secret.as_bytes()).await.unwrap();
+        assert!(found.is_empty(), "{secret} stands in {found:?}");
     }
 }
 
