@@ -151,7 +151,11 @@ fn credentials_failure(error: CredentialsError) -> Failure {
 }
 
 fn vault_failure(error: VaultError) -> Failure {
-    let exit = if error.is_unreachable() { Exit::Unreachable } else { Exit::Credentials };
+    let exit = match &error {
+        VaultError::Address => Exit::Usage,
+        error if error.is_unreachable() => Exit::Unreachable,
+        _ => Exit::Credentials,
+    };
     Failure { exit, error: error.into() }
 }
 

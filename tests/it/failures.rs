@@ -135,7 +135,7 @@ async fn an_address_that_cannot_be_read_is_not_repeated_for_it_may_hold_a_passwo
     let world = world().await;
     let fetcher = world.fetcher(&[]).without("TOGGL_API_TOKEN").env("DATABASE_URL", garbage);
     let finished = fetcher.run().await.unwrap();
-    assert_ne!(finished.code, Some(0));
+    assert_fails(&finished, 2, &["DATABASE_URL", "postgres://"]);
     assert_unspoken(&finished, "hunter2");
 }
 

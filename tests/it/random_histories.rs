@@ -1,5 +1,5 @@
 //! Random histories of an account, delivered in any order, twice and over two loaders, end in the
-//! same rows. Without deletions, which claims do not mark yet.
+//! same rows, from publishing to the tables. Deletions have a property test of their own.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
