@@ -32,7 +32,17 @@ impl Fetched {
         unusable: Vec<Unusable>,
     ) -> Self {
         let span = if unusable.is_empty() { span } else { Span::Partial };
-        Self { listing: Listing { resource, workspace_id, fetched_at, span, records }, unusable }
+        Self {
+            listing: Listing {
+                resource,
+                workspace_id,
+                fetched_at,
+                span,
+                records,
+                rejected: Vec::new(),
+            },
+            unusable,
+        }
     }
 }
 

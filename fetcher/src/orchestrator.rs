@@ -149,7 +149,7 @@ impl Sync<'_> {
     /// All other masters at once; the client paces their requests.
     async fn masters(&mut self, workspace_id: i64) -> Result<(), SyncError> {
         let (client, publisher) = (self.client, self.publisher);
-        let others = catalogue::masters().filter(|resource| resource.paging != Paging::Object);
+        let others = catalogue::masters().filter(|r| r.by_default && r.paging != Paging::Object);
         let outcomes = join_all(others.map(|resource| async move {
             let fetched = masters::fetch(client, resource, workspace_id).await;
             (resource, settle(publisher, resource, fetched).await)

@@ -38,9 +38,11 @@ pub(crate) struct Page {
 pub(crate) fn read_page(resource: &Resource, body: &Bytes) -> serde_json::Result<Page> {
     let texts: Vec<&RawValue> = match resource.paging {
         Paging::Object => serde_json::from_slice(body).map(|one| vec![one])?,
-        Paging::Array | Paging::Pages(_) | Paging::Windows => {
-            serde_json::from_slice::<Option<_>>(body)?.unwrap_or_default()
-        }
+        Paging::Array
+        | Paging::Pages(_)
+        | Paging::Envelope(_)
+        | Paging::Windows
+        | Paging::Report => serde_json::from_slice::<Option<_>>(body)?.unwrap_or_default(),
     };
     let mut page = Page { count: texts.len(), ..Page::default() };
     for text in texts {

@@ -28,7 +28,7 @@ const MAX_DEAD: usize = 50;
 /// What applying a batch did, in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
-    /// In the batch.
+    /// In the batch, usable or not.
     pub received: usize,
     /// Inserted or updated.
     pub written: usize,
@@ -195,6 +195,7 @@ impl Job<'_> {
         for dead in dead {
             dead_letters::keep_record(connection, batch, origin, dead).await?;
         }
+        dead_letters::keep_rejected(connection, batch, origin).await?;
         if let Some(refused) = applied.refused {
             let reason = refused.to_string();
             dead_letters::keep_claim(connection, batch, origin, &reason).await?;
@@ -215,7 +216,8 @@ fn count(
         Swept::Marked(marked) => (marked, None),
         Swept::Refused { covered, missing } => (0, Some(Refused { covered, missing })),
     };
-    let received = batch.records.len();
+    let received = batch.records.len() + batch.rejected.len();
+    let dead = dead + batch.rejected.len();
     let written = usize::try_from(written).unwrap_or(usize::MAX);
     let unchanged = compared.unchanged.len();
     Applied {

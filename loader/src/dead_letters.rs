@@ -1,8 +1,9 @@
 //! What cannot be loaded is kept, with its bytes and the reason, in the same transaction that loads
 //! its neighbours.
 
+use bytes::Bytes;
 use jiff_sqlx::ToSqlx as _;
-use shared::batch::{Batch, Coverage, EncodeError, ZSTD};
+use shared::batch::{Batch, Coverage, EncodeError, Rejected, ZSTD};
 use sqlx::PgConnection;
 
 use crate::delivery::{Delivery, Origin};
@@ -44,31 +45,89 @@ pub(crate) async fn keep_record(
     let alone = Batch {
         coverage: Coverage::Partial,
         records: vec![record.clone()],
+        rejected: Vec::new(),
         resource: batch.resource.clone(),
         api_version: batch.api_version.clone(),
         ..*batch
     };
-    sqlx::query(
-        "insert into raw.toggl_track__dead_letters
-             (resource, subject, stream_sequence, published_at, record_index, source_id, run_id,
-              reason, sqlstate, payload, batch)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         on conflict do nothing",
-    )
-    .bind(&batch.resource)
-    .bind(&origin.subject)
-    .bind(origin.stream_sequence)
-    .bind(origin.published_at.to_sqlx())
-    .bind(i32::try_from(dead.record_index).unwrap_or(i32::MAX))
-    .bind(record.source_id)
-    .bind(batch.run_id)
-    .bind(storable(&dead.reason))
-    .bind(&dead.sqlstate)
-    .bind(record.data.as_ref())
-    .bind(alone.encode()?.as_ref())
-    .execute(connection)
-    .await?;
+    let letter = Letter {
+        record_index: dead.record_index,
+        source_id: Some(record.source_id),
+        reason: &dead.reason,
+        sqlstate: dead.sqlstate.as_deref(),
+        payload: &record.data,
+        batch: Some(alone.encode()?),
+    };
+    Ok(letter.keep(connection, batch, origin).await?)
+}
+
+/// Keeps what the fetcher could make no record of. Numbered after the batch's records.
+pub(crate) async fn keep_rejected(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    origin: &Origin,
+) -> sqlx::Result<()> {
+    for (record_index, rejected) in (batch.records.len()..).zip(&batch.rejected) {
+        let Rejected { source_id, reason, data } = rejected;
+        let letter = Letter {
+            record_index,
+            source_id: *source_id,
+            reason,
+            sqlstate: None,
+            payload: data,
+            batch: None,
+        };
+        letter.keep(connection, batch, origin).await?;
+    }
     Ok(())
+}
+
+/// One record that is kept.
+struct Letter<'a> {
+    record_index: usize,
+    source_id: Option<i64>,
+    reason: &'a str,
+    sqlstate: Option<&'a str>,
+    payload: &'a [u8],
+    batch: Option<Bytes>,
+}
+
+impl Letter<'_> {
+    /// A bad record comes with every sync until somebody mends it at Toggl; while it stays the same
+    /// and is refused for the same reason it is one dead letter.
+    async fn keep(
+        self,
+        connection: &mut PgConnection,
+        batch: &Batch,
+        origin: &Origin,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "insert into raw.toggl_track__dead_letters
+                 (resource, subject, stream_sequence, published_at, record_index, source_id,
+                  run_id, reason, sqlstate, payload, batch)
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+             where not exists (
+                 select from raw.toggl_track__dead_letters
+                 where resource = $1 and source_id is not distinct from $6 and reason = $8
+                   and payload = $10
+             )
+             on conflict do nothing",
+        )
+        .bind(&batch.resource)
+        .bind(&origin.subject)
+        .bind(origin.stream_sequence)
+        .bind(origin.published_at.to_sqlx())
+        .bind(i32::try_from(self.record_index).unwrap_or(i32::MAX))
+        .bind(self.source_id)
+        .bind(batch.run_id)
+        .bind(storable(self.reason))
+        .bind(self.sqlstate)
+        .bind(self.payload)
+        .bind(self.batch.as_deref())
+        .execute(connection)
+        .await
+        .map(drop)
+    }
 }
 
 /// Keeps a batch whose claim was not believed, whole, so that a person can have it applied.

@@ -98,6 +98,18 @@ pub struct Record {
     pub data: Bytes,
 }
 
+/// Something in an answer that no record can be made of: without an id, not an object, with a time
+/// that is none. The loader keeps it as a dead letter, so that nothing is dropped silently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Toggl's id, if it could be read.
+    pub source_id: Option<i64>,
+    /// What is wrong with it, in words.
+    pub reason: String,
+    /// Its text as Toggl sent it, secrets removed; empty where that could not be done safely.
+    pub data: Bytes,
+}
+
 /// One message: records of one resource, read from one workspace by one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
@@ -120,6 +132,9 @@ pub struct Batch {
     pub coverage: Coverage,
     /// The records, each id at most once.
     pub records: Vec<Record>,
+    /// What no record could be made of.
+    #[serde(default)]
+    pub rejected: Vec<Rejected>,
 }
 
 /// Why a message cannot be read. None of these gets better by trying again.
@@ -275,24 +290,36 @@ mod tests {
             )
     }
 
+    fn rejected() -> impl Strategy<Value = Rejected> {
+        any::<(Option<i64>, String, Vec<u8>)>().prop_map(|(source_id, reason, data)| Rejected {
+            source_id,
+            reason,
+            data: data.into(),
+        })
+    }
+
     fn batches() -> impl Strategy<Value = Batch> {
         (
             any::<(u128, i64, u32)>(),
             timestamps(),
             coverages(),
             proptest::collection::vec(records(), 0..20),
+            proptest::collection::vec(rejected(), 0..3),
         )
-            .prop_map(|((run, workspace_id, part), fetched_at, coverage, records)| Batch {
-                version: VERSION,
-                run_id: Uuid::from_u128(run),
-                resource: "projects".to_owned(),
-                workspace_id,
-                api_version: "v9".to_owned(),
-                fetched_at,
-                part,
-                coverage,
-                records,
-            })
+            .prop_map(
+                |((run, workspace_id, part), fetched_at, coverage, records, rejected)| Batch {
+                    version: VERSION,
+                    run_id: Uuid::from_u128(run),
+                    resource: "projects".to_owned(),
+                    workspace_id,
+                    api_version: "v9".to_owned(),
+                    fetched_at,
+                    part,
+                    coverage,
+                    records,
+                    rejected,
+                },
+            )
     }
 
     proptest! {
@@ -353,6 +380,7 @@ mod tests {
                 part: 0,
                 coverage,
                 records: Vec::new(),
+                rejected: Vec::new(),
             };
             let read = Batch::decode(&batch.encode().unwrap(), Some(ZSTD));
             assert!(matches!(read, Err(DecodeError::Impossible { .. })), "{read:?}");

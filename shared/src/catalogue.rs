@@ -21,10 +21,12 @@ const WORKSPACE_LIST: Resource = Resource {
     modified_field: Some("at"),
     deleted_field: Some("server_deleted_at"),
     started_field: None,
+    running_unless: None,
     user_fields: &[],
     workspace_fields: &[],
     secret_fields: &[],
     plan_dependent: false,
+    by_default: true,
 };
 
 /// Every raw table, masters first.
@@ -94,6 +96,54 @@ pub static CATALOGUE: &[Resource] = &[
         started_field: Some("start"),
         user_fields: &["user_id", "uid"],
         workspace_fields: &["workspace_id", "wid"],
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "time_entries_report",
+        api: Api::V3,
+        path: "/workspace/{workspace}/search/time_entries",
+        paging: Paging::Report,
+        claim: Claim::Starts,
+        deleted_field: None,
+        started_field: Some("start"),
+        running_unless: Some("stop"),
+        user_fields: &["user_id"],
+        by_default: false,
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "tasks",
+        path: "/workspaces/{workspace}/tasks",
+        // As with projects, done ones are hidden without it.
+        query: &[("active", "both")],
+        paging: Paging::Envelope(200),
+        plan_dependent: true,
+        by_default: false,
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "project_users",
+        path: "/workspaces/{workspace}/project_users",
+        deleted_field: None,
+        by_default: false,
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "workspace_users",
+        path: "/workspaces/{workspace}/workspace_users",
+        key: Key::WorkspaceAndSource,
+        deleted_field: None,
+        secret_fields: &["invitation_code", "invite_url"],
+        plan_dependent: true,
+        by_default: false,
+        ..WORKSPACE_LIST
+    },
+    Resource {
+        name: "organizations",
+        path: "/me/organizations",
+        scope: Scope::Account,
+        claim: Claim::Nothing,
+        by_default: false,
         ..WORKSPACE_LIST
     },
 ];

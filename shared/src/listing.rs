@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::batch::{Batch, Coverage, Record, VERSION};
+use crate::batch::{Batch, Coverage, Record, Rejected, VERSION};
 use crate::resource::Resource;
 
 /// Most records in a batch: the size of statement that Postgres takes fastest.
@@ -56,6 +56,8 @@ pub struct Listing {
     /// In any order; an id that stands twice (a list that shifted between pages) is kept once, in
     /// its newest form.
     pub records: Vec<Record>,
+    /// What no record could be made of. It goes out in batches of its own that claim nothing.
+    pub rejected: Vec<Rejected>,
 }
 
 impl Listing {
@@ -66,7 +68,7 @@ impl Listing {
     /// single message could vouch for. A listing with a span yields at least one batch, for "there
     /// is nothing" is news too. A record larger than the limit gets a batch of its own.
     pub fn into_batches(self, run_id: Uuid, first_part: u32, max_payload: usize) -> Vec<Batch> {
-        let Self { resource, workspace_id, fetched_at, span, records } = self;
+        let Self { resource, workspace_id, fetched_at, span, records, rejected } = self;
         let records = newest_of_each_id(records);
         let most = max_payload.min(MAX_BYTES);
         let limit = Limit { bytes: most - most / ENVELOPE_SHARE };
@@ -75,9 +77,12 @@ impl Listing {
             Span::Ids => limit.cut_by_id(records),
             Span::Starts { from, to, user_id } => limit.cut_by_start(records, from, to, user_id),
         };
+        let cuts = cuts.into_iter().map(|(coverage, records)| (coverage, records, Vec::new()));
+        let rejected = limit.chunk(one_by_one(rejected)).into_iter();
+        let rejected = rejected.map(|rejected| (Coverage::Partial, Vec::new(), rejected));
         (first_part..)
-            .zip(cuts)
-            .map(|(part, (coverage, records))| Batch {
+            .zip(cuts.chain(rejected))
+            .map(|(part, (coverage, records, rejected))| Batch {
                 version: VERSION,
                 run_id,
                 resource: resource.name.to_owned(),
@@ -87,6 +92,7 @@ impl Listing {
                 part,
                 coverage,
                 records,
+                rejected,
             })
             .collect()
     }
@@ -117,8 +123,8 @@ struct Limit {
 impl Limit {
     /// Collects groups that must stay together into chunks under the limit. A group over it is a
     /// chunk of its own.
-    fn chunk(self, groups: impl IntoIterator<Item = Vec<Record>>) -> Vec<Vec<Record>> {
-        let mut chunks: Vec<Vec<Record>> = Vec::new();
+    fn chunk<T: Encoded>(self, groups: impl IntoIterator<Item = Vec<T>>) -> Vec<Vec<T>> {
+        let mut chunks: Vec<Vec<T>> = Vec::new();
         let mut bytes = 0;
         for group in groups {
             let more = encoded_bytes(&group);
@@ -204,11 +210,29 @@ impl Limit {
     }
 }
 
-fn encoded_bytes(records: &[Record]) -> usize {
-    records.iter().map(|record| record.data.len() + RECORD_OVERHEAD).sum()
+/// What takes room in a message.
+trait Encoded {
+    /// Bytes in MessagePack, at most.
+    fn encoded_bytes(&self) -> usize;
 }
 
-fn one_by_one(records: Vec<Record>) -> impl Iterator<Item = Vec<Record>> {
+impl Encoded for Record {
+    fn encoded_bytes(&self) -> usize {
+        self.data.len() + RECORD_OVERHEAD
+    }
+}
+
+impl Encoded for Rejected {
+    fn encoded_bytes(&self) -> usize {
+        self.data.len() + self.reason.len() + RECORD_OVERHEAD
+    }
+}
+
+fn encoded_bytes(group: &[impl Encoded]) -> usize {
+    group.iter().map(Encoded::encoded_bytes).sum()
+}
+
+fn one_by_one<T>(records: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     records.into_iter().map(|record| vec![record])
 }
 

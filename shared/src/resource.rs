@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Api {
     /// Track API v9, below `/api/v9`.
     V9,
+    /// Reports API v3, below `/reports/api/v3`.
+    V3,
 }
 
 impl Api {
@@ -14,6 +16,7 @@ impl Api {
     pub const fn version(self) -> &'static str {
         match self {
             Self::V9 => "v9",
+            Self::V3 => "v3",
         }
     }
 
@@ -21,6 +24,7 @@ impl Api {
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::V9 => "/api/v9",
+            Self::V3 => "/reports/api/v3",
         }
     }
 }
@@ -49,8 +53,13 @@ pub enum Paging {
     Array,
     /// `page=1,2,…` with this `per_page`, until a page is not full.
     Pages(usize),
+    /// `page=1,2,…` with this `per_page`, each answer an object whose `data` is the list (or
+    /// `null`), until `total_count` records have come.
+    Envelope(usize),
     /// By windows of start time, each answer below the server's silent cap.
     Windows,
+    /// A report by POST: spans of days, pages by cursor, rows that hold their entries.
+    Report,
 }
 
 /// What a complete listing of the resource may claim about rows it does not hold.
@@ -60,7 +69,7 @@ pub enum Claim {
     Nothing,
     /// Every id of the workspace.
     Ids,
-    /// Every entry of the user that starts in the window.
+    /// Every entry that starts in the window, of one user or of the workspace.
     Starts,
 }
 
@@ -105,6 +114,9 @@ pub struct Resource {
     pub deleted_field: Option<&'static str>,
     /// Field with the start of a time entry; such tables have `started_at` and `user_id`.
     pub started_field: Option<&'static str>,
+    /// Field that is null while an entry runs, where listings do not show running entries
+    /// dependably: such a record carries no start, so that no claim covers it.
+    pub running_unless: Option<&'static str>,
     /// Fields with the user of a time entry, in order of preference.
     pub user_fields: &'static [&'static str],
     /// Fields with the record's own workspace, in order of preference, where an account-level
@@ -114,6 +126,8 @@ pub struct Resource {
     pub secret_fields: &'static [&'static str],
     /// Whether plan or permissions may close it to an ordinary account.
     pub plan_dependent: bool,
+    /// Whether a sync reads it without being told.
+    pub by_default: bool,
 }
 
 impl Resource {

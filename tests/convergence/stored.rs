@@ -110,6 +110,7 @@ impl Case {
             part: 0,
             coverage: self.coverage(sent.claim),
             records: records.collect(),
+            rejected: Vec::new(),
         }
     }
 

@@ -66,7 +66,8 @@ pub(crate) fn cut(
         Scope::Workspace => WORKSPACE,
     };
     let fetched_at = moment(fetched_at);
-    let listing = Listing { resource, workspace_id, fetched_at, span, records };
+    let listing =
+        Listing { resource, workspace_id, fetched_at, span, records, rejected: Vec::new() };
     listing.into_batches(Uuid::now_v7(), 0, 1024 * 1024)
 }
 

@@ -16,13 +16,13 @@ async fn the_same_sync_again_rewrites_no_row() {
     world.sync_and_load(DAYS).await.unwrap();
     let mut connection = world.connect().await.unwrap();
     let mut before = Vec::new();
-    for resource in CATALOGUE {
+    for resource in CATALOGUE.iter().filter(|r| r.by_default) {
         before.push(raw_rows(&mut connection, resource).await.unwrap());
     }
 
     world.sync_and_load(DAYS).await.unwrap();
 
-    for (resource, before) in CATALOGUE.iter().zip(before) {
+    for (resource, before) in CATALOGUE.iter().filter(|r| r.by_default).zip(before) {
         let name = resource.name;
         let mut after = raw_rows(&mut connection, resource).await.unwrap();
         assert!(!before.is_empty(), "{name}");

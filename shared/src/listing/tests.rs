@@ -36,7 +36,14 @@ fn payloads() -> impl Strategy<Value = usize> {
 
 fn listing(span: Span, records: Vec<Record>) -> Listing {
     let resource = catalogue::find("time_entries").unwrap();
-    Listing { resource, workspace_id: 0, fetched_at: second(1_000), span, records }
+    Listing {
+        resource,
+        workspace_id: 0,
+        fetched_at: second(1_000),
+        span,
+        records,
+        rejected: Vec::new(),
+    }
 }
 
 fn newest(records: &[Record]) -> BTreeMap<i64, Option<Timestamp>> {
@@ -145,6 +152,22 @@ fn an_empty_listing_still_claims_its_span() {
     let batches = listing(Span::Ids, Vec::new()).into_batches(Uuid::nil(), 0, MAX_BYTES);
     assert_eq!(batches.len(), 1);
     assert_eq!(batches[0].coverage, Coverage::Ids { after: None, through: None });
+}
+
+#[test]
+fn what_was_rejected_goes_out_in_batches_of_its_own_under_the_limits() {
+    let rejected = |bytes| Rejected {
+        source_id: None,
+        reason: "it has no integer id".to_owned(),
+        data: vec![b'x'; bytes].into(),
+    };
+    let mut listing = listing(Span::Ids, vec![record(1, 0, 0, 10)]);
+    listing.rejected = vec![rejected(300_000), rejected(300_000), rejected(10)];
+    let batches = listing.into_batches(Uuid::nil(), 0, MAX_BYTES);
+    let shape: Vec<_> =
+        batches.iter().map(|batch| (batch.records.len(), batch.rejected.len())).collect();
+    assert_eq!(shape, [(1, 0), (0, 1), (0, 2)]);
+    assert!(batches[1..].iter().all(|batch| batch.coverage == Coverage::Partial));
 }
 
 #[test]
