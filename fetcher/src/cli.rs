@@ -2,41 +2,53 @@
 
 use std::process::ExitCode;
 
-use anyhow::anyhow;
-use clap::{Parser, Subcommand};
-use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
-use shared::nats::{self, NatsArgs};
-use shared::shutdown::Shutdown;
-use shared::stream::{self, StreamArgs};
+use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
+use shared::exit::{self, EXIT_CODES, Exit, Failure};
+use shared::nats::NatsArgs;
+use shared::stream::StreamArgs;
 use shared::telemetry::LogArgs;
 
-use crate::credentials::vault::VaultError;
-use crate::credentials::{CredentialArgs, Credentials, CredentialsError, ask_for_token};
-use crate::publisher::{PublishError, Publisher};
-use crate::toggl::{self, Client, TogglArgs};
-use crate::{SyncError, SyncOptions, SyncResult, sync_all};
+use crate::credentials::CredentialArgs;
+use crate::selection::Names;
+use crate::toggl::TogglArgs;
 
-/// Toggl answers for three calendar months at most; this many days are always within them.
-const MAX_DAYS: i64 = 85;
+mod accounts;
+mod credentials;
+mod runs;
+mod summary;
 
 const EXAMPLES: &str = "\
 Examples:
   fetcher                                  the last three days of time entries, and every master
   fetcher --days 30 --log-level debug      a month, every request shown
+  fetcher --days 400                       what Toggl's three months do not hold comes from reports
+  fetcher --only default,tasks             the usual, and tasks besides
+  fetcher --only time_entries --days 1     two or three requests, for every few minutes
+  fetcher --workspace all --account all    everything that every stored account can read
+  fetcher report --from 2023-01-01         everybody's entries since then
+  fetcher check                            token, workspaces, plan and quota
   fetcher credentials set < token.txt      store the API token in the vault";
 
 /// Pulls Toggl Track resources and publishes them as batches to NATS JetStream.
 ///
 /// Without a command it syncs: me, workspaces, projects, clients, tags, users and groups in parallel,
-/// then your time entries of the last days. Run it from cron.
+/// then your time entries of the last days, then what else of them has changed or was deleted since
+/// the last sync. Run it from cron.
 #[derive(Debug, Parser)]
 #[command(name = "fetcher", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Days of time entries to read, today included (1 to 85).
-    #[arg(long, default_value_t = 3, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=MAX_DAYS))]
-    days: u16,
+    #[command(flatten)]
+    sync: SyncArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct CommonArgs {
     #[command(flatten)]
     credentials: CredentialArgs,
     #[command(flatten)]
@@ -49,146 +61,71 @@ pub struct Cli {
     log: LogArgs,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The Toggl credentials in the Postgres vault.
-    #[command(subcommand)]
-    Credentials(CredentialsCommand),
+/// What a sync reads.
+#[derive(Debug, Args)]
+struct SyncArgs {
+    /// Days of time entries to read, today included. What is older than 85 days comes from reports.
+    #[arg(long, env = "FETCHER_DAYS", default_value_t = 3, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
+    days: u32,
+    /// Read these resources only: names with commas between, `default` for the usual ones, `all` for
+    /// those besides too: `tasks`, `project_users`, `workspace_users`, `organizations`.
+    #[arg(long, env = "FETCHER_ONLY", value_delimiter = ',', value_name = "RESOURCE")]
+    only: Vec<Names>,
+    /// Leave these resources out.
+    #[arg(long, env = "FETCHER_SKIP", value_delimiter = ',', value_name = "RESOURCE")]
+    skip: Vec<Names>,
+    /// Ask for the changes of so many days (1 to 85) instead of those since the last sync.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=85))]
+    since_days: Option<u32>,
+}
+
+/// What a report reads.
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// First day, as 2023-01-31.
+    #[arg(long)]
+    from: Date,
+    /// Last day, inclusive; today if it is left out.
+    #[arg(long)]
+    to: Option<Date>,
+    /// Begin anew instead of going on where the same report was interrupted.
+    #[arg(long)]
+    restart: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum CredentialsCommand {
-    /// Store the API token, read from standard input or a prompt; --workspace is stored with it.
-    Set,
-    /// Say whether credentials are stored, without showing them.
-    Show,
-    /// Delete the stored credentials.
-    Remove,
+enum Command {
+    /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see
+    /// them. Interrupted, the same command goes on where it was.
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Show whose token it is, the workspaces and their plans, and what is left of the quotas.
+    Check,
+    /// The Toggl credentials in the Postgres vault.
+    #[command(subcommand)]
+    Credentials(credentials::Command),
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  fetcher report --from 2023-01-01                    to this day
+  fetcher report --from 2023-01-01 --to 2023-12-31    one year
+  fetcher report --from 2023-01-01 --max-wait 1h      wait for the hourly quota as often as needed
+  fetcher report --from 2023-01-01 --restart          from the beginning, whatever came before";
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    exit::run(cli.log, run(cli))
+    exit::run(cli.common.log, run(cli))
 }
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     match &cli.command {
-        Some(Command::Credentials(command)) => manage(command, &cli.credentials).await,
-        None => sync(cli).await,
-    }
-}
-
-async fn sync(cli: Cli) -> Result<Exit, Failure> {
-    let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
-    let server = cli.nats.server().or_exit(Exit::Usage)?;
-    let credentials = cli.credentials.load().await.map_err(credentials_failure)?;
-    let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
-    let max_payload = nats.server_info().max_payload;
-    let context = nats::jetstream(nats);
-    stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
-
-    let client = Client::new(&cli.toggl, credentials.api_token).or_exit(Exit::Failed)?;
-    let publisher = Publisher::new(context, max_payload);
-    let options = SyncOptions { days: cli.days, workspace_id: credentials.workspace_id };
-    let syncing = sync_all(&client, &publisher, options);
-    match shutdown.soft.run_until_cancelled(syncing).await {
-        None => {
-            Err(anyhow!("interrupted; what was published will be loaded, run again for the rest"))
-                .or_exit(Exit::Failed)
-        }
-        Some(Err(error)) => Err(sync_failure(error)),
-        Some(Ok(result)) => summarise(&result),
-    }
-}
-
-/// The summary goes to standard output at every log level.
-#[expect(clippy::print_stdout, reason = "this is the output of the program")]
-fn summarise(result: &SyncResult) -> Result<Exit, Failure> {
-    if !result.failed.is_empty() {
-        let failed: Vec<_> =
-            result.failed.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
-        return Err(anyhow!("could not read {}; the rest was sent", failed.join(", ")))
-            .or_exit(Exit::Failed);
-    }
-    let (mark, exit) =
-        if result.is_complete() { ("OK", Exit::Done) } else { ("INCOMPLETE", Exit::Incomplete) };
-    let masters: Vec<_> =
-        result.masters_counts.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
-    println!("[{mark}] Toggl Track sync completed:");
-    println!("  Time entries: {}", result.time_entries_count);
-    println!("  Masters: {{{}}}", masters.join(","));
-    for (name, reason) in &result.skipped {
-        println!("  Skipped: {name} ({reason})");
-    }
-    if !result.unsent.is_empty() {
-        println!("  Records not sent: {} (named in the log)", result.unsent.len());
-    }
-    println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
-    Ok(exit)
-}
-
-fn sync_failure(error: SyncError) -> Failure {
-    let exit = match &error {
-        SyncError::Toggl(toggl::Error::Credentials { .. }) => Exit::Credentials,
-        SyncError::Toggl(toggl::Error::Quota { .. }) => Exit::Quota,
-        SyncError::Publish(PublishError::Unacknowledged { .. } | PublishError::NoStream { .. }) => {
-            Exit::Unreachable
-        }
-        SyncError::Toggl(_)
-        | SyncError::Publish(PublishError::Encode(_) | PublishError::Full(_))
-        | SyncError::NoWorkspace
-        | SyncError::Calendar(_) => Exit::Failed,
-    };
-    Failure { exit, error: error.into() }
-}
-
-fn credentials_failure(error: CredentialsError) -> Failure {
-    match error {
-        CredentialsError::Vault(error) => vault_failure(error),
-        error => Failure { exit: Exit::Credentials, error: error.into() },
-    }
-}
-
-fn vault_failure(error: VaultError) -> Failure {
-    let exit = match &error {
-        VaultError::Address => Exit::Usage,
-        error if error.is_unreachable() => Exit::Unreachable,
-        _ => Exit::Credentials,
-    };
-    Failure { exit, error: error.into() }
-}
-
-#[expect(clippy::print_stdout, reason = "this is the output of the program")]
-async fn manage(command: &CredentialsCommand, args: &CredentialArgs) -> Result<Exit, Failure> {
-    match command {
-        CredentialsCommand::Set => {
-            let api_token = ask_for_token().map_err(credentials_failure)?;
-            let credentials = Credentials { api_token, workspace_id: args.workspace_id };
-            let vault = args.vault().await.map_err(vault_failure)?;
-            vault.write(&credentials.to_secret()).await.map_err(vault_failure)?;
-            println!("Stored the Toggl credentials in the vault.");
-        }
-        CredentialsCommand::Show => {
-            match args.vault().await.map_err(vault_failure)?.show().await.map_err(vault_failure)? {
-                Some(stored) => {
-                    println!("Toggl credentials are stored, last set {}.", stored.updated_at);
-                }
-                None => return Err(credentials_failure(CredentialsError::NotStored)),
-            }
-        }
-        CredentialsCommand::Remove => {
-            let removed =
-                args.vault().await.map_err(vault_failure)?.remove().await.map_err(vault_failure)?;
-            println!(
-                "{}",
-                if removed {
-                    "Removed the Toggl credentials from the vault."
-                } else {
-                    "There were no Toggl credentials in the vault."
-                }
-            );
+        None => Box::pin(runs::sync(&cli.common, &cli.sync)).await,
+        Some(Command::Report(args)) => Box::pin(runs::report(&cli.common, args)).await,
+        Some(Command::Check) => runs::check(&cli.common).await,
+        Some(Command::Credentials(command)) => {
+            credentials::run(command, &cli.common.credentials).await
         }
     }
-    Ok(Exit::Done)
 }

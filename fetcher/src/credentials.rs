@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 pub mod vault;
 
+use crate::account::Workspaces;
 use vault::{Vault, VaultError};
 
 /// More than any token; a larger file is not one.
@@ -24,12 +25,53 @@ pub struct CredentialArgs {
     /// read from the environment variable TOGGL_API_TOKEN, never from an argument.
     #[arg(long, env = "TOGGL_API_TOKEN_FILE", global = true)]
     pub api_token_file: Option<PathBuf>,
-    /// Workspace to read; without it the one stored with the credentials, else your default workspace.
-    #[arg(long = "workspace", env = "TOGGL_WORKSPACE_ID", value_parser = clap::value_parser!(i64).range(1..), global = true)]
-    pub workspace_id: Option<i64>,
+    /// Account in the vault: a name, or `all` for each in turn. Without it the token of the file or the
+    /// environment counts, else the account `default`.
+    #[arg(long, env = "TOGGL_ACCOUNT", conflicts_with = "api_token_file", global = true)]
+    pub account: Option<AccountName>,
+    /// Workspaces to read: ids with commas between, or `all`; without it the one stored with the
+    /// credentials, else your default workspace.
+    #[arg(long = "workspace", env = "TOGGL_WORKSPACE_ID", global = true)]
+    pub workspaces: Option<Workspaces>,
     /// Database with the vault: `postgres://user:password@host:5432/database`.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub database_url: Option<SecretString>,
+}
+
+/// Name of the account that is meant where none is named.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
+/// An account in the vault, or all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountName {
+    /// Every account in the vault.
+    All,
+    /// This one.
+    Name(String),
+}
+
+impl std::str::FromStr for AccountName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match text {
+            "all" => Ok(Self::All),
+            _ if (1..=64).contains(&text.len()) && text.chars().all(is_plain) => {
+                Ok(Self::Name(text.to_owned()))
+            }
+            _ => Err("must be 1 to 64 letters, digits, dots, dashes or underscores".to_owned()),
+        }
+    }
+}
+
+/// An account and what opens it.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Its name in the vault.
+    pub account: String,
+    /// What opens it.
+    pub credentials: Credentials,
 }
 
 /// What opens Toggl.
@@ -52,9 +94,19 @@ pub enum CredentialsError {
     Missing,
     /// The vault is there, and empty.
     #[error(
-        "no Toggl credentials in the vault: store them with `fetcher credentials set`, or set TOGGL_API_TOKEN"
+        "no Toggl credentials in the vault for the account {account}: store them with `fetcher \
+         credentials set`, or set TOGGL_API_TOKEN"
     )]
-    NotStored,
+    NotStored {
+        /// Whose.
+        account: String,
+    },
+    /// A command for one account was given all.
+    #[error("name one account with --account (TOGGL_ACCOUNT), not all of them")]
+    OneAccount,
+    /// Several workspaces cannot be stored.
+    #[error("one workspace can be stored with credentials; name the others when syncing")]
+    OneWorkspace,
     /// The file cannot be read.
     #[error("cannot read the API token from {path}")]
     File {
@@ -73,35 +125,82 @@ pub enum CredentialsError {
     /// The secret in the vault is not ours.
     #[error(
         "the secret {} in the vault is not {{\"api_token\": …}}; store it anew with `fetcher credentials set`",
-        vault::SECRET_NAME
+        vault::secret_name(account)
     )]
-    Form,
+    Form {
+        /// Whose.
+        account: String,
+    },
     /// The vault cannot be used.
     #[error(transparent)]
     Vault(#[from] VaultError),
 }
 
 impl CredentialArgs {
-    /// Looks in the file, the environment and the vault, in this order.
+    /// Looks in the file, the environment and the vault, in this order; a named account is the vault's.
+    /// There is at least one.
     ///
     /// # Errors
     /// See [`CredentialsError`].
-    pub async fn load(&self) -> Result<Credentials, CredentialsError> {
-        let mut credentials = if let Some(path) = &self.api_token_file {
-            Credentials { api_token: read_file(path)?, workspace_id: None }
-        } else if let Some(api_token) = from_environment()? {
-            Credentials { api_token, workspace_id: None }
-        } else {
-            self.load_from_vault().await?
+    pub async fn load(&self) -> Result<Vec<Login>, CredentialsError> {
+        let one = |api_token| {
+            let credentials = Credentials { api_token, workspace_id: None };
+            Ok(vec![Login { account: DEFAULT_ACCOUNT.to_owned(), credentials }])
         };
-        credentials.workspace_id = self.workspace_id.or(credentials.workspace_id);
-        Ok(credentials)
+        match (&self.account, &self.api_token_file) {
+            (None, Some(path)) => one(read_file(path)?),
+            (None, None) => match from_environment()? {
+                Some(api_token) => one(api_token),
+                None => self.load_from_vault().await,
+            },
+            (Some(_), _) => self.load_from_vault().await,
+        }
     }
 
-    async fn load_from_vault(&self) -> Result<Credentials, CredentialsError> {
+    async fn load_from_vault(&self) -> Result<Vec<Login>, CredentialsError> {
         let url = self.database_url.as_ref().ok_or(CredentialsError::Missing)?;
-        let secret = Vault::connect(url).await?.read().await?.ok_or(CredentialsError::NotStored)?;
-        Credentials::from_secret(&secret)
+        let mut vault = Vault::connect(url).await?;
+        let accounts = match &self.account {
+            Some(AccountName::All) => vault.accounts().await?,
+            _ => vec![self.account_name()?.to_owned()],
+        };
+        let mut logins = Vec::new();
+        for account in accounts {
+            let secret = vault.read(&account).await?;
+            let secret =
+                secret.ok_or_else(|| CredentialsError::NotStored { account: account.clone() })?;
+            logins
+                .push(Login { credentials: Credentials::from_secret(&secret, &account)?, account });
+        }
+        vault.close().await;
+        if logins.is_empty() {
+            return Err(CredentialsError::NotStored { account: DEFAULT_ACCOUNT.to_owned() });
+        }
+        Ok(logins)
+    }
+
+    /// The one account that is meant.
+    ///
+    /// # Errors
+    /// When all are.
+    pub fn account_name(&self) -> Result<&str, CredentialsError> {
+        match &self.account {
+            None => Ok(DEFAULT_ACCOUNT),
+            Some(AccountName::Name(name)) => Ok(name),
+            Some(AccountName::All) => Err(CredentialsError::OneAccount),
+        }
+    }
+
+    /// The one workspace that is to be stored with credentials, if any.
+    ///
+    /// # Errors
+    /// When several are named.
+    pub fn stored_workspace_id(&self) -> Result<Option<i64>, CredentialsError> {
+        match &self.workspaces {
+            None => Ok(None),
+            Some(Workspaces::Ids(ids)) if ids.len() == 1 => Ok(ids.first().copied()),
+            Some(_) => Err(CredentialsError::OneWorkspace),
+        }
     }
 
     /// The vault, for storing and removing.
@@ -122,9 +221,9 @@ struct Stored {
 impl Credentials {
     /// Reads the JSON of the vault's secret. What it says of itself stays out of the error: serde
     /// would quote the value it stumbles over.
-    fn from_secret(secret: &SecretString) -> Result<Self, CredentialsError> {
-        let stored: Stored =
-            serde_json::from_str(secret.expose_secret()).map_err(|_| CredentialsError::Form)?;
+    fn from_secret(secret: &SecretString, account: &str) -> Result<Self, CredentialsError> {
+        let stored: Stored = serde_json::from_str(secret.expose_secret())
+            .map_err(|_| CredentialsError::Form { account: account.to_owned() })?;
         let api_token = token(stored.api_token.expose_secret(), "the vault")?;
         Ok(Self { api_token, workspace_id: stored.workspace_id })
     }
@@ -197,7 +296,7 @@ mod tests {
     fn what_is_stored_is_read_again() {
         for workspace_id in [None, Some(2_230_991)] {
             let credentials = Credentials { api_token: "abc123".into(), workspace_id };
-            let read = Credentials::from_secret(&credentials.to_secret()).unwrap();
+            let read = Credentials::from_secret(&credentials.to_secret(), DEFAULT_ACCOUNT).unwrap();
             assert_eq!(read.api_token.expose_secret(), "abc123");
             assert_eq!(read.workspace_id, workspace_id);
         }
@@ -208,7 +307,7 @@ mod tests {
         let credentials = Credentials { api_token: "hunter2".into(), workspace_id: None };
         assert!(!format!("{credentials:?}").contains("hunter2"));
         for secret in [r#"{"api_token":["hunter2"]}"#, r#"{"api_token":"hunter2 :"}"#, "hunter2"] {
-            let error = Credentials::from_secret(&secret.into()).unwrap_err();
+            let error = Credentials::from_secret(&secret.into(), DEFAULT_ACCOUNT).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }
     }

@@ -2,18 +2,30 @@
 //!
 //! ```text
 //! credentials ─► toggl client ─► masters      ┐
-//!                 (pace, pages)  time_entries ┴─► record ─► publisher ─► JetStream
+//!                 (pace, quotas) time_entries ┼─► record ─► publisher ─► JetStream
+//!                                report       ┘             state ─────► key-value bucket
 //! ```
 //!
-//! Guarantee: [`sync_all`] counts a record only after JetStream has acknowledged its batch.
+//! Guarantee: [`sync_all`] and [`report_all`] count a record only after JetStream has acknowledged its
+//! batch.
 
+mod account;
+mod check;
 pub mod cli;
 pub mod credentials;
 mod masters;
 mod orchestrator;
+mod outcome;
+mod progress;
 pub mod publisher;
 mod record;
+mod report;
+mod selection;
+pub mod state;
 mod time_entries;
 pub mod toggl;
 
-pub use orchestrator::{Account, SyncError, SyncOptions, SyncResult, sync_all};
+pub use account::{Account, Workspaces};
+pub use orchestrator::{ReportOptions, ReportResult, SyncOptions, report_all, sync_all};
+pub use outcome::{SyncError, SyncResult};
+pub use selection::{Names, Selection};

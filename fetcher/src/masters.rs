@@ -1,70 +1,81 @@
 //! Whole listings: everything that is not read by windows of time.
 
 use jiff::Timestamp;
-use shared::batch::Record;
+use shared::batch::{Record, Rejected};
 use shared::listing::{Listing, Span};
 use shared::resource::{Claim, Paging, Resource, Scope};
 use shared::telemetry::MASTERS;
 use tracing::{info, warn};
 
-use crate::record::{Page, Unusable, read_page};
+use crate::record::{Page, read_page};
 use crate::toggl::{Client, Error};
 
 /// Two million records; a listing with more pages goes round in circles.
 const MAX_PAGES: usize = 10_000;
 
-/// A listing, and what in it cannot be used. With unusable records the listing claims nothing: it
-/// could not vouch that what it lacks is gone.
+/// More unusable records than this, and more than a tenth of a listing, mean a changed shape.
+const MAX_REJECTED: usize = 50;
+
+/// A listing that broke off: what was read of it, which claims nothing, and the page to go on with.
 #[derive(Debug)]
-pub(crate) struct Fetched {
-    pub(crate) listing: Listing,
-    pub(crate) unusable: Vec<Unusable>,
+pub(crate) struct Broken {
+    pub(crate) error: Error,
+    pub(crate) read: Listing,
+    pub(crate) next_page: usize,
 }
 
-impl Fetched {
-    /// `span` is what the listing may claim if every record is usable.
-    pub(crate) fn new(
-        resource: &'static Resource,
-        workspace_id: i64,
-        fetched_at: Timestamp,
-        span: Span,
-        records: Vec<Record>,
-        unusable: Vec<Unusable>,
-    ) -> Self {
-        let span = if unusable.is_empty() { span } else { Span::Partial };
-        Self {
-            listing: Listing {
-                resource,
-                workspace_id,
-                fetched_at,
-                span,
-                records,
-                rejected: Vec::new(),
-            },
-            unusable,
+/// What was read of a listing. With rejected records, or some pages only, it claims nothing: it could
+/// not vouch that what it lacks is gone.
+pub(crate) fn listing(
+    resource: &'static Resource,
+    workspace_id: i64,
+    fetched_at: Timestamp,
+    span: Span,
+    records: Vec<Record>,
+    rejected: Vec<Rejected>,
+) -> Listing {
+    let span = if rejected.is_empty() { span } else { Span::Partial };
+    Listing { resource, workspace_id, fetched_at, span, records, rejected }
+}
+
+/// Fails where so many records cannot be used that their shape must have changed.
+pub(crate) fn check_shape(path: &str, usable: usize, rejected: &[Rejected]) -> Result<(), Error> {
+    let count = usable + rejected.len();
+    match rejected.first() {
+        Some(first) if rejected.len() > MAX_REJECTED && rejected.len() * 10 > count => {
+            Err(Error::Shape {
+                path: path.to_owned(),
+                count,
+                rejected: rejected.len(),
+                reason: first.reason.clone(),
+            })
         }
+        _ => Ok(()),
     }
 }
 
-/// Reads every page of a resource. `workspace_id` is asked where the resource is a workspace's.
-/// An empty answer that would claim something is asked for again before it is believed.
+/// Reads a listing from a page on, 1 for all of it. `workspace_id` is asked where the resource is a
+/// workspace's. An empty answer that would claim something is asked for again before it is believed.
 ///
 /// # Errors
-/// When any page fails.
+/// When any page fails, with what was read before.
 pub(crate) async fn fetch(
     client: &Client,
     resource: &'static Resource,
     workspace_id: i64,
-) -> Result<Fetched, Error> {
-    let mut fetched = fetch_once(client, resource, workspace_id, resource.path).await;
-    if let (Err(Error::Unavailable { .. }), Some(fallback)) = (&fetched, resource.fallback_path) {
-        info!(target: MASTERS, "{} is closed, asking {fallback}", resource.path);
-        fetched = fetch_once(client, resource, workspace_id, fallback).await;
-    }
-    let fetched = fetched?;
-    if fetched.listing.records.is_empty() && fetched.listing.span != Span::Partial {
+    first_page: usize,
+) -> Result<Listing, Box<Broken>> {
+    let once = |path| fetch_once(client, resource, workspace_id, first_page, path);
+    let fetched = match (once(resource.path).await, resource.fallback_path) {
+        (Err(broken), Some(fallback)) if matches!(broken.error, Error::Unavailable { .. }) => {
+            info!(target: MASTERS, "{} is closed, asking {fallback}", resource.path);
+            once(fallback).await?
+        }
+        (fetched, _) => fetched?,
+    };
+    if fetched.records.is_empty() && fetched.span != Span::Partial {
         warn!(target: MASTERS, "Toggl lists no {}, asking once more", resource.name);
-        return fetch_once(client, resource, workspace_id, resource.path).await;
+        return once(resource.path).await;
     }
     Ok(fetched)
 }
@@ -73,32 +84,70 @@ async fn fetch_once(
     client: &Client,
     resource: &'static Resource,
     workspace_id: i64,
+    first_page: usize,
     path: &str,
-) -> Result<Fetched, Error> {
+) -> Result<Listing, Box<Broken>> {
+    let asked_id = workspace_id.to_string();
     let workspace_id = match resource.scope {
         Scope::Account => 0,
         Scope::Workspace => workspace_id,
     };
-    let path = path.replace("{workspace}", &workspace_id.to_string());
-    let path = format!("{}{path}", resource.api.prefix());
-    let mut records = Vec::new();
-    let mut unusable = Vec::new();
-    let mut first_fetched_at = None;
-    for number in 1..=MAX_PAGES {
-        let (fetched_at, page) = fetch_page(client, resource, &path, number).await?;
-        let full = matches!(resource.paging, Paging::Pages(size) if page.count >= size);
-        records.extend(page.records);
-        unusable.extend(page.unusable);
-        let fetched_at = *first_fetched_at.get_or_insert(fetched_at);
-        if !full {
+    let path = format!("{}{}", resource.api.prefix(), path.replace("{workspace}", &asked_id));
+    let mut read = Listing {
+        resource,
+        workspace_id,
+        fetched_at: Timestamp::now(),
+        span: Span::Partial,
+        records: Vec::new(),
+        rejected: Vec::new(),
+    };
+    let mut seen = 0;
+    for number in first_page..first_page.saturating_add(MAX_PAGES) {
+        let (fetched_at, page) = match fetch_page(client, resource, &path, number).await {
+            Ok(page) => page,
+            Err(error) => return Err(Box::new(Broken { error, read, next_page: number })),
+        };
+        if seen == 0 {
+            read.fetched_at = fetched_at;
+        }
+        seen += page.count;
+        let more =
+            has_more(resource.paging, &page, (number - 1) * page_size(resource) + page.count);
+        read.records.extend(page.records);
+        read.rejected.extend(page.rejected);
+        if !more {
+            if let Err(error) = check_shape(&path, read.records.len(), &read.rejected) {
+                let read = Listing { records: Vec::new(), rejected: Vec::new(), ..read };
+                return Err(Box::new(Broken { error, read, next_page: first_page }));
+            }
             let span = match resource.claim {
-                Claim::Ids => Span::Ids,
-                Claim::Nothing | Claim::Starts => Span::Partial,
+                Claim::Ids if first_page == 1 => Span::Ids,
+                _ => Span::Partial,
             };
-            return Ok(Fetched::new(resource, workspace_id, fetched_at, span, records, unusable));
+            let Listing { fetched_at, records, rejected, .. } = read;
+            return Ok(listing(resource, workspace_id, fetched_at, span, records, rejected));
         }
     }
-    Err(Error::Endless { path, pages: MAX_PAGES })
+    let error = Error::Endless { path, pages: MAX_PAGES };
+    Err(Box::new(Broken { error, read, next_page: first_page }))
+}
+
+/// Records of a full page; 0 where there are no pages.
+const fn page_size(resource: &Resource) -> usize {
+    match resource.paging {
+        Paging::Pages(size) | Paging::Envelope(size) => size,
+        Paging::Object | Paging::Array | Paging::Windows | Paging::Report => 0,
+    }
+}
+
+/// Whether a page follows; `seen` records have come with this one. An envelope tells how many there
+/// are, which counts more than a full page: Toggl may hold fewer in a page than it was asked for.
+fn has_more(paging: Paging, page: &Page, seen: usize) -> bool {
+    match (paging, page.total) {
+        (Paging::Envelope(_), Some(total)) => page.count > 0 && seen < total,
+        (Paging::Pages(size) | Paging::Envelope(size), _) => page.count >= size,
+        (Paging::Object | Paging::Array | Paging::Windows | Paging::Report, _) => false,
+    }
 }
 
 async fn fetch_page(
@@ -109,8 +158,8 @@ async fn fetch_page(
 ) -> Result<(Timestamp, Page), Error> {
     let mut query = resource.query.to_vec();
     let (page, per_page);
-    if let Paging::Pages(size) = resource.paging {
-        (page, per_page) = (number.to_string(), size.to_string());
+    if page_size(resource) > 0 {
+        (page, per_page) = (number.to_string(), page_size(resource).to_string());
         query.extend([("page", page.as_str()), ("per_page", per_page.as_str())]);
     }
     let answer = client.get(path, &query).await?;

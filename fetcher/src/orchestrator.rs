@@ -1,98 +1,75 @@
-//! One sync: who am I, the masters in parallel, then the time entries.
+//! One sync: who am I, the masters in parallel, then the time entries, then what has changed besides.
 
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::time::Instant;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use serde::Deserialize;
 use shared::catalogue;
 use shared::exit::chain;
-use shared::resource::{Paging, Resource};
+use shared::listing::Listing;
+use shared::resource::{Paging, Resource, Scope};
 use shared::retry::Disposition;
-use shared::telemetry::{MASTERS, ORCHESTRATOR, TIME_ENTRIES};
+use shared::telemetry::{MASTERS, ORCHESTRATOR};
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
-use crate::masters::{self, Fetched};
-use crate::publisher::{PublishError, Publisher};
-use crate::time_entries::{Window, Windows};
+use crate::account::{Account, Workspace, Workspaces};
+use crate::masters::{self, Broken};
+use crate::outcome::{SyncError, SyncResult, Tally};
+use crate::publisher::Publisher;
+use crate::selection::Selection;
+use crate::state::{State, SyncProgress};
 use crate::toggl::{self, Client};
 
+mod cost;
+mod entries;
+mod history;
+
+pub use history::{ReportOptions, ReportResult, report_all};
+
+/// An interrupted sync is gone on with for this long; then its beginning is too old.
+const RESUMABLE_HOURS: i64 = 24;
+
 /// What to sync.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SyncOptions {
-    /// Days of time entries, today included, in the time zone of the Toggl profile.
-    pub days: u16,
-    /// Workspace to read; none for the profile's default workspace.
-    pub workspace_id: Option<i64>,
+    /// Days of time entries, today included, in the time zone of the Toggl profile. What is older
+    /// than Toggl's three months comes from reports.
+    pub days: u32,
+    /// Workspaces to read.
+    pub workspaces: Workspaces,
+    /// Resources to read.
+    pub selection: Selection,
+    /// Days of changes to ask for; none for those since the last sync.
+    pub since_days: Option<u32>,
+    /// Workspaces whose lists another account has read already.
+    pub read_already: HashSet<i64>,
 }
 
-/// Whose data a token reads, from /me.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Account {
-    /// The user's id.
-    pub id: i64,
-    /// The workspace that is read if none is named.
-    pub default_workspace_id: Option<i64>,
-    /// IANA name of the profile's time zone.
-    pub timezone: Option<String>,
-}
-
-/// What a sync did. Every record counted here has been acknowledged by JetStream.
-#[derive(Debug, Clone, Default)]
-pub struct SyncResult {
-    /// The run in messages and in the ledger.
-    pub run_id: Uuid,
-    /// Time entries sent.
-    pub time_entries_count: usize,
-    /// Records sent per master, in the order of the catalogue; skipped ones are missing.
-    pub masters_counts: Vec<(&'static str, usize)>,
-    /// Resources that this account may not read, each with Toggl's reason.
-    pub skipped: Vec<(&'static str, String)>,
-    /// Records that could not be sent, each with its id, if it has one, and the reason.
-    pub unsent: Vec<(&'static str, Option<i64>, String)>,
-    /// Resources that failed and may work next time.
-    pub failed: Vec<(&'static str, String)>,
-    /// From the first request to the last acknowledgement.
-    pub elapsed: Duration,
-}
-
-impl SyncResult {
-    /// Whether everything that was asked for has been sent.
-    pub fn is_complete(&self) -> bool {
-        self.skipped.is_empty() && self.unsent.is_empty() && self.failed.is_empty()
+impl Default for SyncOptions {
+    /// The last three days and every master of the default workspace.
+    fn default() -> Self {
+        Self {
+            days: 3,
+            workspaces: Workspaces::default(),
+            selection: Selection::default(),
+            since_days: None,
+            read_already: HashSet::new(),
+        }
     }
 }
 
-/// Why a sync ended early. What was sent before is stored, and harmless.
-#[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// Toggl refuses the token, its quota is used up, or /me does not answer.
-    #[error(transparent)]
-    Toggl(#[from] toggl::Error),
-    /// JetStream does not take the batches.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// Neither the settings nor the profile name a workspace.
-    #[error(
-        "the Toggl profile has no default workspace; name one with --workspace (TOGGL_WORKSPACE_ID)"
-    )]
-    NoWorkspace,
-    /// The calendar ends before the window does.
-    #[error("cannot reckon the days of the time entries")]
-    Calendar(#[from] jiff::Error),
-}
-
-/// Reads every resource of the catalogue and publishes it. Resources that are closed to the account
-/// are skipped and named in the result; one that fails does not keep the others from being sent.
+/// Reads the chosen resources and publishes them. Resources that are closed to the account are skipped
+/// and named in the result; one that fails does not keep the others from being sent. A sync that a
+/// quota interrupted goes on where it was, for a day.
 ///
 /// # Errors
 /// See [`SyncError`]: trouble that no further request of this run could escape.
 pub async fn sync_all(
     client: &Client,
     publisher: &Publisher,
-    options: SyncOptions,
+    state: &State,
+    options: &SyncOptions,
 ) -> Result<SyncResult, SyncError> {
     let started = Instant::now();
     info!(
@@ -100,171 +77,297 @@ pub async fn sync_all(
         run_id = %publisher.run_id(),
         "Starting Toggl Track full sync ({} days)", options.days
     );
-    let mut sync = Sync { client, publisher, result: SyncResult::default() };
-    let account = sync.account().await?;
-    let workspace_id =
-        options.workspace_id.or(account.default_workspace_id).ok_or(SyncError::NoWorkspace)?;
-    sync.masters(workspace_id).await?;
-    for resource in catalogue::CATALOGUE.iter().filter(|r| r.paging == Paging::Windows) {
-        sync.time_entries(resource, &account, options.days).await?;
-    }
-    let mut result = sync.result;
-    result.run_id = publisher.run_id();
-    result.elapsed = started.elapsed();
-    info!(target: ORCHESTRATOR, "Finished in {:.2} s", result.elapsed.as_secs_f64());
-    Ok(result)
+    let session = Session::open(client, publisher, state).await?;
+    let mut sync = Sync::new(session, options).await?;
+    let workspace_ids = sync.workspace_ids().await?;
+    sync.announce_cost(&workspace_ids).await?;
+    sync.masters(&workspace_ids).await?;
+    sync.time_entries(&workspace_ids).await?;
+    sync.finish(workspace_ids, started).await
 }
 
-struct Sync<'a> {
+/// A client, and whose data it reads.
+struct Session<'a> {
     client: &'a Client,
     publisher: &'a Publisher,
-    result: SyncResult,
+    state: &'a State,
+    account: Account,
+    /// The answer of /me, until it is sent.
+    me: Option<Listing>,
 }
 
-/// What became of one resource.
-enum Outcome {
-    Sent(usize),
-    Skipped(String),
-    Failed(String),
-}
-
-impl Sync<'_> {
+impl<'a> Session<'a> {
     /// The account comes first: without it nothing else can be asked, and a refused token shows here.
-    async fn account(&mut self) -> Result<Account, SyncError> {
+    async fn open(
+        client: &'a Client,
+        publisher: &'a Publisher,
+        state: &'a State,
+    ) -> Result<Self, SyncError> {
         let Some(me) = catalogue::masters().find(|resource| resource.paging == Paging::Object)
         else {
             return Err(SyncError::NoWorkspace);
         };
-        let fetched = masters::fetch(self.client, me, 0).await?;
-        let [record] = fetched.listing.records.as_slice() else {
+        let fetched = masters::fetch(client, me, 0, 1).await.map_err(|broken| broken.error)?;
+        let [record] = fetched.records.as_slice() else {
             return Err(unusable_account(&fetched).into());
         };
-        let account = serde_json::from_slice(&record.data)
+        let account: Account = serde_json::from_slice(&record.data)
             .map_err(|source| toggl::Error::Body { path: me.path.to_owned(), source })?;
-        let (outcome, unsent) = send(self.publisher, me, fetched).await?;
-        self.note(me, outcome, unsent);
-        Ok(account)
+        let session = Self { client, publisher, state, account, me: Some(fetched) };
+        session.remember_limits().await?;
+        Ok(session)
     }
 
-    /// All other masters at once; the client paces their requests.
-    async fn masters(&mut self, workspace_id: i64) -> Result<(), SyncError> {
-        let (client, publisher) = (self.client, self.publisher);
-        let others = catalogue::masters().filter(|r| r.by_default && r.paging != Paging::Object);
-        let outcomes = join_all(others.map(|resource| async move {
-            let fetched = masters::fetch(client, resource, workspace_id).await;
-            (resource, settle(publisher, resource, fetched).await)
-        }))
-        .await;
-        for (resource, outcome) in outcomes {
-            let (outcome, unsent) = outcome?;
-            self.note(resource, outcome, unsent);
-        }
-        Ok(())
+    /// The workspaces of the token's owner, and the listing that they stand in.
+    async fn workspaces(&self) -> Result<(Vec<Workspace>, Listing), toggl::Error> {
+        let resource = workspaces_resource();
+        let fetched = masters::fetch(self.client, resource, 0, 1).await.map_err(|b| b.error)?;
+        let workspaces = fetched.records.iter().map(|record| {
+            serde_json::from_slice(&record.data)
+                .map_err(|source| toggl::Error::Body { path: resource.path.to_owned(), source })
+        });
+        Ok((workspaces.collect::<Result<_, _>>()?, fetched))
     }
 
-    async fn time_entries(
-        &mut self,
-        resource: &'static Resource,
-        account: &Account,
-        days: u16,
-    ) -> Result<(), SyncError> {
-        let window = Window::last_days(days, Timestamp::now(), &zone(account))?;
-        let mut windows = Windows::new(self.client, resource, account.id, window);
-        let mut sent = 0;
-        loop {
-            let fetched = match windows.next().await {
-                Ok(Some(fetched)) => Ok(fetched),
-                Ok(None) => break,
-                Err(error) => Err(error),
-            };
-            let (outcome, unsent) = settle(self.publisher, resource, fetched).await?;
-            self.result.unsent.extend(unsent);
-            match outcome {
-                Outcome::Sent(count) => sent += count,
-                other => {
-                    self.note(resource, other, Vec::new());
-                    break;
-                }
-            }
-        }
-        self.result.time_entries_count += sent;
-        info!(target: TIME_ENTRIES, "Sent {sent} {} of {days} days", resource.name);
-        Ok(())
-    }
-
-    fn note(&mut self, resource: &'static Resource, outcome: Outcome, unsent: Vec<Unsent>) {
-        self.result.unsent.extend(unsent);
-        match outcome {
-            Outcome::Sent(count) => {
-                info!(target: MASTERS, "Sent {count} {}", resource.name);
-                self.result.masters_counts.push((resource.name, count));
-            }
-            Outcome::Skipped(reason) => {
-                warn!(target: ORCHESTRATOR, "Skipped {}: {reason}", resource.name);
-                self.result.skipped.push((resource.name, reason));
-            }
-            Outcome::Failed(reason) => {
-                error!(target: ORCHESTRATOR, "Could not read {}: {reason}", resource.name);
-                self.result.failed.push((resource.name, reason));
+    /// The workspaces to read, where that needs no list of them.
+    fn named_workspaces(&self, wanted: &Workspaces) -> Result<Option<Vec<i64>>, SyncError> {
+        match wanted {
+            Workspaces::All => Ok(None),
+            Workspaces::Ids(ids) => Ok(Some(ids.clone())),
+            Workspaces::Default => {
+                let id = self.account.default_workspace_id.ok_or(SyncError::NoWorkspace)?;
+                Ok(Some(vec![id]))
             }
         }
     }
 }
 
-type Unsent = (&'static str, Option<i64>, String);
+/// The catalogue's row of workspaces: account-level, and asked by a path of its own.
+#[expect(clippy::expect_used, reason = "a test of the catalogue holds it to have the row")]
+fn workspaces_resource() -> &'static Resource {
+    catalogue::find("workspaces").expect("the catalogue has workspaces")
+}
+
+struct Sync<'a> {
+    session: Session<'a>,
+    options: &'a SyncOptions,
+    progress: SyncProgress,
+    /// The listing of workspaces, where it was needed before its turn.
+    workspaces: Option<Listing>,
+    counts: Vec<(&'static Resource, usize)>,
+    result: SyncResult,
+    /// The first quota that ran out.
+    quota: Option<toggl::Error>,
+}
+
+/// What became of one listing.
+enum Outcome {
+    Sent(usize),
+    Skipped(String),
+    Failed(String),
+    /// A quota ran out; this many records were sent, and the page to go on with.
+    OutOfQuota(toggl::Error, usize, usize),
+}
+
+impl<'a> Sync<'a> {
+    /// Starts, or goes on with what was interrupted.
+    async fn new(session: Session<'a>, options: &'a SyncOptions) -> Result<Self, SyncError> {
+        let now = Timestamp::now();
+        let signature = signature(options);
+        let saved: Option<SyncProgress> =
+            session.state.load(&SyncProgress::key(session.account.id)).await?;
+        let saved = saved.filter(|saved| {
+            saved.signature == signature
+                && now.duration_since(saved.started_at).as_hours() < RESUMABLE_HOURS
+        });
+        let progress = saved.inspect(|saved| {
+            info!(
+                target: ORCHESTRATOR,
+                "Going on with the sync of {} that a quota interrupted; {} listings are done",
+                saved.started_at.strftime("%H:%M UTC"),
+                saved.done.len()
+            );
+        });
+        let today = now.to_zoned(session.account.zone()).date();
+        let progress = progress.unwrap_or_else(|| SyncProgress {
+            signature,
+            started_at: now,
+            today,
+            ..SyncProgress::default()
+        });
+        let (counts, result) = (Vec::new(), SyncResult::default());
+        Ok(Self { session, options, progress, workspaces: None, counts, result, quota: None })
+    }
+
+    async fn workspace_ids(&mut self) -> Result<Vec<i64>, SyncError> {
+        if let Some(ids) = self.session.named_workspaces(&self.options.workspaces)? {
+            return Ok(ids);
+        }
+        let (workspaces, listing) = self.session.workspaces().await?;
+        self.workspaces = Some(listing);
+        let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
+        if ids.is_empty() { Err(SyncError::NoWorkspace) } else { Ok(ids) }
+    }
+
+    /// Masters of the workspaces, all at once; the client paces their requests.
+    async fn masters(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
+        let mut fetched_already =
+            [self.session.me.take(), self.workspaces.take()].into_iter().flatten().collect();
+        let (client, publisher) = (self.session.client, self.session.publisher);
+        let listings = self.listings(workspace_ids).into_iter().map(|(resource, workspace_id)| {
+            let first_page = self.progress.broken_at(resource, workspace_id).next_page;
+            let ready = take(&mut fetched_already, resource);
+            async move {
+                let fetched = match ready {
+                    Some(listing) => Ok(listing),
+                    None => masters::fetch(client, resource, workspace_id, first_page).await,
+                };
+                let mut tally = Tally::default();
+                let outcome = settle(publisher, fetched, &mut tally).await;
+                (resource, workspace_id, outcome, tally)
+            }
+        });
+        for (resource, workspace_id, outcome, mut tally) in join_all(listings).await {
+            self.result.add(&mut tally);
+            self.note(resource, workspace_id, outcome?);
+        }
+        self.result.masters_counts =
+            self.counts.iter().map(|(resource, count)| (resource.name, *count)).collect();
+        Ok(())
+    }
+
+    /// The listings that are still to be read. What an interrupted run has sent is counted as sent.
+    fn listings(&mut self, workspace_ids: &[i64]) -> Vec<(&'static Resource, i64)> {
+        let mut listings = Vec::new();
+        for resource in catalogue::masters().filter(|r| self.options.selection.has(r)) {
+            let workspaces: Vec<i64> = match resource.scope {
+                Scope::Account => vec![0],
+                Scope::Workspace => {
+                    let unread = |id: &&i64| !self.options.read_already.contains(id);
+                    workspace_ids.iter().filter(unread).copied().collect()
+                }
+            };
+            for workspace_id in workspaces {
+                match self.progress.done(resource, workspace_id) {
+                    Some(records) => self.count(resource, records),
+                    None => listings.push((resource, workspace_id)),
+                }
+            }
+        }
+        listings
+    }
+
+    fn note(&mut self, resource: &'static Resource, workspace_id: i64, outcome: Outcome) {
+        let name = resource.name;
+        match outcome {
+            Outcome::Sent(count) => {
+                info!(target: MASTERS, "Sent {count} {name}");
+                let records = self.progress.broken_at(resource, workspace_id).records + count;
+                self.progress.finish(resource, workspace_id, records);
+                self.count(resource, records);
+            }
+            Outcome::Skipped(reason) => self.skip(resource, reason),
+            Outcome::Failed(reason) => self.fail(resource, reason),
+            Outcome::OutOfQuota(error, count, next_page) => {
+                if count > 0 {
+                    info!(target: MASTERS, "Sent {count} {name}, up to page {next_page}");
+                }
+                self.progress.interrupt(resource, workspace_id, next_page, count);
+                self.out_of_quota(error);
+            }
+        }
+    }
+
+    fn count(&mut self, resource: &'static Resource, records: usize) {
+        match self.counts.iter_mut().find(|(known, _)| *known == resource) {
+            Some((_, count)) => *count += records,
+            None => self.counts.push((resource, records)),
+        }
+    }
+
+    fn skip(&mut self, resource: &'static Resource, reason: String) {
+        warn!(target: ORCHESTRATOR, "Skipped {}: {reason}", resource.name);
+        self.result.skipped.push((resource.name, reason));
+    }
+
+    fn fail(&mut self, resource: &'static Resource, reason: String) {
+        error!(target: ORCHESTRATOR, "Could not read {}: {reason}", resource.name);
+        self.result.failed.push((resource.name, reason));
+    }
+
+    fn out_of_quota(&mut self, error: toggl::Error) {
+        self.quota.get_or_insert(error);
+    }
+
+    /// Writes down what the next run needs.
+    async fn finish(
+        mut self,
+        workspace_ids: Vec<i64>,
+        started: Instant,
+    ) -> Result<SyncResult, SyncError> {
+        self.save_limits().await?;
+        let key = SyncProgress::key(self.session.account.id);
+        if let Some(error) = self.quota {
+            self.session.state.save(&key, &self.progress).await?;
+            let listings = self.progress.done.len();
+            return Err(SyncError::Quota { error, sent: format!("{listings} listings are sent") });
+        }
+        if self.progress.was_saved {
+            self.session.state.forget(&key).await?;
+        }
+        self.result.run_id = self.session.publisher.run_id();
+        self.result.workspace_ids = workspace_ids;
+        self.result.elapsed = started.elapsed();
+        info!(target: ORCHESTRATOR, "Finished in {:.2} s", self.result.elapsed.as_secs_f64());
+        Ok(self.result)
+    }
+}
+
+/// What tells one sync from another.
+fn signature(options: &SyncOptions) -> String {
+    let SyncOptions { days, workspaces, selection, since_days, read_already: _ } = options;
+    format!("days {days}, since {since_days:?}, {workspaces:?}, {}", selection.names())
+}
+
+/// Takes the listing of that resource out, if it is there.
+fn take(listings: &mut Vec<Listing>, resource: &Resource) -> Option<Listing> {
+    let at = listings.iter().position(|listing| listing.resource == resource)?;
+    Some(listings.swap_remove(at))
+}
 
 /// Publishes what was fetched, or decides what its error means for the run.
 async fn settle(
     publisher: &Publisher,
-    resource: &'static Resource,
-    fetched: Result<Fetched, toggl::Error>,
-) -> Result<(Outcome, Vec<Unsent>), SyncError> {
+    fetched: Result<Listing, Box<Broken>>,
+    tally: &mut Tally,
+) -> Result<Outcome, SyncError> {
     match fetched {
-        Ok(fetched) => Ok(send(publisher, resource, fetched).await?),
-        Err(error) => match error.disposition() {
-            Disposition::Stop => Err(error.into()),
-            Disposition::Skip => Ok((Outcome::Skipped(chain(&error)), Vec::new())),
-            Disposition::Retry(_) => Ok((Outcome::Failed(chain(&error)), Vec::new())),
-        },
+        Ok(listing) => Ok(Outcome::Sent(tally.send(publisher, listing).await?)),
+        Err(broken) => {
+            let Broken { error, read, next_page } = *broken;
+            if matches!(error, toggl::Error::Quota { .. }) {
+                let sent = tally.send(publisher, read).await?;
+                return Ok(Outcome::OutOfQuota(error, sent, next_page));
+            }
+            refused(error)
+        }
     }
 }
 
-async fn send(
-    publisher: &Publisher,
-    resource: &'static Resource,
-    fetched: Fetched,
-) -> Result<(Outcome, Vec<Unsent>), PublishError> {
-    let mut unsent: Vec<Unsent> = fetched
-        .unusable
-        .into_iter()
-        .map(|record| (resource.name, record.source_id, record.reason))
-        .collect();
-    let published = publisher.publish(fetched.listing).await?;
-    let too_large = "it is larger than the NATS server's max_payload";
-    unsent.extend(
-        published.too_large.into_iter().map(|id| (resource.name, Some(id), too_large.to_owned())),
-    );
-    for (name, id, reason) in &unsent {
-        let id = id.map_or_else(|| "without id".to_owned(), |id| id.to_string());
-        warn!(target: ORCHESTRATOR, "Record {id} of {name} was not sent: {reason}");
+/// What an error means for the run; a quota is somebody else's to decide.
+fn refused(error: toggl::Error) -> Result<Outcome, SyncError> {
+    match error.disposition() {
+        Disposition::Stop => Err(error.into()),
+        Disposition::Skip => Ok(Outcome::Skipped(chain(&error))),
+        Disposition::Retry(_) => Ok(Outcome::Failed(chain(&error))),
     }
-    Ok((Outcome::Sent(published.records), unsent))
 }
 
 /// /me is no object with an id: an answer from somebody else.
-fn unusable_account(fetched: &Fetched) -> toggl::Error {
-    let reason =
-        fetched.unusable.first().map_or("it is empty", |unusable| unusable.reason.as_str());
+fn unusable_account(fetched: &Listing) -> toggl::Error {
+    let reason = fetched.rejected.first().map_or("it is empty", |first| first.reason.as_str());
     toggl::Error::Body {
-        path: fetched.listing.resource.path.to_owned(),
+        path: fetched.resource.path.to_owned(),
         source: serde::de::Error::custom(reason),
     }
-}
-
-fn zone(account: &Account) -> TimeZone {
-    let name = account.timezone.as_deref().unwrap_or("UTC");
-    TimeZone::get(name).unwrap_or_else(|_| {
-        warn!(target: ORCHESTRATOR, "Unknown time zone {name:?} in the Toggl profile, using UTC");
-        TimeZone::UTC
-    })
 }

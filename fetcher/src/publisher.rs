@@ -22,6 +22,8 @@ use uuid::Uuid;
 const IN_FLIGHT: usize = 32;
 /// Room for subject, headers and protocol in the server's `max_payload`.
 const HEADER_ROOM: usize = 1024;
+/// What is kept of something unusable that is larger than the server takes.
+const SHORTENED_BYTES: usize = 16 * 1024;
 /// How long a publish is repeated; well inside the stream's duplicate window.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -120,7 +122,10 @@ impl Publisher {
         resource: &'static Resource,
         batch: Batch,
     ) -> Result<Published, PublishError> {
-        let payload = batch.encode()?;
+        let mut payload = batch.encode()?;
+        if payload.len() + HEADER_ROOM > self.max_payload && !batch.rejected.is_empty() {
+            payload = shortened(&batch).encode()?;
+        }
         if payload.len() + HEADER_ROOM > self.max_payload {
             // Only a record that fills a batch by itself gets here: the cut keeps the others below.
             return Ok(Published {
@@ -174,6 +179,18 @@ impl Publisher {
             tokio::time::sleep(delay).await;
         }
     }
+}
+
+/// What no record could be made of is for a person to look at: better its beginning than nothing.
+fn shortened(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    for rejected in &mut batch.rejected {
+        rejected.data.truncate(SHORTENED_BYTES);
+        rejected.reason.push_str(
+            "; it is larger than the NATS server's max_payload, so only its beginning is kept",
+        );
+    }
+    batch
 }
 
 fn disposition(error: &NatsError) -> Disposition {

@@ -1,4 +1,4 @@
-//! The token owner's time entries, by windows of their start.
+//! The token owner's time entries, by windows of their start, and what has changed since.
 //!
 //! `/me/time_entries` has no pages and silently returns about a thousand entries at most, so a window
 //! is halved until its answer is safely below that. Its bounds are instants, not dates: a bare
@@ -7,41 +7,46 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use shared::listing::Span;
+use serde::{Deserialize, Serialize};
+use shared::listing::{Listing, Span};
 use shared::resource::Resource;
 use shared::telemetry::TIME_ENTRIES;
 use tracing::debug;
 
-use crate::masters::Fetched;
+use crate::masters::{check_shape, listing};
 use crate::record::read_page;
 use crate::toggl::{Client, Error};
 
 /// Answers with this many entries may have been cut off: Toggl's cap is "about 1,000".
 const SAFE_COUNT: usize = 950;
 
+/// Toggl answers for three calendar months at most; this many days are always within them, today
+/// included.
+pub(crate) const FLOOR_DAYS: u32 = 85;
+
+/// The first of that many days, of which today is the last.
+///
+/// # Errors
+/// When the date leaves the calendar.
+pub(crate) fn first_of(days: u32, today: Date) -> Result<Date, jiff::Error> {
+    today.checked_sub((i64::from(days) - 1).days())
+}
+
 /// A half-open span of starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
 }
 
 impl Window {
-    /// The last `days` days of that time zone up to its next midnight, today included.
+    /// The last `days` days of that time zone up to the midnight after today.
     ///
     /// # Errors
     /// When the dates leave the calendar.
-    pub(crate) fn last_days(
-        days: u16,
-        now: Timestamp,
-        zone: &TimeZone,
-    ) -> Result<Self, jiff::Error> {
-        let today = now.to_zoned(zone.clone()).date();
+    pub(crate) fn last_days(days: u32, today: Date, zone: &TimeZone) -> Result<Self, jiff::Error> {
         let midnight = |date: Date| Ok::<_, jiff::Error>(date.to_zoned(zone.clone())?.timestamp());
-        Ok(Self {
-            from: midnight(today.checked_sub((i64::from(days) - 1).days())?)?,
-            to: midnight(today.tomorrow()?)?,
-        })
+        Ok(Self { from: midnight(first_of(days, today)?)?, to: midnight(today.tomorrow()?)? })
     }
 
     /// Two halves cut at a whole second, the later first; none when it is a second long.
@@ -55,7 +60,7 @@ impl Window {
     }
 }
 
-/// Reads a window in as many requests as the cap makes necessary, newest first, and hands over each
+/// Reads windows in as many requests as the cap makes necessary, newest first, and hands over each
 /// answer as soon as it is complete: each is a listing of its own.
 pub(crate) struct Windows<'a> {
     client: &'a Client,
@@ -65,22 +70,29 @@ pub(crate) struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    pub(crate) fn new(
+    /// The last of the windows is read first.
+    pub(crate) const fn new(
         client: &'a Client,
         resource: &'static Resource,
         user_id: i64,
-        window: Window,
+        windows: Vec<Window>,
     ) -> Self {
-        Self { client, resource, user_id, ahead: vec![window] }
+        Self { client, resource, user_id, ahead: windows }
+    }
+
+    /// What has not been read yet, a window whose request failed included.
+    pub(crate) fn ahead(&self) -> &[Window] {
+        &self.ahead
     }
 
     /// The next answer below the cap, or none at the end.
     ///
     /// # Errors
     /// When a request fails, or one second holds more entries than Toggl returns.
-    pub(crate) async fn next(&mut self) -> Result<Option<Fetched>, Error> {
-        while let Some(window) = self.ahead.pop() {
+    pub(crate) async fn next(&mut self) -> Result<Option<Listing>, Error> {
+        while let Some(window) = self.ahead.last().copied() {
             let (count, fetched) = self.fetch(window).await?;
+            self.ahead.pop();
             if count < SAFE_COUNT {
                 return Ok(Some(fetched));
             }
@@ -94,23 +106,48 @@ impl<'a> Windows<'a> {
     }
 
     /// An empty answer that would claim something is asked for again before it is believed.
-    async fn fetch(&self, window: Window) -> Result<(usize, Fetched), Error> {
+    async fn fetch(&self, window: Window) -> Result<(usize, Listing), Error> {
         let (count, fetched) = self.fetch_once(window).await?;
         if count == 0 { self.fetch_once(window).await } else { Ok((count, fetched)) }
     }
 
-    async fn fetch_once(&self, Window { from, to }: Window) -> Result<(usize, Fetched), Error> {
-        let path = format!("{}{}", self.resource.api.prefix(), self.resource.path);
+    async fn fetch_once(&self, Window { from, to }: Window) -> Result<(usize, Listing), Error> {
         let (start, end) = (from.to_string(), to.to_string());
         let query = [("start_date", start.as_str()), ("end_date", end.as_str())];
-        let answer = self.client.get(&path, &query).await?;
-        let page = read_page(self.resource, &answer.body)
-            .map_err(|source| Error::Body { path, source })?;
         let span = Span::Starts { from, to, user_id: Some(self.user_id) };
-        let fetched =
-            Fetched::new(self.resource, 0, answer.fetched_at, span, page.records, page.unusable);
-        Ok((page.count, fetched))
+        ask(self.client, self.resource, &query, span).await
     }
+}
+
+/// What has changed since a moment, deleted entries too, whenever they started; and whether that is
+/// all: where Toggl may have cut the answer off, only whole windows can tell.
+///
+/// # Errors
+/// When the request fails.
+pub(crate) async fn changes(
+    client: &Client,
+    resource: &'static Resource,
+    since: Timestamp,
+) -> Result<(Listing, bool), Error> {
+    let since = since.as_second().to_string();
+    let query = [("since", since.as_str())];
+    let (count, fetched) = ask(client, resource, &query, Span::Partial).await?;
+    Ok((fetched, count < SAFE_COUNT))
+}
+
+async fn ask(
+    client: &Client,
+    resource: &'static Resource,
+    query: &[(&str, &str)],
+    span: Span,
+) -> Result<(usize, Listing), Error> {
+    let path = format!("{}{}", resource.api.prefix(), resource.path);
+    let answer = client.get(&path, query).await?;
+    let page = read_page(resource, &answer.body)
+        .map_err(|source| Error::Body { path: path.clone(), source })?;
+    check_shape(&path, page.records.len(), &page.rejected)?;
+    let fetched = listing(resource, 0, answer.fetched_at, span, page.records, page.rejected);
+    Ok((page.count, fetched))
 }
 
 #[cfg(test)]
@@ -118,9 +155,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn last_days(days: u16, now: &str, zone: &str) -> (String, String) {
+    fn last_days(days: u32, now: &str, zone: &str) -> (String, String) {
         let zone = TimeZone::get(zone).unwrap();
-        let window = Window::last_days(days, now.parse().unwrap(), &zone).unwrap();
+        let today = now.parse::<Timestamp>().unwrap().to_zoned(zone.clone()).date();
+        let window = Window::last_days(days, today, &zone).unwrap();
         (window.from.to_string(), window.to.to_string())
     }
 

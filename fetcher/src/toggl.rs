@@ -5,6 +5,11 @@ mod client;
 mod error;
 mod limits;
 mod pace;
+mod payment;
+mod quotas;
 
+pub(crate) use client::QUOTA_PATH;
 pub use client::{Answer, Client, TogglArgs};
 pub use error::Error;
+pub(crate) use limits::ListedQuota;
+pub use quotas::{Bucket, Standing, Standings};

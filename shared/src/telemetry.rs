@@ -23,6 +23,8 @@ pub const ORCHESTRATOR: &str = "toggl-orchestrator";
 pub const MASTERS: &str = "toggl-masters";
 /// Windows of time entries.
 pub const TIME_ENTRIES: &str = "toggl-time-entries";
+/// History from reports.
+pub const REPORT: &str = "toggl-report";
 /// Requests to Toggl.
 pub const API: &str = "toggl-api";
 /// Credentials.
@@ -42,6 +44,7 @@ const COMPONENTS: &[&str] = &[
     ORCHESTRATOR,
     MASTERS,
     TIME_ENTRIES,
+    REPORT,
     API,
     VAULT,
     PUBLISHER,

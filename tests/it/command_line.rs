@@ -1,6 +1,7 @@
 //! What a person and a log collector see.
 
 use fetcher::publisher::Publisher;
+use fetcher::state::State;
 use fetcher::toggl::{Client, TogglArgs};
 use fetcher::{SyncOptions, sync_all};
 use jiff::civil::DateTime;
@@ -148,12 +149,18 @@ async fn a_sync_is_a_library_call_that_answers_counts() {
         replicas: 1,
     };
     ensure_stream(&context, &stream).await.unwrap();
-    let args =
-        TogglArgs { toggl_url: world.toggl.url(), requests_per_second: 1_000.0, burst: 1_000 };
+    let args = TogglArgs {
+        toggl_url: world.toggl.url(),
+        requests_per_second: 1_000.0,
+        burst: 1_000,
+        toggl_timeout: std::time::Duration::from_mins(1),
+        max_wait: std::time::Duration::ZERO,
+    };
     let client = Client::new(&args, tests::toggl::TOKEN.into()).unwrap();
+    let state = State::open(&context, 1).await.unwrap();
     let publisher = Publisher::new(context, max_payload);
-    let options = SyncOptions { days: 3, workspace_id: None };
-    let result = sync_all(&client, &publisher, options).await.unwrap();
+    let options = SyncOptions::default();
+    let result = sync_all(&client, &publisher, &state, &options).await.unwrap();
     assert!(result.is_complete(), "{result:#?}");
     assert_eq!(result.run_id, publisher.run_id());
     assert_eq!(result.time_entries_count, 5);

@@ -173,7 +173,7 @@ async fn an_hourly_quota_that_is_used_up_ends_with_4_and_says_when_to_come_back(
     assert_fails(&finished, 4, &["quota", "60 minutes"]);
 
     // The words of a plan that lacks the feature; the header says that it is the quota.
-    world.toggl.limit_quota(QuotaLimits::default());
+    let world = self::world().await;
     let answer = Answer::status(402)
         .header("x-toggl-quota-remaining", "0")
         .header("x-toggl-quota-resets-in", "1741")

@@ -58,8 +58,8 @@ async fn records_without_an_id_are_reported_and_their_listing_claims_nothing() {
     let finished = world.fetcher(&[]).run().await.unwrap();
     assert_eq!(finished.code, Some(6), "{finished:#?}");
     assert!(finished.stdout.starts_with("[INCOMPLETE] "), "{}", finished.stdout);
-    assert!(finished.stdout.contains("Records not sent: 2"), "{}", finished.stdout);
-    assert!(finished.stderr.contains("tags was not sent"), "{}", finished.stderr);
+    assert!(finished.stdout.contains("Dead letters: 2"), "{}", finished.stdout);
+    assert!(finished.stderr.contains("tags cannot be used"), "{}", finished.stderr);
 
     let loader = world.start_loader().await.unwrap();
     world.loaded().await.unwrap();

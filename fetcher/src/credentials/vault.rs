@@ -10,11 +10,22 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tracing::{debug, info};
 
-/// Name of the secret.
-pub const SECRET_NAME: &str = "toggl_track";
+use super::DEFAULT_ACCOUNT;
+
+/// Name of the default account's secret; others have theirs behind a colon.
+const SECRET_NAME: &str = "toggl_track";
 const DESCRIPTION: &str = "Toggl Track API credentials";
 /// Longer than a slow network, shorter than a person's patience.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Name of an account's secret.
+pub fn secret_name(account: &str) -> String {
+    if account == DEFAULT_ACCOUNT {
+        SECRET_NAME.to_owned()
+    } else {
+        format!("{SECRET_NAME}:{account}")
+    }
+}
 
 /// Why the vault cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -106,20 +117,38 @@ impl Vault {
         }
     }
 
-    /// The secret in clear, or none.
+    /// The accounts that have a secret, the default one first.
     ///
     /// # Errors
     /// See [`VaultError`].
-    pub async fn read(mut self) -> Result<Option<SecretString>, VaultError> {
+    pub async fn accounts(&mut self) -> Result<Vec<String>, VaultError> {
+        let names: Vec<String> = sqlx::query_scalar(
+            "select name from vault.decrypted_secrets
+             where name = $1 or starts_with(name, $1 || ':') order by name",
+        )
+        .bind(SECRET_NAME)
+        .fetch_all(&mut self.connection)
+        .await?;
+        let account = |name: &String| match name.split_once(':') {
+            Some((_, account)) => account.to_owned(),
+            None => DEFAULT_ACCOUNT.to_owned(),
+        };
+        Ok(names.iter().map(account).collect())
+    }
+
+    /// The secret of an account in clear, or none.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn read(&mut self, account: &str) -> Result<Option<SecretString>, VaultError> {
         // By name: one row that cannot be opened would fail a scan of the whole view.
         let secret: Option<String> = sqlx::query_scalar(
             "select decrypted_secret from vault.decrypted_secrets where name = $1",
         )
-        .bind(SECRET_NAME)
+        .bind(secret_name(account))
         .fetch_optional(&mut self.connection)
         .await?;
-        debug!(target: VAULT, found = secret.is_some(), "Read the credentials from the vault");
-        self.close().await;
+        debug!(target: VAULT, found = secret.is_some(), "Read the credentials of {account} from the vault");
         Ok(secret.map(SecretString::from))
     }
 
@@ -127,11 +156,12 @@ impl Vault {
     ///
     /// # Errors
     /// See [`VaultError`].
-    pub async fn write(mut self, secret: &SecretString) -> Result<(), VaultError> {
+    pub async fn write(mut self, account: &str, secret: &SecretString) -> Result<(), VaultError> {
+        let name = secret_name(account);
         let mut transaction = self.connection.begin().await?;
         let id: Option<sqlx::types::Uuid> =
             sqlx::query_scalar("select id from vault.decrypted_secrets where name = $1")
-                .bind(SECRET_NAME)
+                .bind(&name)
                 .fetch_optional(&mut *transaction)
                 .await?;
         let id = match id {
@@ -140,7 +170,7 @@ impl Vault {
             // in clear before it encrypts; update_secret does not.
             None => {
                 sqlx::query_scalar("select vault.create_secret('', $1, $2)")
-                    .bind(SECRET_NAME)
+                    .bind(&name)
                     .bind(DESCRIPTION)
                     .fetch_one(&mut *transaction)
                     .await?
@@ -152,7 +182,7 @@ impl Vault {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        info!(target: VAULT, "Stored the credentials as {SECRET_NAME}");
+        info!(target: VAULT, "Stored the credentials as {name}");
         self.close().await;
         Ok(())
     }
@@ -161,12 +191,12 @@ impl Vault {
     ///
     /// # Errors
     /// See [`VaultError`].
-    pub async fn show(mut self) -> Result<Option<Stored>, VaultError> {
+    pub async fn show(mut self, account: &str) -> Result<Option<Stored>, VaultError> {
         let updated_at: Option<i64> = sqlx::query_scalar(
             "select (extract(epoch from updated_at) * 1000000)::bigint
              from vault.decrypted_secrets where name = $1",
         )
-        .bind(SECRET_NAME)
+        .bind(secret_name(account))
         .fetch_optional(&mut self.connection)
         .await?;
         self.close().await;
@@ -178,9 +208,9 @@ impl Vault {
     ///
     /// # Errors
     /// See [`VaultError`].
-    pub async fn remove(mut self) -> Result<bool, VaultError> {
+    pub async fn remove(mut self, account: &str) -> Result<bool, VaultError> {
         let deleted = sqlx::query("delete from vault.secrets where name = $1")
-            .bind(SECRET_NAME)
+            .bind(secret_name(account))
             .execute(&mut self.connection)
             .await?;
         self.close().await;
@@ -188,7 +218,7 @@ impl Vault {
     }
 
     /// A goodbye that fails changes nothing that was done.
-    async fn close(self) {
+    pub async fn close(self) {
         drop(self.connection.close().await);
     }
 }

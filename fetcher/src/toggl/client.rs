@@ -1,8 +1,9 @@
 //! One request: its turn, its authentication, its retries.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use clap::Args;
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap};
@@ -17,12 +18,14 @@ use url::Url;
 use super::error::{Error, message};
 use super::limits::{self, Quota};
 use super::pace::Pace;
+use super::payment::{Doubts, Payment};
+use super::quotas::{Bucket, Quotas, Standings};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// A whole answer, slow trickles included.
-const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Where Toggl tells what is left of every quota.
+pub(crate) const QUOTA_PATH: &str = "/api/v9/me/quota";
 /// Pause before the only second try after a 5xx or a broken connection.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// A 429 that names no wait starts with about two seconds, as other clients found sufficient.
@@ -32,6 +35,10 @@ const LONGEST_BURST_PAUSE: Duration = Duration::from_secs(10);
 const MAX_BURSTS: u32 = 5;
 /// A longer wait than this is no burst limit; the run ends and names it.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// How often in a row a request waits for a quota: somebody else may use up each new window.
+const MAX_RESETS: u32 = 3;
+/// A larger body is none of Toggl's: the longest list that anybody reported has 200 MB.
+const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
 /// Clocks that differ by more make `fetched_at` of several fetchers incomparable.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
@@ -39,7 +46,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Toggl")]
 pub struct TogglArgs {
-    /// Address of Toggl's API; /api/v9 is appended.
+    /// Address of Toggl's API; /api/v9 and /reports/api/v3 are appended.
     #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", global = true)]
     pub toggl_url: Url,
     /// Steady pace of requests; Toggl allows about one a second.
@@ -48,6 +55,13 @@ pub struct TogglArgs {
     /// Requests that may go out at once before the pace holds.
     #[arg(long, env = "TOGGL_BURST", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000), global = true)]
     pub burst: u32,
+    /// How long one answer may take, slow trickles included; then it is asked for once more.
+    #[arg(long, env = "TOGGL_TIMEOUT", default_value = "60s", value_parser = humantime::parse_duration, global = true)]
+    pub toggl_timeout: Duration,
+    /// Wait for an hourly quota to be full again if that takes no longer; else stop with exit
+    /// code 4, everything fetched so far sent. 0s never waits.
+    #[arg(long, env = "TOGGL_MAX_WAIT", default_value = "5m", value_parser = humantime::parse_duration, global = true)]
+    pub max_wait: Duration,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -62,6 +76,8 @@ fn positive(text: &str) -> Result<f64, String> {
 pub struct Answer {
     /// Just before the request that was answered was sent.
     pub fetched_at: Timestamp,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// The body as it came.
     pub body: Bytes,
 }
@@ -73,7 +89,25 @@ pub struct Client {
     base: Url,
     token: SecretString,
     pace: Pace,
+    quotas: Quotas,
+    doubts: Doubts,
     clock_checked: std::sync::Once,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    path: &'a str,
+    query: &'a [(&'a str, &'a str)],
+    /// Sent by POST.
+    json: Option<&'a serde_json::Value>,
+}
+
+/// An answer of any status.
+struct Exchange {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// Why an answer is no good.
@@ -82,6 +116,10 @@ enum Trouble {
     Passing(Error),
     /// Too fast; the wait that was asked for, if any.
     Burst(Option<Duration>),
+    /// The hourly quota is used up.
+    Quota(Quota),
+    /// A 402 that does not say whether quota or plan.
+    Doubtful(Error),
     /// The same again would be answered the same.
     Lasting(Error),
 }
@@ -96,51 +134,102 @@ impl Client {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
+            .timeout(args.toggl_timeout)
             .build()?;
         Ok(Self {
             http,
             base: args.toggl_url.clone(),
             token,
             pace: Pace::new(args.requests_per_second, args.burst),
+            quotas: Quotas::new(args.max_wait),
+            doubts: Doubts::default(),
             clock_checked: std::sync::Once::new(),
         })
     }
 
-    /// Asks for `path` (from the root, with the API's prefix). 429 is waited for; 5xx and broken
-    /// connections get one more try.
+    /// Asks for `path` (from the root, with the API's prefix). 429 is waited for, and so is the reset
+    /// of a quota within the longest wait; 5xx and broken connections get one more try.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
+        self.ask(Question { path, query, json: None }).await
+    }
+
+    /// The same with a JSON body by POST, as reports want it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn post(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
+        self.ask(Question { path, query: &[], json: Some(json) }).await
+    }
+
+    /// What is known of the quotas.
+    pub fn standings(&self) -> Standings {
+        self.quotas.standings()
+    }
+
+    /// Requests of this process that counted in a quota.
+    pub fn requests(&self) -> BTreeMap<Bucket, u32> {
+        self.quotas.requests()
+    }
+
+    /// Takes over what an earlier run has learned of quotas and of what the plan lacks.
+    pub fn remember(&self, standings: &Standings, doubts: &BTreeMap<String, Timestamp>) {
+        self.quotas.remember(standings);
+        self.doubts.remember(doubts);
+    }
+
+    /// Paths that were refused with 402 for a reason that nobody named, each with the first time.
+    pub fn doubts(&self) -> BTreeMap<String, Timestamp> {
+        self.doubts.all()
+    }
+
+    async fn ask(&self, question: Question<'_>) -> Result<Answer, Error> {
+        let path = question.path;
+        let bucket = Bucket::of(path);
         let mut tried_again = false;
-        let mut bursts = 0;
+        let (mut bursts, mut resets) = (0, 0);
         let mut pauses = Delays::forever(BURST_PAUSE, LONGEST_BURST_PAUSE);
         loop {
+            let admitted = self.quotas.admit(bucket).await;
+            admitted.map_err(|used_up| Error::Quota { bucket, resets_at: used_up.resets_at })?;
             self.pace.turn().await;
             let fetched_at = Timestamp::now();
-            let trouble = match self.exchange(path, query).await {
-                Ok((status, headers, body)) => match judge(path, status, &headers, &body) {
-                    None => return Ok(Answer { fetched_at, body }),
+            let trouble = match self.exchange(question).await {
+                Ok(exchange) => match judge(path, &exchange) {
+                    None => {
+                        self.quotas.note(bucket, limits::quota(&exchange.headers), false);
+                        let Exchange { headers, body, .. } = exchange;
+                        return Ok(Answer { fetched_at, headers, body });
+                    }
                     Some(trouble) => trouble,
                 },
-                Err(source) => {
-                    let source = source.without_url();
-                    Trouble::Passing(Error::Transport { path: path.to_owned(), source })
-                }
+                Err(error) => Trouble::Passing(error),
             };
-            match trouble {
+            match self.explain(path, bucket, trouble).await {
                 Trouble::Passing(error) if !tried_again => {
                     tried_again = true;
                     warn!(target: API, "{}; one more try", chain(&error));
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
-                Trouble::Passing(error) | Trouble::Lasting(error) => return Err(error),
+                Trouble::Passing(error) | Trouble::Lasting(error) | Trouble::Doubtful(error) => {
+                    return Err(error);
+                }
+                Trouble::Quota(quota) => {
+                    self.quotas.note(bucket, quota, true);
+                    resets += 1;
+                    if resets > MAX_RESETS {
+                        let resets_at = self.standings().get(&bucket).and_then(|s| s.resets_at);
+                        return Err(Error::Quota { bucket, resets_at });
+                    }
+                }
                 Trouble::Burst(asked) => {
                     bursts += 1;
                     let wait = asked.or_else(|| pauses.next_delay()).unwrap_or(BURST_PAUSE);
                     if bursts > MAX_BURSTS || wait > LONGEST_WAIT {
-                        return Err(Error::Quota { resets_in: Some(wait) });
+                        let resets_at = Timestamp::now().checked_add(wait).ok();
+                        return Err(Error::Quota { bucket, resets_at });
                     }
                     warn!(target: API, "Too many requests, waiting {:.1} s", wait.as_secs_f64());
                     self.pace.block(wait);
@@ -149,24 +238,38 @@ impl Client {
         }
     }
 
-    async fn exchange(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> reqwest::Result<(StatusCode, HeaderMap, Bytes)> {
+    /// Finds out what a 402 that named no reason was about: /me/quota knows. Where that fails, it is
+    /// taken for the quota once, and for the plan if it persists after the reset.
+    async fn explain(&self, path: &str, bucket: Bucket, trouble: Trouble) -> Trouble {
+        let Trouble::Doubtful(error) = trouble else { return trouble };
+        let asked = self.exchange(Question { path: QUOTA_PATH, query: &[], json: None }).await;
+        let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
+        match body.and_then(|body| limits::standing_in_list(&body, bucket == Bucket::User)) {
+            Some(Quota { remaining: Some(left), .. }) if left > 0 => Trouble::Lasting(error),
+            Some(quota) => Trouble::Quota(quota),
+            None if self.doubts.persists(path) => Trouble::Lasting(error),
+            None => Trouble::Lasting(Error::Quota { bucket, resets_at: None }),
+        }
+    }
+
+    async fn exchange(&self, question: Question<'_>) -> Result<Exchange, Error> {
+        let Question { path, query, json } = question;
+        let transport = |source: reqwest::Error| Error::Transport {
+            path: path.to_owned(),
+            source: source.without_url(),
+        };
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         let started = Instant::now();
-        let response = self
-            .http
-            .get(url)
-            .query(query)
-            .basic_auth(self.token.expose_secret(), Some("api_token"))
-            .send()
-            .await?;
+        let request = match json {
+            None => self.http.get(url).query(query),
+            Some(json) => self.http.post(url).json(json),
+        };
+        let request = request.basic_auth(self.token.expose_secret(), Some("api_token"));
+        let response = request.send().await.map_err(transport)?;
         self.check_clock(&response);
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await?;
+        let body = read_body(response, path).await?;
         let Quota { remaining, resets_in } = limits::quota(&headers);
         debug!(
             target: API,
@@ -176,9 +279,9 @@ impl Client {
             quota_remaining = remaining,
             quota_resets_in_s = resets_in.map(|wait| wait.as_secs()),
             request_id = headers.get("x-toggl-request-id").and_then(|id| id.to_str().ok()),
-            "GET {path} {query:?}"
+            "{} {path} {query:?}", if json.is_some() { "POST" } else { "GET" }
         );
-        Ok((status, headers, body))
+        Ok(Exchange { status, headers, body })
     }
 
     fn check_clock(&self, response: &Response) {
@@ -201,18 +304,48 @@ impl Client {
     }
 }
 
+/// The whole body, up to [`MAX_BODY_BYTES`].
+async fn read_body(mut response: Response, path: &str) -> Result<Bytes, Error> {
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(MAX_BODY_BYTES));
+    let chunks = async {
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Ok(true);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok::<_, reqwest::Error>(false)
+    };
+    match chunks.await {
+        Ok(false) => Ok(body.freeze()),
+        Ok(true) => Err(Error::TooLarge { path: path.to_owned(), bytes: MAX_BODY_BYTES }),
+        Err(source) => {
+            Err(Error::Transport { path: path.to_owned(), source: source.without_url() })
+        }
+    }
+}
+
 /// None for a good answer.
-fn judge(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Trouble> {
+fn judge(path: &str, exchange: &Exchange) -> Option<Trouble> {
+    let Exchange { status, headers, body } = exchange;
     if status.is_success() {
         return None;
     }
-    let is_me = path.ends_with("/me");
+    let (is_me, status) = (path.ends_with("/me"), *status);
     let path = path.to_owned();
     Some(match status.as_u16() {
         401 => Trouble::Lasting(Error::Credentials { status }),
         // Toggl answers a wrong token with 403.
         403 if is_me => Trouble::Lasting(Error::Credentials { status }),
-        402 => Trouble::Lasting(payment_required(path, status, headers, body)),
+        402 => {
+            let error = Error::Unavailable { path, status, message: message(body) };
+            match Payment::of(headers, body) {
+                Payment::Quota(quota) => Trouble::Quota(quota),
+                Payment::Plan => Trouble::Lasting(error),
+                Payment::Doubtful => Trouble::Doubtful(error),
+            }
+        }
         403 | 404 | 410 => {
             Trouble::Lasting(Error::Unavailable { path, status, message: message(body) })
         }
@@ -222,56 +355,24 @@ fn judge(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Op
     })
 }
 
-/// 402 is the hourly quota or a feature that the plan lacks. The headers decide: Toggl has worded
-/// the one as the other. Words count only where the headers are missing.
-fn payment_required(path: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-    let Quota { remaining, resets_in } = limits::quota(headers);
-    let resets_in_words = limits::reset_in_words(&String::from_utf8_lossy(body));
-    match remaining {
-        Some(remaining) if remaining > 0 => {
-            Error::Unavailable { path, status, message: message(body) }
-        }
-        None if resets_in.or(resets_in_words).is_none() => {
-            Error::Unavailable { path, status, message: message(body) }
-        }
-        _ => Error::Quota { resets_in: resets_in.or(resets_in_words) },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
     use shared::retry::Disposition;
-
-    fn disposition(status: u16, remaining: Option<&str>, body: &str, path: &str) -> Disposition {
-        let mut headers = HeaderMap::new();
-        if let Some(remaining) = remaining {
-            headers.insert("x-toggl-quota-remaining", HeaderValue::from_str(remaining).unwrap());
-        }
-        let status = StatusCode::from_u16(status).unwrap();
-        match judge(path, status, &headers, body.as_bytes()).unwrap() {
-            Trouble::Passing(error) | Trouble::Lasting(error) => error.disposition(),
-            Trouble::Burst(_) => panic!("a burst"),
-        }
-    }
-
-    #[test]
-    fn a_402_is_told_apart_by_its_headers_whatever_it_says() {
-        let plan = "feature is not included in current subscription level of workspace";
-        let quota = "Your quota will reset in 2380 seconds.";
-        let tags = "/api/v9/workspaces/1/tags";
-        assert_eq!(disposition(402, Some("0"), plan, tags), Disposition::Stop);
-        assert_eq!(disposition(402, Some("12"), quota, tags), Disposition::Skip);
-        assert_eq!(disposition(402, None, plan, tags), Disposition::Skip);
-        assert_eq!(disposition(402, None, quota, tags), Disposition::Stop);
-    }
 
     #[test]
     fn a_403_is_about_the_token_only_on_me() {
-        assert_eq!(disposition(403, None, "", "/api/v9/me"), Disposition::Stop);
-        assert_eq!(disposition(403, None, "", "/api/v9/me/time_entries"), Disposition::Skip);
-        assert_eq!(disposition(403, None, "", "/api/v9/workspaces/1/groups"), Disposition::Skip);
-        assert_eq!(disposition(401, None, "", "/api/v9/workspaces/1/groups"), Disposition::Stop);
+        let disposition = |status, path| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let exchange = Exchange { status, headers: HeaderMap::new(), body: Bytes::new() };
+            match judge(path, &exchange).unwrap() {
+                Trouble::Lasting(error) => error.disposition(),
+                _ => panic!("not lasting"),
+            }
+        };
+        assert_eq!(disposition(403, "/api/v9/me"), Disposition::Stop);
+        assert_eq!(disposition(403, "/api/v9/me/time_entries"), Disposition::Skip);
+        assert_eq!(disposition(403, "/api/v9/workspaces/1/groups"), Disposition::Skip);
+        assert_eq!(disposition(401, "/api/v9/workspaces/1/groups"), Disposition::Stop);
     }
 }

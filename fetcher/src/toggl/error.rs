@@ -1,9 +1,10 @@
 //! What can go wrong between us and Toggl, and what follows from it.
 
-use std::time::Duration;
-
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use shared::retry::Disposition;
+
+use super::quotas::{Bucket, until};
 
 /// Longest part of an answer's body that is repeated to the user.
 const MESSAGE_LENGTH: usize = 200;
@@ -21,10 +22,12 @@ pub enum Error {
         status: StatusCode,
     },
     /// 402 with nothing left, or a 429 that asks for a longer wait than we take.
-    #[error("Toggl's request quota is used up; {}", come_back(*.resets_in))]
+    #[error("Toggl's hourly quota of {bucket} is used up; {}", come_back(*.resets_at))]
     Quota {
-        /// Until there is quota again.
-        resets_in: Option<Duration>,
+        /// Which one.
+        bucket: Bucket,
+        /// When there is quota again.
+        resets_at: Option<Timestamp>,
     },
     /// 402 for a feature that the plan lacks, 403 or 404: this resource is closed to this account.
     #[error("{path} is not available to this account: {status}{message}")]
@@ -64,6 +67,35 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A body larger than any of Toggl's.
+    #[error("Toggl's answer to {path} is larger than {bytes} bytes")]
+    TooLarge {
+        /// What was asked.
+        path: String,
+        /// The most that is read.
+        bytes: usize,
+    },
+    /// Many records of a listing cannot be used: Toggl's answers have changed.
+    #[error(
+        "{rejected} of {count} records of {path} cannot be used, the first because {reason}; has \
+         Toggl's API changed?"
+    )]
+    Shape {
+        /// What was asked.
+        path: String,
+        /// Records in the listing.
+        count: usize,
+        /// Of these, the ones that cannot be used.
+        rejected: usize,
+        /// What is wrong with the first.
+        reason: String,
+    },
+    /// Headers of a report that name a next page, but not which.
+    #[error("Toggl's answer to {path} names a next page, but not in a way that finds it")]
+    NextPage {
+        /// What was asked.
+        path: String,
+    },
     /// More pages than any account has.
     #[error("{path} has more than {pages} pages; something goes round in circles")]
     Endless {
@@ -78,7 +110,7 @@ pub enum Error {
     )]
     Crowded {
         /// The second.
-        at: jiff::Timestamp,
+        at: Timestamp,
         /// Entries returned.
         count: usize,
     },
@@ -89,20 +121,28 @@ impl Error {
     /// without this resource. [`Disposition::Retry`]: the resource fails now and may work next time.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Credentials { .. } | Self::Quota { .. } => Disposition::Stop,
+            Self::Credentials { .. } => Disposition::Stop,
             Self::Unavailable { .. } => Disposition::Skip,
-            Self::Status { .. }
+            Self::Quota { .. }
+            | Self::Status { .. }
             | Self::Transport { .. }
             | Self::Body { .. }
+            | Self::TooLarge { .. }
+            | Self::Shape { .. }
+            | Self::NextPage { .. }
             | Self::Endless { .. }
             | Self::Crowded { .. } => Disposition::Retry(None),
         }
     }
 }
 
-fn come_back(resets_in: Option<Duration>) -> String {
-    match resets_in {
-        Some(wait) => format!("come back in {} minutes", wait.as_secs().div_ceil(60)),
+fn come_back(resets_at: Option<Timestamp>) -> String {
+    match resets_at {
+        Some(at) => format!(
+            "come back in {} minutes, at {}",
+            until(Some(at)).as_secs().div_ceil(60),
+            at.strftime("%H:%M:%S UTC")
+        ),
         None => "come back in an hour".to_owned(),
     }
 }

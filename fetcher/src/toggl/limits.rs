@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
 
 /// Requests left in the hourly quota of the bucket that the request counted in.
 const QUOTA_REMAINING: &str = "x-toggl-quota-remaining";
@@ -46,12 +47,39 @@ pub(super) fn reset_in_words(body: &str) -> Option<Duration> {
     rest.starts_with("second").then(|| seconds(number)).flatten()
 }
 
+/// The organisation's or the user's own quota in the answer of /me/quota, or none where that cannot be
+/// read. Of several organisations the one with the least left.
+pub(super) fn standing_in_list(body: &[u8], of_user: bool) -> Option<Quota> {
+    let list: Vec<ListedQuota> = serde_json::from_slice(body).ok()?;
+    list.iter()
+        .filter(|quota| quota.organization_id.is_none() == of_user)
+        .min_by_key(|quota| quota.remaining)
+        .map(|quota| Quota {
+            remaining: Some(quota.remaining),
+            resets_in: quota.resets_in_secs.and_then(|wait| u64::try_from(wait).ok()).map(bounded),
+        })
+}
+
+/// One quota in the answer of /me/quota (`me.GetQuotaResult` of the published description).
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ListedQuota {
+    /// None for the user's own.
+    pub(crate) organization_id: Option<i64>,
+    pub(crate) remaining: i64,
+    pub(crate) total: Option<i64>,
+    pub(crate) resets_in_secs: Option<i64>,
+}
+
+fn bounded(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST)
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
-    text.parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST))
+    text.parse().ok().map(bounded)
 }
 
 fn date(text: &str, now: SystemTime) -> Option<Duration> {
@@ -63,7 +91,7 @@ fn date(text: &str, now: SystemTime) -> Option<Duration> {
 fn reset(text: &str, now: SystemTime) -> Option<Duration> {
     let number: u64 = text.parse().ok()?;
     let moment = match number {
-        0..=1_000_000_000 => return Some(Duration::from_secs(number).min(LONGEST)),
+        0..=1_000_000_000 => return Some(bounded(number)),
         1_000_000_001..=1_000_000_000_000 => Duration::from_secs(number),
         _ => Duration::from_millis(number),
     };
@@ -137,6 +165,7 @@ mod tests {
                 }
             }
             let _wait = reset_in_words(&format!("reset in {words}"));
+            let _standing = standing_in_list(words.as_bytes(), true);
         }
     }
 }

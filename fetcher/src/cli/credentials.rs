@@ -1,0 +1,63 @@
+//! `fetcher credentials`.
+
+use clap::Subcommand;
+use shared::exit::{Exit, Failure};
+
+use super::runs::{credentials_failure, vault_failure};
+use crate::credentials::{CredentialArgs, Credentials, CredentialsError, ask_for_token};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Store the API token of an account, read from standard input or a prompt; --workspace is stored
+    /// with it.
+    Set,
+    /// Say whether credentials are stored, without showing them.
+    Show,
+    /// Delete the stored credentials of an account.
+    Remove,
+}
+
+#[expect(clippy::print_stdout, reason = "this is the output of the program")]
+pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit, Failure> {
+    if matches!((command, &args.account), (Command::Show, Some(_))) && args.account_name().is_err()
+    {
+        let mut vault = args.vault().await.map_err(vault_failure)?;
+        for account in vault.accounts().await.map_err(vault_failure)? {
+            println!("{account}");
+        }
+        vault.close().await;
+        return Ok(Exit::Done);
+    }
+    let account = args.account_name().map_err(credentials_failure)?;
+    match command {
+        Command::Set => {
+            let workspace_id = args.stored_workspace_id().map_err(credentials_failure)?;
+            let api_token = ask_for_token().map_err(credentials_failure)?;
+            let secret = Credentials { api_token, workspace_id }.to_secret();
+            let vault = args.vault().await.map_err(vault_failure)?;
+            vault.write(account, &secret).await.map_err(vault_failure)?;
+            println!("Stored the Toggl credentials in the vault.");
+        }
+        Command::Show => {
+            let vault = args.vault().await.map_err(vault_failure)?;
+            let Some(stored) = vault.show(account).await.map_err(vault_failure)? else {
+                let account = account.to_owned();
+                return Err(credentials_failure(CredentialsError::NotStored { account }));
+            };
+            println!("Toggl credentials are stored, last set {}.", stored.updated_at);
+        }
+        Command::Remove => {
+            let vault = args.vault().await.map_err(vault_failure)?;
+            let removed = vault.remove(account).await.map_err(vault_failure)?;
+            println!(
+                "{}",
+                if removed {
+                    "Removed the Toggl credentials from the vault."
+                } else {
+                    "There were no Toggl credentials in the vault."
+                }
+            );
+        }
+    }
+    Ok(Exit::Done)
+}

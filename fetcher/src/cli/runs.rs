@@ -1,0 +1,170 @@
+//! The commands that ask Toggl: for every account that is meant, with a client and a run of its own.
+
+use std::collections::HashSet;
+
+use anyhow::anyhow;
+use async_nats::jetstream::Context;
+use shared::exit::{Exit, Failure, OrExit as _};
+use shared::nats;
+use shared::shutdown::Shutdown;
+use shared::stream;
+
+use super::accounts::Accounts;
+use super::{CommonArgs, ReportArgs, SyncArgs, summary};
+use crate::account::Workspaces;
+use crate::check;
+use crate::credentials::vault::VaultError;
+use crate::credentials::{CredentialsError, Login};
+use crate::publisher::{PublishError, Publisher};
+use crate::selection::Selection;
+use crate::state::State;
+use crate::toggl::{self, Client};
+use crate::{ReportOptions, SyncError, SyncOptions, report_all, sync_all};
+
+pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, Failure> {
+    let selection = Selection::new(&args.only, &args.skip);
+    let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
+    let mut accounts = Accounts::default();
+    let mut read_already = HashSet::new();
+    let (logins, broker) = start(common).await?;
+    for login in &logins {
+        let options = SyncOptions {
+            days: args.days,
+            workspaces: workspaces(common, login),
+            selection: selection.clone(),
+            since_days: args.since_days,
+            read_already: read_already.clone(),
+        };
+        let client = client(common, login)?;
+        let publisher = broker.publisher();
+        let syncing = sync_all(&client, &publisher, &broker.state, &options);
+        let ended = broker.run(syncing).await?;
+        let ended = ended.map_err(failure).and_then(|result| {
+            read_already.extend(result.workspace_ids.iter().copied());
+            summary::sync(&result, account_of(login, &logins))
+        });
+        accounts.note(&login.account, ended, logins.len())?;
+    }
+    Ok(accounts.exit())
+}
+
+pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exit, Failure> {
+    if args.to.is_some_and(|to| to < args.from) {
+        return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
+    }
+    let mut accounts = Accounts::default();
+    let (logins, broker) = start(common).await?;
+    for login in &logins {
+        let options = ReportOptions {
+            from: args.from,
+            to: args.to,
+            workspaces: workspaces(common, login),
+            restart: args.restart,
+        };
+        let client = client(common, login)?;
+        let publisher = broker.publisher();
+        let reporting = report_all(&client, &publisher, &broker.state, &options);
+        let ended = broker.run(reporting).await?.map_err(failure);
+        let ended = ended.and_then(|result| summary::report(&result, account_of(login, &logins)));
+        accounts.note(&login.account, ended, logins.len())?;
+    }
+    Ok(accounts.exit())
+}
+
+/// Needs no NATS: what can be asked is asked.
+pub(super) async fn check(common: &CommonArgs) -> Result<Exit, Failure> {
+    let mut accounts = Accounts::default();
+    let logins = common.credentials.load().await.map_err(credentials_failure)?;
+    for login in &logins {
+        let found = check::check(&client(common, login)?).await;
+        let ended = found.map_err(|error| failure(error.into())).map(|found| {
+            summary::check(&found, account_of(login, &logins));
+            Exit::Done
+        });
+        accounts.note(&login.account, ended, logins.len())?;
+    }
+    Ok(accounts.exit())
+}
+
+/// The name of an account, where there is more than one.
+fn account_of<'a>(login: &'a Login, logins: &[Login]) -> Option<&'a str> {
+    (logins.len() > 1).then_some(login.account.as_str())
+}
+
+fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {
+    let stored = || login.credentials.workspace_id.map(|id| Workspaces::Ids(vec![id]));
+    common.credentials.workspaces.clone().or_else(stored).unwrap_or_default()
+}
+
+fn client(common: &CommonArgs, login: &Login) -> Result<Client, Failure> {
+    Client::new(&common.toggl, login.credentials.api_token.clone()).or_exit(Exit::Failed)
+}
+
+/// NATS as every account uses it.
+struct Broker {
+    shutdown: Shutdown,
+    context: Context,
+    max_payload: usize,
+    state: State,
+}
+
+async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
+    let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
+    let server = common.nats.server().or_exit(Exit::Usage)?;
+    let logins = common.credentials.load().await.map_err(credentials_failure)?;
+    let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
+    let max_payload = nats.server_info().max_payload;
+    let context = nats::jetstream(nats);
+    stream::ensure_stream(&context, &common.stream).await.or_exit(Exit::Unreachable)?;
+    let state = State::open(&context, common.stream.replicas).await.or_exit(Exit::Unreachable)?;
+    Ok((logins, Broker { shutdown, context, max_payload, state }))
+}
+
+impl Broker {
+    fn publisher(&self) -> Publisher {
+        Publisher::new(self.context.clone(), self.max_payload)
+    }
+
+    /// Until the run ends or somebody ends it.
+    async fn run<T>(&self, run: impl Future<Output = T>) -> Result<T, Failure> {
+        let ended = self.shutdown.soft.run_until_cancelled(run).await;
+        ended
+            .ok_or_else(|| {
+                anyhow!("interrupted; what was published will be loaded, run again for the rest")
+            })
+            .or_exit(Exit::Failed)
+    }
+}
+
+fn failure(error: SyncError) -> Failure {
+    let exit = match &error {
+        SyncError::Toggl(toggl::Error::Credentials { .. }) => Exit::Credentials,
+        SyncError::Toggl(toggl::Error::Quota { .. }) | SyncError::Quota { .. } => Exit::Quota,
+        SyncError::Publish(PublishError::Unacknowledged { .. } | PublishError::NoStream { .. })
+        | SyncError::State(_) => Exit::Unreachable,
+        SyncError::Toggl(_)
+        | SyncError::Publish(PublishError::Encode(_) | PublishError::Full(_))
+        | SyncError::NoWorkspace
+        | SyncError::Calendar(_) => Exit::Failed,
+    };
+    Failure { exit, error: error.into() }
+}
+
+pub(super) fn credentials_failure(error: CredentialsError) -> Failure {
+    match error {
+        CredentialsError::Vault(error) => vault_failure(error),
+        error @ (CredentialsError::OneAccount | CredentialsError::OneWorkspace) => {
+            Failure { exit: Exit::Usage, error: error.into() }
+        }
+        error => Failure { exit: Exit::Credentials, error: error.into() },
+    }
+}
+
+pub(super) fn vault_failure(error: VaultError) -> Failure {
+    let exit = match &error {
+        VaultError::Address => Exit::Usage,
+        error if error.is_unreachable() => Exit::Unreachable,
+        _ => Exit::Credentials,
+    };
+    Failure { exit, error: error.into() }
+}

@@ -1,0 +1,76 @@
+//! What a command prints on standard output, at every log level.
+#![expect(clippy::print_stdout, reason = "this is the output of the program")]
+
+use anyhow::anyhow;
+use shared::exit::{Exit, Failure, OrExit as _};
+
+use crate::check::Found;
+use crate::{ReportResult, SyncResult};
+
+pub(super) fn sync(result: &SyncResult, account: Option<&str>) -> Result<Exit, Failure> {
+    let exit = exit_of(result)?;
+    let masters: Vec<_> =
+        result.masters_counts.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
+    println!("[{}] Toggl Track sync completed{}:", mark(exit), of(account));
+    println!("  Time entries: {}", result.time_entries_count);
+    if let Some(count) = result.report_count {
+        println!("  Older time entries, from reports: {count}");
+    }
+    println!("  Masters: {{{}}}", masters.join(","));
+    rest(result);
+    println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
+    Ok(exit)
+}
+
+pub(super) fn report(result: &ReportResult, account: Option<&str>) -> Result<Exit, Failure> {
+    let exit = exit_of(&result.rest)?;
+    println!("[{}] Toggl Track report completed{}:", mark(exit), of(account));
+    for (workspace_id, count) in &result.entries {
+        println!("  Time entries of workspace {workspace_id}: {count}");
+    }
+    rest(&result.rest);
+    println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
+    Ok(exit)
+}
+
+pub(super) fn check(found: &Found, account: Option<&str>) {
+    println!("Toggl account{}: {}", of(account), found.owner);
+    println!("Workspaces:");
+    for workspace in &found.workspaces {
+        println!("  {workspace}");
+    }
+    println!("Requests left:");
+    for quota in &found.quotas {
+        println!("  {quota}");
+    }
+}
+
+/// A failed resource fails the command; one that was skipped leaves it incomplete.
+fn exit_of(result: &SyncResult) -> Result<Exit, Failure> {
+    if result.failed.is_empty() {
+        return Ok(if result.is_complete() { Exit::Done } else { Exit::Incomplete });
+    }
+    let failed: Vec<_> =
+        result.failed.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
+    Err(anyhow!("could not read {}; the rest was sent", failed.join(", "))).or_exit(Exit::Failed)
+}
+
+fn rest(result: &SyncResult) {
+    for (name, reason) in &result.skipped {
+        println!("  Skipped: {name} ({reason})");
+    }
+    if !result.rejected.is_empty() {
+        println!("  Dead letters: {} (named in the log)", result.rejected.len());
+    }
+    if !result.unsent.is_empty() {
+        println!("  Records not sent: {} (named in the log)", result.unsent.len());
+    }
+}
+
+fn mark(exit: Exit) -> &'static str {
+    if exit == Exit::Done { "OK" } else { "INCOMPLETE" }
+}
+
+fn of(account: Option<&str>) -> String {
+    account.map_or_else(String::new, |account| format!(" ({account})"))
+}

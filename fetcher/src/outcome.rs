@@ -1,0 +1,125 @@
+//! What a run did, and why it ended early.
+
+use std::time::Duration;
+
+use shared::listing::Listing;
+use shared::telemetry::ORCHESTRATOR;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::publisher::{PublishError, Publisher};
+use crate::state::StateError;
+use crate::toggl;
+
+/// What a sync did. Every record counted here has been acknowledged by JetStream.
+#[derive(Debug, Clone, Default)]
+pub struct SyncResult {
+    /// The run in messages and in the ledger.
+    pub run_id: Uuid,
+    /// Time entries sent of the days that were asked for.
+    pub time_entries_count: usize,
+    /// Entries of older days sent, which only reports have; none unless they were asked for.
+    pub report_count: Option<usize>,
+    /// Records sent per master over all workspaces, in the order of the catalogue; skipped ones are
+    /// missing.
+    pub masters_counts: Vec<(&'static str, usize)>,
+    /// Resources that this account may not read, each with Toggl's reason.
+    pub skipped: Vec<(&'static str, String)>,
+    /// What no record could be made of, each with its id, if it has one, and the reason. It was sent
+    /// on as it is, for the loader to keep as a dead letter.
+    pub rejected: Vec<(&'static str, Option<i64>, String)>,
+    /// Records too large for the NATS server, by id. They were not sent.
+    pub unsent: Vec<(&'static str, i64)>,
+    /// Resources that failed and may work next time.
+    pub failed: Vec<(&'static str, String)>,
+    /// Workspaces that were read.
+    pub workspace_ids: Vec<i64>,
+    /// From the first request to the last acknowledgement.
+    pub elapsed: Duration,
+}
+
+impl SyncResult {
+    /// Whether everything that was asked for has been sent.
+    pub const fn is_complete(&self) -> bool {
+        self.skipped.is_empty()
+            && self.rejected.is_empty()
+            && self.unsent.is_empty()
+            && self.failed.is_empty()
+    }
+
+    /// Takes over what became of the records of one resource.
+    pub(crate) fn add(&mut self, tally: &mut Tally) {
+        self.rejected.append(&mut tally.rejected);
+        self.unsent.append(&mut tally.unsent);
+        self.skipped.append(&mut tally.incomplete);
+    }
+}
+
+/// What became of the records of one resource.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Sent.
+    pub(crate) records: usize,
+    pub(crate) rejected: Vec<(&'static str, Option<i64>, String)>,
+    pub(crate) unsent: Vec<(&'static str, i64)>,
+    /// Why it is not complete all the same.
+    pub(crate) incomplete: Vec<(&'static str, String)>,
+}
+
+impl Tally {
+    /// Publishes a listing, and notes and reports what in it could not be used or sent. Answers how
+    /// many records were acknowledged.
+    pub(crate) async fn send(
+        &mut self,
+        publisher: &Publisher,
+        listing: Listing,
+    ) -> Result<usize, PublishError> {
+        let name = listing.resource.name;
+        let rejected: Vec<_> =
+            listing.rejected.iter().map(|r| (name, r.source_id, r.reason.clone())).collect();
+        let published = publisher.publish(listing).await?;
+        for (name, id, reason) in &rejected {
+            let id = id.map_or_else(|| "without id".to_owned(), |id| id.to_string());
+            warn!(target: ORCHESTRATOR, "Record {id} of {name} cannot be used: {reason}; sent as a dead letter");
+        }
+        for id in published.too_large {
+            warn!(
+                target: ORCHESTRATOR,
+                "Record {id} of {name} was not sent: it is larger than the NATS server's max_payload"
+            );
+            self.unsent.push((name, id));
+        }
+        self.rejected.extend(rejected);
+        Ok(published.records)
+    }
+}
+
+/// Why a run ended early. What was sent before is stored, and harmless.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Toggl refuses the token, or /me does not answer.
+    #[error(transparent)]
+    Toggl(#[from] toggl::Error),
+    /// A quota is used up for longer than the run may wait.
+    #[error("{error}; {sent}, and the next run goes on with the rest")]
+    Quota {
+        /// Which, and when to come back.
+        error: toggl::Error,
+        /// What was sent.
+        sent: String,
+    },
+    /// JetStream does not take the batches.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// JetStream does not keep what the next run needs.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Neither the settings nor the profile name a workspace.
+    #[error(
+        "the Toggl profile has no default workspace; name one with --workspace (TOGGL_WORKSPACE_ID)"
+    )]
+    NoWorkspace,
+    /// The calendar ends before the window does.
+    #[error("cannot reckon the days of the time entries")]
+    Calendar(#[from] jiff::Error),
+}

@@ -1,0 +1,97 @@
+//! The days of a report: what is asked for, and what the answer is complete for.
+//!
+//! Reports take days, both inclusive, a year at most, and cut them in the time zone of each entry's
+//! owner. So a day more is asked for on either side than is claimed: what is claimed lies in the
+//! asked days in every time zone there is.
+
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+/// Days in a span: with the day more on either side they make a year at most.
+const SPAN_DAYS: i64 = 363;
+
+/// Toggl refuses days outside these.
+pub(crate) const FIRST_DAY: Date = date(2006, 1, 1);
+pub(crate) const LAST_DAY: Date = date(2030, 1, 1);
+
+/// Days that are read as one listing, both inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+}
+
+impl Span {
+    /// The span that begins on that day, of those up to `to`.
+    pub(crate) fn starting(from: Date, to: Date) -> Self {
+        let end = from.saturating_add((SPAN_DAYS - 1).days());
+        Self { from, to: end.min(to) }
+    }
+
+    /// The day after it.
+    pub(crate) fn next_day(self) -> Date {
+        self.to.saturating_add(1.day())
+    }
+
+    /// The days to ask for, both inclusive.
+    pub(crate) fn asked(self) -> (Date, Date) {
+        (self.from.saturating_sub(1.day()).max(FIRST_DAY), self.next_day().min(LAST_DAY))
+    }
+
+    /// The starts that the answer is complete for, wherever the owners of the entries are: from the
+    /// first moment to before the second.
+    pub(crate) fn claimed(self) -> (Timestamp, Timestamp) {
+        let (first, last) = self.asked();
+        (midnight(first.saturating_add(1.day())), midnight(last))
+    }
+}
+
+/// The beginning of the day in UTC.
+pub(crate) fn midnight(day: Date) -> Timestamp {
+    // Only the very ends of the calendar have no such moment.
+    day.to_zoned(TimeZone::UTC).map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::Offset;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn spans_tile_the_days_and_ask_for_a_year_at_most(start in 0..8_000_i64, length in 0..2_000_i64) {
+            let from = date(2006, 1, 3).saturating_add(start.days());
+            let to = from.saturating_add(length.days()).min(date(2029, 12, 30));
+            prop_assume!(from <= to);
+            let (mut day, mut reached) = (from, midnight(from));
+            while day <= to {
+                let span = Span::starting(day, to);
+                let (first, last) = span.asked();
+                prop_assert!((last - first).get_days() < 366);
+                let (claimed_from, claimed_to) = span.claimed();
+                prop_assert_eq!(claimed_from, reached);
+                reached = claimed_to;
+                day = span.next_day();
+            }
+            prop_assert_eq!(reached, midnight(to.tomorrow().unwrap()));
+        }
+
+        #[test]
+        fn what_is_claimed_was_asked_for_in_every_time_zone(
+            start in 0..8_000_i64, hours in -12..=14_i8, second in 0..i64::from(SPAN_SECONDS)
+        ) {
+            let from = date(2006, 1, 3).saturating_add(start.days());
+            let span = Span::starting(from, from.saturating_add(100.days()));
+            let at = midnight(from).checked_add(jiff::SignedDuration::from_secs(second)).unwrap();
+            let (claimed_from, claimed_to) = span.claimed();
+            prop_assume!(claimed_from <= at && at < claimed_to);
+            let local = at.to_zoned(TimeZone::fixed(Offset::constant(hours))).date();
+            let (first, last) = span.asked();
+            prop_assert!(first <= local && local <= last);
+        }
+    }
+
+    const SPAN_SECONDS: u32 = 100 * 86_400;
+}

@@ -1,0 +1,104 @@
+//! What a 402 is about: the hourly quota, or a feature that the plan lacks.
+//!
+//! The headers decide, never the words: Toggl has worded the one as the other. Words count only
+//! for the length of a wait, where the headers are missing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+
+use super::limits::{self, Quota};
+use super::quotas::WINDOW;
+
+/// What a 402 is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Payment {
+    Quota(Quota),
+    Plan,
+    /// Neither headers nor words tell.
+    Doubtful,
+}
+
+impl Payment {
+    pub(super) fn of(headers: &HeaderMap, body: &[u8]) -> Self {
+        let quota = limits::quota(headers);
+        let in_words = || limits::reset_in_words(&String::from_utf8_lossy(body));
+        match quota.remaining {
+            Some(remaining) if remaining > 0 => Self::Plan,
+            remaining => match quota.resets_in.or_else(in_words) {
+                None if remaining.is_none() => Self::Doubtful,
+                resets_in => Self::Quota(Quota { remaining, resets_in }),
+            },
+        }
+    }
+}
+
+/// Paths refused with 402 for no reason that could be found out, each with the first time. What is
+/// still refused an hour later was no quota.
+#[derive(Debug, Default)]
+pub(super) struct Doubts(Mutex<BTreeMap<String, Timestamp>>);
+
+impl Doubts {
+    pub(super) fn remember(&self, doubts: &BTreeMap<String, Timestamp>) {
+        self.locked().extend(doubts.clone());
+    }
+
+    pub(super) fn all(&self) -> BTreeMap<String, Timestamp> {
+        self.locked().clone()
+    }
+
+    /// Notes a doubt; whether it is older than any quota's window.
+    pub(super) fn persists(&self, path: &str) -> bool {
+        let now = Timestamp::now();
+        let since = *self.locked().entry(path.to_owned()).or_insert(now);
+        now.duration_since(since).unsigned_abs() >= WINDOW
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    const PLAN: &str = "feature is not included in current subscription level of workspace";
+    const QUOTA: &str = "Your quota will reset in 2380 seconds.";
+
+    fn payment(remaining: Option<&'static str>, body: &str) -> Payment {
+        let mut headers = HeaderMap::new();
+        if let Some(remaining) = remaining {
+            headers.insert("x-toggl-quota-remaining", HeaderValue::from_static(remaining));
+        }
+        Payment::of(&headers, body.as_bytes())
+    }
+
+    #[test]
+    fn a_402_is_told_apart_by_its_headers_whatever_it_says() {
+        assert!(matches!(payment(Some("0"), PLAN), Payment::Quota(_)));
+        assert_eq!(payment(Some("12"), QUOTA), Payment::Plan);
+    }
+
+    #[test]
+    fn without_headers_words_name_the_wait_and_nothing_else() {
+        let resets_in = Some(Duration::from_secs(2380));
+        assert_eq!(payment(None, QUOTA), Payment::Quota(Quota { remaining: None, resets_in }));
+        assert_eq!(payment(None, PLAN), Payment::Doubtful);
+        assert_eq!(payment(None, ""), Payment::Doubtful);
+    }
+
+    #[test]
+    fn a_doubt_that_outlives_the_window_is_no_quota() {
+        let doubts = Doubts::default();
+        assert!(!doubts.persists("/new"));
+        let long_ago = Timestamp::now() - jiff::SignedDuration::from_mins(61);
+        doubts.remember(&BTreeMap::from([("/old".to_owned(), long_ago)]));
+        assert!(doubts.persists("/old"));
+    }
+}
