@@ -25,11 +25,15 @@ pub(crate) fn texts(account: &Account, resource: &Resource) -> Vec<String> {
     match resource.name {
         "me" => vec![account.me().to_owned()],
         "workspaces" => account.workspaces().iter().map(|w| w.text().to_owned()).collect(),
+        "organizations" => account.organizations().iter().map(|o| o.text().to_owned()).collect(),
         "projects" => list(List::Projects),
         "clients" => list(List::Clients),
         "tags" => list(List::Tags),
         "users" => list(List::Users),
         "groups" => list(List::Groups),
+        "tasks" => list(List::Tasks),
+        "project_users" => list(List::ProjectUsers),
+        "workspace_users" => list(List::WorkspaceUsers),
         "time_entries" => account.time_entries().map(|entry| entry.text().to_owned()).collect(),
         other => panic!("say in expected_rows.rs where the simulator keeps {other}"),
     }

@@ -15,6 +15,7 @@ mod entry_text;
 mod generator;
 mod quota;
 mod record;
+mod record_writer;
 mod reply;
 mod request_log;
 mod resources;

@@ -74,6 +74,10 @@ impl Standing {
     pub fn left(&self, now: Timestamp) -> Option<i64> {
         self.resets_at.filter(|resets_at| *resets_at > now).and(self.remaining)
     }
+
+    fn blocks(self) -> bool {
+        self.used_up && self.resets_at.is_none_or(|at| at > Timestamp::now())
+    }
 }
 
 /// What is known of every bucket, and the requests of this process in each.
@@ -134,7 +138,9 @@ impl Quotas {
         if !used_up {
             *state.requests.entry(bucket).or_default() += 1;
         }
-        if used_up || quota != limits::Quota::default() {
+        // An answer that was on its way when the quota ran out does not fill it again.
+        let blocked = state.standings.get(&bucket).is_some_and(|known| known.blocks());
+        if used_up || (!blocked && quota != limits::Quota::default()) {
             let wait = quota.resets_in.or(used_up.then_some(WINDOW));
             let resets_at = wait.and_then(|wait| Timestamp::now().checked_add(wait).ok());
             let remaining = if used_up { Some(0) } else { quota.remaining };
@@ -160,9 +166,7 @@ impl Quotas {
     }
 
     fn blocking(&self, bucket: Bucket) -> Option<Standing> {
-        let now = Timestamp::now();
-        let standing = *self.locked().standings.get(&bucket)?;
-        (standing.used_up && standing.resets_at.is_none_or(|at| at > now)).then_some(standing)
+        self.locked().standings.get(&bucket).copied().filter(|standing| standing.blocks())
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {

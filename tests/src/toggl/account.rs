@@ -16,6 +16,8 @@ pub const TOKEN: &str = "5imulat0r0000000000000000000000t";
 const INTERCOM_HASH: &str = "dummy-intercom-hash-0000000000000000000000000000000000000000000";
 const WORKSPACE_TOKEN: &str = "dummy-workspace-api-token-000000";
 const ICAL_TOKEN: &str = "dummy-ical-token-0000000000000000";
+pub(super) const INVITE_URL: &str = "dummy-invite-url-0000";
+pub(super) const INVITATION_CODE: &str = "dummy-invitation-code-0000";
 
 const ME: &str = include_str!("../../fixtures/me.json");
 const WORKSPACES: &str = include_str!("../../fixtures/workspaces.json");
@@ -34,6 +36,12 @@ pub enum List {
     Users,
     /// Groups of users.
     Groups,
+    /// Done ones have `active` false.
+    Tasks,
+    /// Who works on which project.
+    ProjectUsers,
+    /// Ids are the memberships'; the records carry secrets.
+    WorkspaceUsers,
 }
 
 /// One user's Toggl, served by a [`Simulator`](super::Simulator).
@@ -71,8 +79,8 @@ impl Account {
 
     /// Every secret that Toggl hands out with the records. None may reach a log, NATS or Postgres.
     pub fn secrets(&self) -> Vec<String> {
-        let records = [INTERCOM_HASH, WORKSPACE_TOKEN, ICAL_TOKEN].map(str::to_owned);
-        std::iter::once(self.token.clone()).chain(records).collect()
+        let records = [INTERCOM_HASH, WORKSPACE_TOKEN, ICAL_TOKEN, INVITE_URL, INVITATION_CODE];
+        std::iter::once(self.token.clone()).chain(records.map(str::to_owned)).collect()
     }
 
     /// The user name of Basic authentication; the password is the word `api_token`.

@@ -61,6 +61,9 @@ fn list_of(segment: &str) -> Option<List> {
         "tags" => List::Tags,
         "users" => List::Users,
         "groups" => List::Groups,
+        "tasks" => List::Tasks,
+        "project_users" => List::ProjectUsers,
+        "workspace_users" => List::WorkspaceUsers,
         _ => return None,
     })
 }

@@ -5,29 +5,7 @@ use jiff::Timestamp;
 
 use super::account::{Account, List};
 use super::entry_text::EntryWriter;
-use super::record::{Record, quoted};
-
-/// Words of the names; some need care in JSON, SQL or a terminal.
-const WORDS: [&str; 16] = [
-    "Website",
-    "Büro",
-    "数据",
-    "Émile & Co",
-    "O'Brien",
-    "\"Quoted\"",
-    "back\\slash",
-    "🚀 Launch",
-    "internal",
-    "Support",
-    "Ångström",
-    "ρ-Test",
-    "<b>bold</b>",
-    "50% done",
-    "Tab\there",
-    "Übergabe",
-];
-
-const COLORS: [&str; 6] = ["#0b83d9", "#9e5bd9", "#d94182", "#e36a00", "#2da608", "#525266"];
+use super::record_writer::RecordWriter;
 
 /// What [`Account::generate`] makes. Archived records come on top of the active ones.
 #[derive(Debug, Clone)]
@@ -46,6 +24,10 @@ pub struct AccountSize {
     pub users: usize,
     /// Groups.
     pub groups: usize,
+    /// Tasks still to be done.
+    pub tasks: usize,
+    /// Tasks that are done.
+    pub done_tasks: usize,
     /// Entries, all of the token's user; the newest one is running.
     pub time_entries: usize,
     /// The days before `now` over which the entries' starts are spread evenly.
@@ -67,6 +49,8 @@ impl Default for AccountSize {
             tags: 8,
             users: 4,
             groups: 2,
+            tasks: 6,
+            done_tasks: 2,
             time_entries: 200,
             days: 30,
             seed: 1,
@@ -80,22 +64,38 @@ impl Account {
     pub fn generate(size: &AccountSize) -> Self {
         let mut account = Self::empty();
         let (workspace_id, user_id) = (account.workspace_id(), account.user_id());
-        let mut writer =
-            RecordWriter { chance: Chance::new(size.seed), workspace_id, user_id, now: size.now };
+        let time_zone = account.time_zone().iana_name().unwrap_or("UTC").to_owned();
+        let mut writer = RecordWriter {
+            chance: Chance::new(size.seed),
+            workspace_id,
+            user_id,
+            time_zone,
+            now: size.now,
+        };
         let (clients, projects) = (size.clients, size.projects);
         let records = (0..clients + size.archived_clients)
             .map(|index| writer.client(index, index >= clients));
         account.extend(List::Clients, workspace_id, records);
-        let records = (0..projects + size.archived_projects)
-            .map(|index| writer.project(index, index >= projects, clients));
+        let all_projects = projects + size.archived_projects;
+        let records =
+            (0..all_projects).map(|index| writer.project(index, index >= projects, clients));
         account.extend(List::Projects, workspace_id, records);
         let tag_names: Vec<String> = (0..size.tags).map(|index| writer.name(index)).collect();
         let records = tag_names.iter().enumerate().map(|(index, name)| writer.tag(index, name));
         account.extend(List::Tags, workspace_id, records);
-        let records = (0..size.users).map(|index| writer.user(index));
+        let user_names: Vec<String> = (0..size.users).map(|index| writer.name(index)).collect();
+        let records = user_names.iter().enumerate().map(|(index, name)| writer.user(index, name));
         account.extend(List::Users, workspace_id, records);
         let records = (0..size.groups).map(|index| writer.group(index));
         account.extend(List::Groups, workspace_id, records);
+        let records = (0..size.tasks + size.done_tasks)
+            .map(|index| writer.task(index, index >= size.tasks, projects));
+        account.extend(List::Tasks, workspace_id, records);
+        let records = (0..all_projects).map(|index| writer.project_user(index, size.users));
+        account.extend(List::ProjectUsers, workspace_id, records);
+        let members = user_names.iter().enumerate();
+        let records = members.map(|(index, name)| writer.workspace_user(index, name));
+        account.extend(List::WorkspaceUsers, workspace_id, records);
         account.time_entries = EntryWriter::new(size, workspace_id, user_id, &tag_names).collect();
         account
     }
@@ -106,13 +106,14 @@ pub(super) fn project_id(index: usize) -> u64 {
     180_000_000 + index as u64 * 7
 }
 
+/// The id of a generated user, by its place; the first is the token's own.
+pub(super) fn user_id(own: i64, index: usize) -> i64 {
+    own + i64::try_from(index).expect("few users")
+}
+
 /// The id of a generated tag, by its place.
 pub(super) fn tag_id(index: usize) -> u64 {
     16_000_000 + index as u64 * 3
-}
-
-fn client_id(index: usize) -> u64 {
-    64_000_000 + index as u64 * 5
 }
 
 /// Numbers that look random and are the same every time (`splitmix64`).
@@ -149,89 +150,5 @@ impl Chance {
     pub(super) fn index(&mut self, length: usize) -> usize {
         let length = u64::try_from(length).expect("a length");
         usize::try_from(self.below(length)).expect("below a length")
-    }
-}
-
-/// Writes the records of the lists.
-#[derive(Debug)]
-struct RecordWriter {
-    chance: Chance,
-    workspace_id: i64,
-    user_id: i64,
-    now: Timestamp,
-}
-
-impl RecordWriter {
-    fn name(&mut self, index: usize) -> String {
-        format!("{} {} {index}", self.chance.of(&WORDS), self.chance.of(&WORDS))
-    }
-
-    /// Some time of the year before now.
-    fn past(&mut self) -> i64 {
-        self.now.as_second() - 1 - self.chance.small_below(365 * 86_400)
-    }
-
-    /// Projects and clients carry whole seconds with an offset.
-    fn past_second(&mut self) -> String {
-        let at = Timestamp::from_second(self.past()).expect("a time in this era");
-        at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
-    }
-
-    /// Tags and groups carry micro-seconds, without their trailing zeros.
-    fn past_micro(&mut self) -> String {
-        let micros = self.past() * 1_000_000 + self.chance.small_below(1_000_000);
-        Timestamp::from_microsecond(micros).expect("a time in this era").to_string()
-    }
-
-    fn client(&mut self, index: usize, is_archived: bool) -> Record {
-        let (id, name, at) = (client_id(index), quoted(&self.name(index)), self.past_second());
-        Record::parse(&format!(
-            r#"{{"id":{id},"wid":{},"archived":{is_archived},"name":{name},"at":"{at}","creator_id":{}}}"#,
-            self.workspace_id, self.user_id
-        ))
-    }
-
-    fn project(&mut self, index: usize, is_archived: bool, clients: usize) -> Record {
-        let (id, name, at) = (project_id(index), quoted(&self.name(index)), self.past_second());
-        let workspace_id = self.workspace_id;
-        let has_client = clients > 0 && self.chance.below(4) > 0;
-        let client = has_client.then(|| client_id(self.chance.index(clients)));
-        let (client_id, cid) = client.map_or_else(
-            || ("null".to_owned(), String::new()),
-            |id| (id.to_string(), format!(r#""cid":{id},"#)),
-        );
-        let (active, status) = if is_archived { (false, "archived") } else { (true, "active") };
-        let rate = if self.chance.below(3) == 0 { "120.5" } else { "null" };
-        let (color, seconds) = (self.chance.of(&COLORS), self.chance.below(1_000_000));
-        let (hours, start) = (seconds / 3600, at.split('T').next().unwrap_or_default());
-        Record::parse(&format!(
-            r#"{{"id":{id},"workspace_id":{workspace_id},"client_id":{client_id},"name":{name},"is_private":true,"active":{active},"at":"{at}","created_at":"{at}","server_deleted_at":null,"color":"{color}","billable":false,"template":null,"auto_estimates":null,"estimated_hours":null,"estimated_seconds":null,"rate":{rate},"rate_last_updated":null,"currency":null,"recurring":false,"template_id":null,"recurring_parameters":null,"fixed_fee":null,"actual_hours":{hours},"actual_seconds":{seconds},"tasks_count":0,"can_track_time":true,"start_date":"{start}","status":"{status}","wid":{workspace_id},{cid}"is_shared":false,"pinned":false}}"#
-        ))
-    }
-
-    fn tag(&mut self, index: usize, name: &str) -> Record {
-        let (id, name, at) = (tag_id(index), quoted(name), self.past_micro());
-        Record::parse(&format!(
-            r#"{{"id":{id},"workspace_id":{},"name":{name},"at":"{at}","creator_id":{}}}"#,
-            self.workspace_id, self.user_id
-        ))
-    }
-
-    /// The first one is the token's own user.
-    fn user(&mut self, index: usize) -> Record {
-        let id = self.user_id + i64::try_from(index).expect("few users");
-        let (name, is_first) = (quoted(&self.name(index)), index == 0);
-        let role = if is_first { "admin" } else { "user" };
-        Record::parse(&format!(
-            r#"{{"id":{id},"email":"user{index}@example.com","fullname":{name},"inactive":false,"is_active":true,"is_admin":{is_first},"role":"{role}"}}"#
-        ))
-    }
-
-    fn group(&mut self, index: usize) -> Record {
-        let (id, name, at) = (4001 + index, quoted(&self.name(index)), self.past_micro());
-        Record::parse(&format!(
-            r#"{{"id":{id},"name":{name},"workspace_id":{},"at":"{at}","has_users":true,"permissions":null}}"#,
-            self.workspace_id
-        ))
     }
 }

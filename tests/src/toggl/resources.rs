@@ -15,7 +15,9 @@ use super::time_entries::EntryFilter;
 
 /// Page size of `/projects` when none is asked for.
 const DEFAULT_PAGE_SIZE: usize = 151;
-/// The most records a page of `/projects` has, whatever is asked for.
+/// Page size of `/tasks` when none is asked for.
+const DEFAULT_TASK_PAGE_SIZE: usize = 50;
+/// The most records a page has, whatever is asked for.
 const MAX_PAGE_SIZE: usize = 200;
 
 /// Answers one request that was let in.
@@ -82,7 +84,13 @@ impl Resources<'_> {
                 self.list(records.filter(|record| wanted(record)))
             }
             List::Tags if self.query.contains_key("per_page") => self.page(records),
-            List::Tags | List::Users | List::Groups => self.list(records),
+            List::Tasks => {
+                let wanted = self.shown("active", ["true", "false", "both"]);
+                self.envelope(&records.filter(|record| wanted(record)).collect::<Vec<_>>())
+            }
+            List::Tags | List::Users | List::Groups | List::ProjectUsers | List::WorkspaceUsers => {
+                self.list(records)
+            }
         }
     }
 
@@ -95,11 +103,31 @@ impl Resources<'_> {
     }
 
     fn page<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Reply {
-        let number = |name| self.query.get(name).and_then(|text| text.parse::<usize>().ok());
-        let size = number("per_page").filter(|size| *size > 0).unwrap_or(DEFAULT_PAGE_SIZE);
-        let size = size.min(MAX_PAGE_SIZE);
-        let skipped = number("page").unwrap_or(1).saturating_sub(1).saturating_mul(size);
-        self.list(records.skip(skipped).take(size))
+        let (page, size) = self.page_and_size(DEFAULT_PAGE_SIZE);
+        self.list(records.skip((page - 1).saturating_mul(size)).take(size))
+    }
+
+    /// A page in an object that tells how many records there are; `data` is null without any.
+    fn envelope(&self, records: &[&Record]) -> Reply {
+        let (page, size) = self.page_and_size(DEFAULT_TASK_PAGE_SIZE);
+        let shown = records.iter().skip((page - 1).saturating_mul(size)).take(size);
+        let texts: Vec<&str> = shown.map(|record| record.text()).collect();
+        let data =
+            if texts.is_empty() { "null".to_owned() } else { format!("[{}]", texts.join(",")) };
+        Reply::ok(format!(
+            r#"{{"data":{data},"page":{page},"per_page":{size},"sort_field":"name","sort_order":"ASC","total_count":{}}}"#,
+            records.len()
+        ))
+    }
+
+    /// The page asked for, from 1, and how many records it may hold.
+    fn page_and_size(&self, default_size: usize) -> (usize, usize) {
+        let number = |name| {
+            let number = self.query.get(name).and_then(|text| text.parse::<usize>().ok());
+            number.filter(|number| *number > 0)
+        };
+        let size = number("per_page").unwrap_or(default_size).min(MAX_PAGE_SIZE);
+        (number("page").unwrap_or(1), size)
     }
 
     fn list<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Reply {

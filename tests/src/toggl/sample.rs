@@ -7,12 +7,15 @@ use super::account::{Account, List, parse_records, whole_seconds};
 use super::record::{array_items, quoted, with_fields};
 use super::time_entries::TimeEntry;
 
-const LISTS: [(List, &str); 5] = [
+const LISTS: [(List, &str); 8] = [
     (List::Projects, include_str!("../../fixtures/projects.json")),
     (List::Clients, include_str!("../../fixtures/clients.json")),
     (List::Tags, include_str!("../../fixtures/tags.json")),
     (List::Users, include_str!("../../fixtures/users.json")),
     (List::Groups, include_str!("../../fixtures/groups.json")),
+    (List::Tasks, include_str!("../../fixtures/tasks.json")),
+    (List::ProjectUsers, include_str!("../../fixtures/project_users.json")),
+    (List::WorkspaceUsers, include_str!("../../fixtures/workspace_users.json")),
 ];
 const TIME_ENTRIES: &str = include_str!("../../fixtures/time_entries.json");
 

@@ -9,6 +9,7 @@ use crate::toggl::{AccountSize, List, Record, TOKEN, TimeEntry, sample_now};
 
 mod entries;
 mod limits;
+mod lists;
 mod scripts;
 
 const ENTRIES: &str = "/api/v9/me/time_entries";
@@ -114,6 +115,8 @@ async fn every_resource_serves_the_fixture_byte_for_byte() {
         (List::Tags, "tags"),
         (List::Users, "users"),
         (List::Groups, "groups"),
+        (List::ProjectUsers, "project_users"),
+        (List::WorkspaceUsers, "workspace_users"),
     ] {
         let records = account.records(list, account.workspace_id());
         let expected: Vec<&str> = records.iter().map(Record::text).collect();
@@ -129,7 +132,9 @@ async fn every_resource_serves_the_fixture_byte_for_byte() {
 async fn records_carry_the_secrets_the_account_lists() {
     let simulator = sample().await;
     let me = text(&simulator, "/api/v9/me").await;
-    let bodies = me + &text(&simulator, "/api/v9/workspaces").await;
+    let workspaces = text(&simulator, "/api/v9/workspaces").await;
+    let bodies =
+        me + &workspaces + &text(&simulator, &format!("{WORKSPACE}/workspace_users")).await;
 
     for secret in simulator.with_account(|account| account.secrets()) {
         assert!(bodies.contains(&secret), "{secret}");
@@ -143,58 +148,4 @@ async fn unknown_workspaces_are_403_and_unknown_paths_404() {
     assert_eq!(status(&simulator, "/api/v9/workspaces/1/tags").await, 403);
     assert_eq!(status(&simulator, "/api/v9/workspaces/1").await, 403);
     assert_eq!(status(&simulator, "/api/v9/nothing").await, 404);
-}
-
-#[tokio::test]
-async fn projects_come_in_pages_of_151_unless_more_is_asked_and_never_above_200() {
-    let size = AccountSize { projects: 230, archived_projects: 180, ..AccountSize::default() };
-    let simulator = generated(&size).await;
-    let path = |query: &str| format!("{WORKSPACE}/projects?{query}");
-
-    assert_eq!(rows(&simulator, &path("")).await.len(), 151);
-    assert_eq!(rows(&simulator, &path("page=2")).await.len(), 230 - 151);
-    let mut seen = Vec::new();
-    for page in 1..=4 {
-        let query = format!("active=both&per_page=500&page={page}");
-        seen.push(rows(&simulator, &path(&query)).await);
-    }
-    assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [200, 200, 10, 0]);
-    let mut seen = ids(&seen.concat());
-    seen.sort_unstable();
-    seen.dedup();
-    assert_eq!(seen.len(), 410);
-}
-
-#[tokio::test]
-async fn archived_records_are_hidden_unless_asked_for() {
-    let simulator = sample().await;
-
-    for (path, expected) in [
-        ("projects", 3),
-        ("projects?active=false", 1),
-        ("projects?active=both", 4),
-        ("clients", 4),
-        ("clients?status=archived", 1),
-        ("clients?status=both", 5),
-    ] {
-        assert_eq!(
-            rows(&simulator, &format!("{WORKSPACE}/{path}")).await.len(),
-            expected,
-            "{path}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn empty_lists_are_null_when_configured() {
-    let simulator = Simulator::start(Account::empty()).await;
-    let path = format!("{WORKSPACE}/projects");
-
-    assert_eq!(text(&simulator, &path).await, "[]");
-    simulator.configure(|behaviour| behaviour.empty_lists_as_null = true);
-    assert_eq!(text(&simulator, &path).await, "null");
-    assert_eq!(text(&simulator, ENTRIES).await, "null");
-    let account = Account::sample();
-    simulator.with_account(|served| *served = account);
-    assert_eq!(text(&simulator, &format!("{path}?page=2")).await, "null");
 }
