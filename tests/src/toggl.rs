@@ -1,7 +1,7 @@
 //! A simulated Toggl Track: an account in memory, and an HTTP server that answers for it as API v9
 //! does, with the limits, refusals and surprises of the real one.
 //!
-//! A [`Simulator`] serves one [`Account`]. Tests change the account while it is served, set how it
+//! A [`Simulator`] serves one [`Account`] or several. Tests change the account while it is served, set how it
 //! misbehaves through [`Behaviour`] and scripted [`Answer`]s, and read what was asked from the
 //! [request log](SeenRequest).
 
@@ -9,6 +9,7 @@ mod account;
 mod answer;
 mod behaviour;
 mod credentials;
+mod delivery;
 mod endpoint;
 mod entry_query;
 mod entry_text;
@@ -22,6 +23,7 @@ mod resources;
 mod sample;
 mod server;
 mod time_entries;
+mod workspaces;
 
 pub use account::{Account, List, TOKEN};
 pub use answer::Answer;

@@ -51,8 +51,8 @@ pub struct Account {
     me: Box<str>,
     user_id: i64,
     time_zone: TimeZone,
-    workspaces: Vec<Record>,
-    organizations: Vec<Record>,
+    pub(super) workspaces: Vec<Record>,
+    pub(super) organizations: Vec<Record>,
     lists: HashMap<(List, i64), Vec<Record>>,
     pub(super) time_entries: TimeEntries,
 }
@@ -127,34 +127,6 @@ impl Account {
 
     pub(super) const fn time_zone(&self) -> &TimeZone {
         &self.time_zone
-    }
-
-    /// Id of the first workspace.
-    ///
-    /// # Panics
-    ///
-    /// If every workspace was removed.
-    pub fn workspace_id(&self) -> i64 {
-        self.workspaces.first().expect("an account has a workspace").id()
-    }
-
-    /// The workspaces, in the order they were added.
-    pub fn workspaces(&self) -> &[Record] {
-        &self.workspaces
-    }
-
-    /// Adds a workspace, or replaces the one with its id.
-    pub fn put_workspace(&mut self, text: &str) {
-        let workspace = Record::parse(text);
-        match self.workspaces.iter_mut().find(|known| known.id() == workspace.id()) {
-            Some(known) => *known = workspace,
-            None => self.workspaces.push(workspace),
-        }
-    }
-
-    /// The organisations the user belongs to.
-    pub fn organizations(&self) -> &[Record] {
-        &self.organizations
     }
 
     /// A workspace's list in Toggl's order, by name, archived records included.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 
+use super::delivery::{Delivery, Trickle};
+
 /// What the next requests to a path get. Taken as it is: no authentication, no quota, and no
 /// header but those given here (and `date` and `content-length`, which the server writes).
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub(super) delay: Duration,
-    pub(super) hang_up_after: Option<usize>,
+    pub(super) delivery: Delivery,
     pub(super) content: Content,
     times: Option<u32>,
 }
@@ -52,8 +54,9 @@ impl Answer {
         Self::of(Content::PassThrough)
     }
 
-    const fn of(content: Content) -> Self {
-        Self { delay: Duration::ZERO, hang_up_after: None, content, times: Some(1) }
+    fn of(content: Content) -> Self {
+        let delivery = Delivery::default();
+        Self { delay: Duration::ZERO, delivery, content, times: Some(1) }
     }
 
     /// Adds a header.
@@ -69,7 +72,7 @@ impl Answer {
         self
     }
 
-    /// Sets the body.
+    /// Sets the body. However often it is sent, its bytes are not copied.
     ///
     /// # Panics
     ///
@@ -90,7 +93,19 @@ impl Answer {
     /// Declares the whole body's length, sends this many bytes of it and closes the connection.
     #[must_use]
     pub const fn hang_up_after(mut self, bytes: usize) -> Self {
-        self.hang_up_after = Some(bytes);
+        self.delivery.hang_up_after = Some(bytes);
+        self
+    }
+
+    /// Sends the body so many bytes at a time, with a pause before each but the first.
+    ///
+    /// # Panics
+    ///
+    /// With no bytes at a time, which would never end.
+    #[must_use]
+    pub const fn trickle(mut self, bytes_per_chunk: usize, pause: Duration) -> Self {
+        assert!(bytes_per_chunk > 0, "a trickle of nothing never ends");
+        self.delivery.trickle = Some(Trickle { bytes: bytes_per_chunk, pause });
         self
     }
 
@@ -183,6 +198,20 @@ mod tests {
         assert_eq!(status(scripts.next("/w/8/tags")), Some(500));
         assert_eq!(status(scripts.next("/w/7/tags")), Some(429));
         assert_eq!(status(scripts.next("/w/7/tags")), None);
+    }
+
+    #[test]
+    fn answers_that_are_repeated_share_their_bytes() {
+        let body = Bytes::from(vec![b' '; 1 << 20]);
+        let mut scripts = Scripts::default();
+        scripts.add("/me", Answer::json(body.clone()).forever());
+
+        for _ in 0..2 {
+            match scripts.next("/me").unwrap().content {
+                Content::Canned(canned) => assert_eq!(canned.body.as_ptr(), body.as_ptr()),
+                Content::PassThrough => panic!("not what was scripted"),
+            }
+        }
     }
 
     #[test]

@@ -4,27 +4,18 @@
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
-/// What Toggl makes of a request's credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Credentials {
-    Accepted,
-    Missing,
-    Wrong,
+/// Whether the request brings credentials at all.
+pub(super) fn are_given(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
 }
 
-pub(super) fn credentials(headers: &HeaderMap, token: &str) -> Credentials {
-    let Some(header) = headers.get(AUTHORIZATION) else {
-        return Credentials::Missing;
-    };
+/// Whether the request brings this token.
+pub(super) fn are_of(headers: &HeaderMap, token: &str) -> bool {
     let expected = format!("Basic {}", base64(format!("{token}:api_token").as_bytes()));
-    if header.as_bytes() == expected.as_bytes() {
-        Credentials::Accepted
-    } else {
-        Credentials::Wrong
-    }
+    headers.get(AUTHORIZATION).is_some_and(|header| header.as_bytes() == expected.as_bytes())
 }
 
-/// Standard base64 with padding; only ever of the one expected header, so a crate would be much.
+/// Standard base64 with padding; only ever of the expected header, so a crate would be much.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     bytes

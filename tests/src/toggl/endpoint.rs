@@ -1,6 +1,6 @@
 //! Which path is which endpoint, and which quota it is paid from.
 
-use super::account::List;
+use super::account::{Account, List};
 use super::quota::Bucket;
 
 /// The endpoints the simulator knows.
@@ -35,7 +35,9 @@ impl Endpoint {
         })
     }
 
-    pub(super) const fn bucket(self) -> Bucket {
+    /// The quota of the account that a request is paid from.
+    pub(super) fn bucket(self, account: &Account) -> Bucket {
+        let of = |workspace_id| Bucket::Organization(account.organization_of(workspace_id));
         match self {
             Self::Me
             | Self::Quota
@@ -43,7 +45,8 @@ impl Endpoint {
             | Self::MyWorkspaces
             | Self::TimeEntries
             | Self::CurrentTimeEntry => Bucket::Me,
-            Self::Workspaces | Self::Workspace(_) | Self::List(..) => Bucket::Organization,
+            Self::Workspaces => of(None),
+            Self::Workspace(id) | Self::List(_, id) => of(Some(id)),
         }
     }
 

@@ -1,6 +1,8 @@
-//! Toggl's hourly quota: one bucket for `/me…`, one for everything of the organisation. The window
-//! is fixed, opened by the first request; refused requests do not move its end.
+//! Toggl's hourly quota of one user: a bucket for `/me…`, and one for everything of each
+//! organisation. The window is fixed, opened by the first request; refused requests do not move
+//! its end.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// The requests each bucket allows within a window.
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 pub struct QuotaLimits {
     /// `/me` and everything below it; 30 on every ordinary plan.
     pub me: u32,
-    /// Everything else; 30 on Free, 240 on Starter, 600 on Premium.
+    /// Everything else, for each organisation; 30 on Free, 240 on Starter, 600 on Premium.
     pub organization: u32,
     /// Time from the first request to the reset; an hour at Toggl.
     pub window: Duration,
@@ -22,10 +24,11 @@ impl Default for QuotaLimits {
 }
 
 /// Which bucket a request is taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Bucket {
     Me,
-    Organization,
+    /// By its id; none for a user without organisations.
+    Organization(Option<i64>),
 }
 
 /// What the quota headers say.
@@ -46,8 +49,7 @@ pub(super) struct Quota {
     limits: QuotaLimits,
     started: Instant,
     advanced: Duration,
-    me: Window,
-    organization: Window,
+    windows: HashMap<Bucket, Window>,
 }
 
 /// One bucket's window, by the quota's own clock.
@@ -58,15 +60,9 @@ struct Window {
 }
 
 impl Quota {
-    /// Both buckets full, no window open.
+    /// Every bucket full, no window open.
     pub(super) fn new(limits: QuotaLimits) -> Self {
-        Self {
-            limits,
-            started: Instant::now(),
-            advanced: Duration::ZERO,
-            me: Window::default(),
-            organization: Window::default(),
-        }
+        Self { limits, started: Instant::now(), advanced: Duration::ZERO, windows: HashMap::new() }
     }
 
     /// Moves the clock the windows run by.
@@ -85,10 +81,7 @@ impl Quota {
         } else {
             (window, Err(UsedUp))
         };
-        match bucket {
-            Bucket::Me => self.me = window,
-            Bucket::Organization => self.organization = window,
-        }
+        self.windows.insert(bucket, window);
         outcome
     }
 
@@ -107,10 +100,7 @@ impl Quota {
 
     /// The bucket's window, a fresh one if the last has run out.
     fn current(&self, bucket: Bucket) -> Window {
-        let window = match bucket {
-            Bucket::Me => self.me,
-            Bucket::Organization => self.organization,
-        };
+        let window = self.windows.get(&bucket).copied().unwrap_or_default();
         match window.opened {
             Some(opened) if self.now() < opened + self.limits.window => window,
             _ => Window::default(),
@@ -120,7 +110,7 @@ impl Quota {
     const fn limit(&self, bucket: Bucket) -> u32 {
         match bucket {
             Bucket::Me => self.limits.me,
-            Bucket::Organization => self.limits.organization,
+            Bucket::Organization(_) => self.limits.organization,
         }
     }
 
@@ -152,8 +142,11 @@ mod tests {
     #[test]
     fn the_buckets_are_independent() {
         let mut quota = Quota::new(QuotaLimits { me: 0, organization: 1, window: HOUR });
+        let [one, other] = [1, 2].map(|id| Bucket::Organization(Some(id)));
 
         assert!(quota.spend(Bucket::Me).is_err());
-        assert!(quota.spend(Bucket::Organization).is_ok());
+        assert!(quota.spend(one).is_ok());
+        assert!(quota.spend(one).is_err());
+        assert!(quota.spend(other).is_ok());
     }
 }

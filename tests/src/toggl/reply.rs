@@ -1,14 +1,13 @@
 //! An answer of the simulated Toggl before it becomes HTTP, and the headers that go with it.
 
-use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
 use uuid::Uuid;
 
 use super::answer::Canned;
+use super::delivery::Delivery;
 use super::quota::Standing;
 use super::record::quoted;
 
@@ -84,19 +83,11 @@ impl Reply {
         self.status
     }
 
-    /// The HTTP answer, its body cut off with the connection after so many bytes if asked for.
-    pub(super) fn into_response(self, hang_up_after: Option<usize>) -> Response {
-        let length = self.body.len();
-        let body = match hang_up_after {
-            None => Body::from(self.body),
-            Some(sent) => cut_body(&self.body.slice(..sent.min(length))),
-        };
-        let mut response = Response::new(body);
+    /// The HTTP answer, its body travelling as asked.
+    pub(super) fn into_response(self, delivery: Delivery) -> Response {
+        let mut response = delivery.response(self.body);
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
-        if hang_up_after.is_some() {
-            response.headers_mut().insert("content-length", length.into());
-        }
+        response.headers_mut().extend(self.headers);
         response
     }
 
@@ -115,15 +106,4 @@ impl From<Canned> for Reply {
         let reply = Self::new(canned.status, canned.body);
         canned.headers.into_iter().fold(reply, |reply, (name, value)| reply.with(name, value))
     }
-}
-
-/// A body that ends in a broken connection.
-fn cut_body(sent: &Bytes) -> Body {
-    let sent = stream::iter([Ok(sent.clone())]);
-    let broken = stream::once(async {
-        // The server flushes what it has when the body pauses, so the bytes do arrive.
-        tokio::task::yield_now().await;
-        Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
-    });
-    Body::from_stream(sent.chain(broken))
 }

@@ -16,6 +16,10 @@ pub struct SeenRequest {
     pub path: String,
     /// As it was sent, still percent-encoded; empty without one.
     pub query: String,
+    /// Whether it came with an `Authorization` header, of whatever kind.
+    pub authorization: bool,
+    /// What was posted; empty without a body.
+    pub body: String,
     /// Unset until the answer is on its way.
     pub status: Option<u16>,
 }

@@ -26,10 +26,8 @@ pub(super) struct Resources<'a> {
     pub(super) account: &'a Account,
     pub(super) behaviour: &'a Behaviour,
     pub(super) query: HashMap<String, String>,
-    /// Of the `/me` bucket.
-    pub(super) me_quota: Standing,
-    /// Of the organisation's bucket.
-    pub(super) organization_quota: Standing,
+    /// Each organisation's, and of none the `/me` bucket's.
+    pub(super) quotas: Vec<(Option<i64>, Standing)>,
 }
 
 impl Resources<'_> {
@@ -49,17 +47,14 @@ impl Resources<'_> {
     }
 
     fn quota(&self) -> Reply {
-        let item = |organization_id: &str, standing: Standing| {
+        let items = self.quotas.iter().map(|(organization_id, standing)| {
+            let id = organization_id.map_or_else(|| "null".to_owned(), |id| id.to_string());
             format!(
-                r#"{{"organization_id":{organization_id},"remaining":{},"total":{},"resets_in_secs":{}}}"#,
+                r#"{{"organization_id":{id},"remaining":{},"total":{},"resets_in_secs":{}}}"#,
                 standing.remaining, standing.total, standing.resets_in_s
             )
-        };
-        let organization = self.account.organizations().first().map(Record::id);
-        let organization = organization.map(|id| item(&id.to_string(), self.organization_quota));
-        let items: Vec<String> =
-            organization.into_iter().chain([item("null", self.me_quota)]).collect();
-        Reply::ok(format!("[{}]", items.join(",")))
+        });
+        Reply::ok(format!("[{}]", items.collect::<Vec<_>>().join(",")))
     }
 
     fn workspace(&self, id: i64) -> Reply {

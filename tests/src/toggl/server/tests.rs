@@ -1,4 +1,5 @@
 use std::sync::Once;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, RequestBuilder, Response};
@@ -7,6 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::toggl::{AccountSize, List, Record, TOKEN, TimeEntry, sample_now};
 
+mod accounts;
 mod entries;
 mod limits;
 mod lists;
@@ -28,7 +30,11 @@ fn request(simulator: &Simulator, path: &str) -> RequestBuilder {
 }
 
 async fn ask(simulator: &Simulator, path: &str) -> Response {
-    request(simulator, path).basic_auth(TOKEN, Some("api_token")).send().await.unwrap()
+    ask_as(simulator, TOKEN, path).await
+}
+
+async fn ask_as(simulator: &Simulator, token: &str, path: &str) -> Response {
+    request(simulator, path).basic_auth(token, Some("api_token")).send().await.unwrap()
 }
 
 async fn status(simulator: &Simulator, path: &str) -> u16 {

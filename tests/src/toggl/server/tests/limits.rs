@@ -1,4 +1,5 @@
 use super::*;
+use crate::toggl::with_fields;
 
 const LIMITS: QuotaLimits =
     QuotaLimits { me: 2, organization: 30, window: Duration::from_hours(1) };
@@ -40,16 +41,62 @@ async fn workspace_requests_pass_while_the_me_bucket_is_empty() {
 }
 
 #[tokio::test]
-async fn me_quota_tells_both_buckets_for_free() {
+async fn me_quota_tells_every_bucket_for_free() {
     let simulator = sample().await;
     simulator.limit_quota(LIMITS);
     status(&simulator, "/api/v9/me").await;
+    status(&simulator, "/api/v9/workspaces").await;
 
     for _ in 0..3 {
         let buckets = rows(&simulator, "/api/v9/me/quota").await;
-        assert_eq!(buckets[0]["remaining"], 30);
-        assert_eq!(buckets[1]["organization_id"], Value::Null);
-        assert_eq!(buckets[1]["remaining"], 1);
-        assert_eq!(buckets[1]["total"], 2);
+        let seen = |bucket: &Value| {
+            ["organization_id", "remaining", "total"].map(|field| bucket[field].as_i64())
+        };
+        assert_eq!(
+            buckets.iter().map(seen).collect::<Vec<_>>(),
+            [
+                [Some(2_108_152), Some(29), Some(30)],
+                [Some(9_011_104), Some(30), Some(30)],
+                [None, Some(1), Some(2)]
+            ]
+        );
+    }
+}
+
+/// The fixtures with a workspace of their other organisation, and one that names none.
+async fn three_workspaces() -> Simulator {
+    let simulator = sample().await;
+    simulator.with_account(|account| {
+        let workspace = account.workspaces()[0].text().to_owned();
+        for (id, organization_id) in [("2", "9011104"), ("3", "null")] {
+            let fields = [("id", id), ("organization_id", organization_id)];
+            account.put_workspace(&with_fields(&workspace, &fields));
+        }
+    });
+    simulator
+}
+
+#[tokio::test]
+async fn organizations_have_separate_buckets() {
+    let simulator = three_workspaces().await;
+    simulator.limit_quota(QuotaLimits { organization: 1, ..LIMITS });
+
+    assert_eq!(status(&simulator, &format!("{WORKSPACE}/tags")).await, 200);
+    assert_eq!(status(&simulator, &format!("{WORKSPACE}/tags")).await, 402);
+    let other = ask(&simulator, "/api/v9/workspaces/2/tags").await;
+    assert_eq!(other.status(), 200);
+    assert_eq!(header(&other, "x-toggl-quota-remaining"), Some("0"));
+    assert_eq!(status(&simulator, "/api/v9/workspaces/2").await, 402);
+}
+
+#[tokio::test]
+async fn what_names_no_organization_is_paid_from_the_first() {
+    let simulator = three_workspaces().await;
+    for path in ["/api/v9/workspaces", "/api/v9/workspaces/3/tags", "/api/v9/workspaces/404"] {
+        simulator.limit_quota(QuotaLimits { organization: 1, ..LIMITS });
+        status(&simulator, path).await;
+
+        assert_eq!(status(&simulator, &format!("{WORKSPACE}/tags")).await, 402, "{path}");
+        assert_eq!(status(&simulator, "/api/v9/workspaces/2/tags").await, 200, "{path}");
     }
 }

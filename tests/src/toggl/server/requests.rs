@@ -1,0 +1,190 @@
+//! Takes a request through script, credentials, method and quota to an account, and keeps the log
+//! of what was asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use url::form_urlencoded;
+
+use super::lock;
+use crate::toggl::account::Account;
+use crate::toggl::answer::{Answer, Content, Scripts};
+use crate::toggl::behaviour::Behaviour;
+use crate::toggl::credentials;
+use crate::toggl::endpoint::Endpoint;
+use crate::toggl::quota::{Bucket, Quota, QuotaLimits, Standing};
+use crate::toggl::record::Record;
+use crate::toggl::reply::Reply;
+use crate::toggl::request_log::{RequestLog, SeenRequest};
+use crate::toggl::resources::Resources;
+
+/// The state that requests and tests share. A request locks one part at a time, so a test may use
+/// the simulator while it visits an account.
+#[derive(Debug)]
+pub(super) struct Toggl {
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) behaviour: Mutex<Behaviour>,
+    pub(super) scripts: Mutex<Scripts>,
+    pub(super) log: RequestLog,
+}
+
+/// An account and what its user may still ask.
+#[derive(Debug)]
+pub(super) struct Tenant {
+    pub(super) account: Mutex<Account>,
+    quota: Mutex<Quota>,
+}
+
+/// A request that has arrived as a whole.
+#[derive(Debug)]
+struct Asked {
+    head: Parts,
+    body: Bytes,
+}
+
+impl Toggl {
+    pub(super) fn of(accounts: Vec<Account>) -> Self {
+        let tenants = accounts.into_iter().map(|account| Tenant {
+            account: Mutex::new(account),
+            quota: Mutex::new(Quota::new(QuotaLimits::default())),
+        });
+        Self {
+            tenants: tenants.collect(),
+            behaviour: Mutex::default(),
+            scripts: Mutex::default(),
+            log: RequestLog::new(),
+        }
+    }
+
+    pub(super) fn first(&self) -> &Tenant {
+        self.tenants.first().expect("a simulator serves an account")
+    }
+
+    /// The answer of an account, with everything Toggl checks before.
+    fn reply(&self, asked: &Asked) -> Reply {
+        let endpoint = Endpoint::of(asked.head.uri.path());
+        let headers = &asked.head.headers;
+        let (tenant, reply) = match self.tenant(headers) {
+            Some(tenant) => (tenant, self.answer(tenant, endpoint, asked)),
+            None => (self.first(), self.refusal(headers)),
+        };
+        reply.with_standing(tenant.standing(tenant.bucket(endpoint)))
+    }
+
+    /// Whose token the request brings.
+    fn tenant(&self, headers: &HeaderMap) -> Option<&Tenant> {
+        let is_known =
+            |tenant: &&Tenant| credentials::are_of(headers, lock(&tenant.account).token());
+        self.tenants.iter().find(is_known)
+    }
+
+    /// The answer to a request with credentials that are missing or wrong.
+    fn refusal(&self, headers: &HeaderMap) -> Reply {
+        if !credentials::are_given(headers) {
+            return Reply::credentials_missing();
+        }
+        let status = StatusCode::from_u16(lock(&self.behaviour).wrong_token_status);
+        Reply::refusal(status.expect("an HTTP status"), "Incorrect username and/or password")
+    }
+
+    fn answer(&self, tenant: &Tenant, endpoint: Option<Endpoint>, asked: &Asked) -> Reply {
+        if asked.head.method != Method::GET {
+            return Reply::refusal(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        }
+        let Some(endpoint) = endpoint else {
+            return Reply::refusal(StatusCode::NOT_FOUND, "Not Found");
+        };
+        if let Err(used_up) = tenant.spend(endpoint) {
+            return Reply::quota_used_up(used_up);
+        }
+        let query = asked.head.uri.query().unwrap_or_default();
+        let query = form_urlencoded::parse(query.as_bytes());
+        let query = query.into_owned().collect::<HashMap<_, _>>();
+        let (behaviour, quotas) = (lock(&self.behaviour).clone(), tenant.standings());
+        let account = &lock(&tenant.account);
+        Resources { account, behaviour: &behaviour, query, quotas }.reply(endpoint)
+    }
+}
+
+impl Tenant {
+    pub(super) fn limit_quota(&self, limits: QuotaLimits) {
+        *lock(&self.quota) = Quota::new(limits);
+    }
+
+    pub(super) fn advance_quota_clock(&self, by: Duration) {
+        lock(&self.quota).advance(by);
+    }
+
+    /// Pays for the request; the standing of the bucket that is used up.
+    fn spend(&self, endpoint: Endpoint) -> Result<(), Standing> {
+        let bucket = self.bucket(Some(endpoint));
+        let mut quota = lock(&self.quota);
+        if endpoint.is_counted() && quota.spend(bucket).is_err() {
+            return Err(quota.standing(bucket));
+        }
+        Ok(())
+    }
+
+    /// What Toggl does not know belongs to the first organisation.
+    fn bucket(&self, endpoint: Option<Endpoint>) -> Bucket {
+        let account = lock(&self.account);
+        endpoint.map_or_else(
+            || Bucket::Organization(account.organization_of(None)),
+            |endpoint| endpoint.bucket(&account),
+        )
+    }
+
+    fn standing(&self, bucket: Bucket) -> Standing {
+        lock(&self.quota).standing(bucket)
+    }
+
+    /// Of each organisation, and of `/me` under none.
+    fn standings(&self) -> Vec<(Option<i64>, Standing)> {
+        let ids: Vec<i64> = lock(&self.account).organizations().iter().map(Record::id).collect();
+        let quota = lock(&self.quota);
+        let of = |id| (Some(id), quota.standing(Bucket::Organization(Some(id))));
+        ids.into_iter().map(of).chain([(None, quota.standing(Bucket::Me))]).collect()
+    }
+}
+
+/// Answers one request. A scripted answer comes before everything else, as a proxy's would.
+pub(super) async fn respond(State(toggl): State<Arc<Toggl>>, request: Request) -> Response {
+    let at = Instant::now();
+    let (head, body) = request.into_parts();
+    // A client that hangs up while it posts has posted nothing.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let asked = Asked { head, body };
+    let number = toggl.log.open(asked.seen(at));
+    let script = lock(&toggl.scripts).next(asked.head.uri.path());
+    let script = script.unwrap_or_else(Answer::pass_through);
+    if !script.delay.is_zero() {
+        tokio::time::sleep(script.delay).await;
+    }
+    let reply = match script.content {
+        Content::Canned(canned) => Reply::from(canned),
+        Content::PassThrough => toggl.reply(&asked),
+    };
+    toggl.log.close(number, reply.status().as_u16());
+    reply.into_response(script.delivery)
+}
+
+impl Asked {
+    fn seen(&self, at: Instant) -> SeenRequest {
+        SeenRequest {
+            at,
+            method: self.head.method.to_string(),
+            path: self.head.uri.path().to_owned(),
+            query: self.head.uri.query().unwrap_or_default().to_owned(),
+            authorization: credentials::are_given(&self.head.headers),
+            body: String::from_utf8_lossy(&self.body).into_owned(),
+            status: None,
+        }
+    }
+}
