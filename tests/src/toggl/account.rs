@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::record::{Record, array_items, quoted, with_fields};
+use super::team::Team;
 use super::time_entries::{EntryFilter, TimeEntries, TimeEntry};
 
 /// The API token of every account until [`Account::set_token`] changes it.
@@ -53,6 +54,7 @@ pub struct Account {
     time_zone: TimeZone,
     pub(super) workspaces: Vec<Record>,
     pub(super) organizations: Vec<Record>,
+    pub(super) team: Team,
     lists: HashMap<(List, i64), Vec<Record>>,
     pub(super) time_entries: TimeEntries,
 }
@@ -67,6 +69,7 @@ impl Account {
             time_zone: TimeZone::UTC,
             workspaces: Vec::new(),
             organizations: parse_records(ORGANIZATIONS),
+            team: Team::default(),
             lists: HashMap::new(),
             time_entries: TimeEntries::default(),
         };

@@ -15,6 +15,23 @@ pub struct Behaviour {
     pub entry_months: Option<i32>,
     /// How many entries one answer of `/me/time_entries` holds, the rest being dropped silently.
     pub entry_cap: usize,
+    /// The most rows a page of a report has, whatever is asked for.
+    pub report_page_cap: usize,
+    /// The minutes to which the user's preferences round reports up; unset, they do not round.
+    pub report_rounding_minutes: Option<u32>,
+    /// How many entries of the same user, project and description a row of a report holds.
+    pub report_rows_hold: usize,
+    /// What reports make of an entry that is still running.
+    pub report_running: Running,
+}
+
+/// What a report does with an entry that is still running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// It does not show it.
+    Missing,
+    /// It shows it without a stop, with the seconds so far.
+    WithoutStop,
 }
 
 impl Behaviour {
@@ -31,6 +48,10 @@ impl Default for Behaviour {
             now: None,
             entry_months: Some(3),
             entry_cap: 1000,
+            report_page_cap: 1000,
+            report_rounding_minutes: None,
+            report_rows_hold: 1,
+            report_running: Running::Missing,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which path is which endpoint, and which quota it is paid from.
 
+use axum::http::Method;
+
 use super::account::{Account, List};
 use super::quota::Bucket;
 
@@ -15,11 +17,15 @@ pub(super) enum Endpoint {
     List(List, i64),
     TimeEntries,
     CurrentTimeEntry,
+    Report(i64),
 }
 
 impl Endpoint {
     /// The endpoint of a path, none if Toggl would answer 404.
     pub(super) fn of(path: &str) -> Option<Self> {
+        if let Some(path) = path.strip_prefix("/reports/api/v3/") {
+            return Self::of_reports(path);
+        }
         let segments: Vec<&str> = path.strip_prefix("/api/v9/")?.split('/').collect();
         Some(match segments.as_slice() {
             ["me"] => Self::Me,
@@ -35,6 +41,22 @@ impl Endpoint {
         })
     }
 
+    /// Reports say `workspace` where the other API says `workspaces`.
+    fn of_reports(path: &str) -> Option<Self> {
+        let segments: Vec<&str> = path.split('/').collect();
+        match segments.as_slice() {
+            ["workspace", id, "search", "time_entries"] => Some(Self::Report(id.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn method(self) -> Method {
+        match self {
+            Self::Report(_) => Method::POST,
+            _ => Method::GET,
+        }
+    }
+
     /// The quota of the account that a request is paid from.
     pub(super) fn bucket(self, account: &Account) -> Bucket {
         let of = |workspace_id| Bucket::Organization(account.organization_of(workspace_id));
@@ -46,7 +68,7 @@ impl Endpoint {
             | Self::TimeEntries
             | Self::CurrentTimeEntry => Bucket::Me,
             Self::Workspaces => of(None),
-            Self::Workspace(id) | Self::List(_, id) => of(Some(id)),
+            Self::Workspace(id) | Self::List(_, id) | Self::Report(id) => of(Some(id)),
         }
     }
 

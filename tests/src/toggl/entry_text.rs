@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::generator::{AccountSize, Chance, project_id, tag_id};
 use super::record::quoted;
-use super::time_entries::TimeEntry;
+use super::time_entries::{Place, Places, TimeEntry};
 
 const DAY_S: i64 = 86_400;
 
@@ -40,7 +40,8 @@ pub(super) struct EntryWriter {
     first_s: i64,
     now_s: i64,
     workspace_id: i64,
-    user_id: i64,
+    own_user_id: i64,
+    user_count: i64,
     project_count: usize,
     tag_names: Vec<String>,
     dates: Dates,
@@ -50,7 +51,7 @@ impl EntryWriter {
     pub(super) fn new(
         size: &AccountSize,
         workspace_id: i64,
-        user_id: i64,
+        own_user_id: i64,
         tag_names: &[String],
     ) -> Self {
         let now_s = size.now.as_second();
@@ -62,7 +63,8 @@ impl EntryWriter {
             first_s,
             now_s,
             workspace_id,
-            user_id,
+            own_user_id,
+            user_count: i64::try_from(size.entry_users.max(1)).expect("few users"),
             project_count: size.projects,
             tag_names: tag_names.iter().map(|name| quoted(name)).collect(),
             dates: Dates::between(first_s, now_s),
@@ -80,19 +82,27 @@ impl EntryWriter {
         let touched_s = stop_s.unwrap_or(start_s) + self.chance.small_below(20);
         let draft = Draft {
             id: scattered_id(index),
+            // Counted from the newest entry, which is the token's user's.
+            user_id: self.own_user_id + (self.count - 1 - index) % self.user_count,
             project_id: self.project(),
             start_s,
             stop_s,
             at_s: touched_s.min(self.now_s - 1).max(start_s),
         };
+        let (text, is_billable, places) = self.text(&draft);
         TimeEntry {
             id: draft.id,
-            user_id: self.user_id,
+            user_id: draft.user_id,
+            workspace_id: Some(self.workspace_id),
             start_s,
+            stop_s,
             at_s: draft.at_s,
+            duration_s: draft.duration_s(),
             is_running,
             is_deleted: false,
-            text: self.text(&draft).into_boxed_str(),
+            is_billable,
+            places,
+            text: text.into_boxed_str(),
         }
     }
 
@@ -102,26 +112,31 @@ impl EntryWriter {
         has_project.then(|| project_id(self.chance.index(self.project_count)))
     }
 
-    fn text(&mut self, draft: &Draft) -> String {
+    /// The text, whether it says billable, and where reports find their values in it.
+    fn text(&mut self, draft: &Draft) -> (String, bool, Places) {
         let mut text = String::with_capacity(480);
+        let mut places = Places::default();
         let (id, workspace_id) = (draft.id, self.workspace_id);
         append(
             &mut text,
             format_args!(r#"{{"id":{id},"workspace_id":{workspace_id},"project_id":"#),
         );
         match draft.project_id {
-            Some(id) => append(&mut text, format_args!("{id}")),
+            Some(id) => places.project_id = append(&mut text, format_args!("{id}")),
             None => text.push_str("null"),
         }
         let billable = self.chance.below(5) == 0;
         append(&mut text, format_args!(r#","task_id":null,"billable":{billable},"#));
         self.push_times(&mut text, draft);
         text.push_str(r#","description":"#);
-        text.push_str(self.chance.of(&DESCRIPTIONS));
-        self.push_tags(&mut text);
+        match self.chance.of(&DESCRIPTIONS) {
+            "null" => text.push_str("null"),
+            description => places.description = append(&mut text, format_args!("{description}")),
+        }
+        places.tag_ids = self.push_tags(&mut text);
         text.push_str(r#","duronly":true,"at":""#);
         self.push_at(&mut text, draft.at_s);
-        let user_id = self.user_id;
+        let user_id = draft.user_id;
         append(
             &mut text,
             format_args!(
@@ -132,7 +147,7 @@ impl EntryWriter {
             append(&mut text, format_args!(r#","pid":{id}"#));
         }
         text.push('}');
-        text
+        (text, billable, places)
     }
 
     fn push_times(&self, text: &mut String, draft: &Draft) {
@@ -141,17 +156,14 @@ impl EntryWriter {
         if let Some(stop_s) = draft.stop_s {
             text.push_str(r#"+00:00","stop":""#);
             self.dates.push(text, stop_s);
-            let duration_s = stop_s - draft.start_s;
-            append(text, format_args!(r#"+00:00","duration":{duration_s}"#));
+            append(text, format_args!(r#"+00:00","duration":{}"#, draft.duration_s()));
         } else {
-            // A running entry's duration is its negated start, one second off as recorded.
-            let duration_s = -(draft.start_s + 1);
-            append(text, format_args!(r#"+00:00","stop":null,"duration":{duration_s}"#));
+            append(text, format_args!(r#"+00:00","stop":null,"duration":{}"#, draft.duration_s()));
         }
     }
 
-    /// Up to two tags, names and ids in the same order.
-    fn push_tags(&mut self, text: &mut String) {
+    /// Up to two tags, names and ids in the same order. The place of the ids.
+    fn push_tags(&mut self, text: &mut String) -> Place {
         let count = self.tag_names.len();
         let wanted = self.chance.index(3).min(count);
         // A step of one from a random place, so that no tag comes twice.
@@ -162,12 +174,15 @@ impl EntryWriter {
             text.push_str(if place == 0 { "" } else { "," });
             text.push_str(&self.tag_names[tag]);
         }
-        text.push_str(r#"],"tag_ids":["#);
+        text.push_str(r#"],"tag_ids":"#);
+        let start = text.len();
+        text.push('[');
         for (place, tag) in tags.enumerate() {
             let comma = if place == 0 { "" } else { "," };
             append(text, format_args!("{comma}{}", tag_id(tag)));
         }
         text.push(']');
+        Place::new(start, text.len())
     }
 
     /// Micro-seconds without their trailing zeros and `Z`; one in fifty in the older form, whole
@@ -201,10 +216,18 @@ impl Iterator for EntryWriter {
 #[derive(Debug)]
 struct Draft {
     id: i64,
+    user_id: i64,
     project_id: Option<u64>,
     start_s: i64,
     stop_s: Option<i64>,
     at_s: i64,
+}
+
+impl Draft {
+    /// A running entry's duration is its negated start, one second off as recorded.
+    fn duration_s(&self) -> i64 {
+        self.stop_s.map_or(-(self.start_s + 1), |stop_s| stop_s - self.start_s)
+    }
 }
 
 /// The dates of a span of days, formatted once.
@@ -240,9 +263,12 @@ fn scattered_id(index: i64) -> i64 {
     i64::try_from(scattered).expect("an id far below 2^63")
 }
 
-fn append(text: &mut String, piece: Arguments<'_>) {
+/// The place where it stands then.
+fn append(text: &mut String, piece: Arguments<'_>) -> Place {
+    let start = text.len();
     // Writing to a string does not fail.
     text.write_fmt(piece).unwrap();
+    Place::new(start, text.len())
 }
 
 #[cfg(test)]

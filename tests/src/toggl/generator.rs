@@ -28,8 +28,10 @@ pub struct AccountSize {
     pub tasks: usize,
     /// Tasks that are done.
     pub done_tasks: usize,
-    /// Entries, all of the token's user; the newest one is running.
+    /// Entries; the newest one is running, and of the token's user.
     pub time_entries: usize,
+    /// The users who take turns at the entries: the first so many of `users`.
+    pub entry_users: usize,
     /// The days before `now` over which the entries' starts are spread evenly.
     pub days: u32,
     /// Same seed, same account.
@@ -52,6 +54,7 @@ impl Default for AccountSize {
             tasks: 6,
             done_tasks: 2,
             time_entries: 200,
+            entry_users: 1,
             days: 30,
             seed: 1,
             now: Timestamp::now(),

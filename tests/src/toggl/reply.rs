@@ -95,7 +95,8 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: body.into() }
     }
 
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    /// Adds a header.
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }

@@ -11,6 +11,7 @@ use super::entry_query::Horizon;
 use super::quota::Standing;
 use super::record::Record;
 use super::reply::Reply;
+use super::report::{Refusal, Report, ReportRequest};
 use super::time_entries::EntryFilter;
 
 /// Page size of `/projects` when none is asked for.
@@ -26,6 +27,7 @@ pub(super) struct Resources<'a> {
     pub(super) account: &'a Account,
     pub(super) behaviour: &'a Behaviour,
     pub(super) query: HashMap<String, String>,
+    pub(super) body: &'a [u8],
     /// Each organisation's, and of none the `/me` bucket's.
     pub(super) quotas: Vec<(Option<i64>, Standing)>,
 }
@@ -43,6 +45,7 @@ impl Resources<'_> {
             Endpoint::List(list, workspace_id) => self.workspace_list(list, workspace_id),
             Endpoint::TimeEntries => self.time_entries(),
             Endpoint::CurrentTimeEntry => self.current_time_entry(),
+            Endpoint::Report(workspace_id) => self.report(workspace_id),
         }
     }
 
@@ -141,6 +144,19 @@ impl Resources<'_> {
                 let entries = self.account.visible_entries(filter).take(self.behaviour.entry_cap);
                 let texts = entries.map(super::TimeEntry::text);
                 Reply::list(texts, self.behaviour.empty_lists_as_null)
+            }
+        }
+    }
+
+    fn report(&self, workspace_id: i64) -> Reply {
+        let Some(workspace) = self.account.workspace(workspace_id) else {
+            return no_access();
+        };
+        match ReportRequest::parse(self.body) {
+            Err(Refusal { status, message }) => Reply::refusal(status, &message),
+            Ok(request) => {
+                let (account, behaviour) = (self.account, self.behaviour);
+                Report { account, behaviour, workspace_id, workspace, request }.reply()
             }
         }
     }

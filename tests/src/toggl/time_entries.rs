@@ -5,31 +5,83 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-/// A time entry, with what Toggl filters by.
+/// A time entry, with what Toggl filters by and what its reports show.
 #[derive(Debug, Clone)]
 pub struct TimeEntry {
     pub(super) id: i64,
     pub(super) user_id: i64,
+    pub(super) workspace_id: Option<i64>,
     pub(super) start_s: i64,
+    pub(super) stop_s: Option<i64>,
     pub(super) at_s: i64,
+    pub(super) duration_s: i64,
     pub(super) is_running: bool,
     pub(super) is_deleted: bool,
+    pub(super) is_billable: bool,
+    pub(super) places: Places,
     pub(super) text: Box<str>,
+}
+
+/// Where in the text of an entry the values stand that its reports copy.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Places {
+    pub(super) project_id: Place,
+    pub(super) task_id: Place,
+    pub(super) description: Place,
+    pub(super) tag_ids: Place,
+}
+
+/// From the first byte of a value to the one after the last; the same for null.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place(u32, u32);
+
+impl Place {
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        let byte = |place: usize| u32::try_from(place).expect("an entry is short");
+        Self(byte(start), byte(end))
+    }
+
+    /// Of a value that was read out of the text.
+    fn of(value: Option<&RawValue>, text: &str) -> Self {
+        value.map_or_else(Self::default, |value| {
+            let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+            Self::new(start, start + value.get().len())
+        })
+    }
 }
 
 impl TimeEntry {
     pub(super) fn parse(text: &str) -> Self {
-        let head: Head = serde_json::from_str(text).expect("a time entry is a JSON object");
+        let head: Head<'_> = serde_json::from_str(text).expect("a time entry is a JSON object");
         Self {
             id: head.id,
             user_id: head.user_id,
+            workspace_id: head.workspace_id.or(head.wid),
             start_s: head.start.as_second(),
+            stop_s: head.stop.map(Timestamp::as_second),
             at_s: head.at.as_second(),
+            duration_s: head.duration,
             is_running: head.duration < 0,
             is_deleted: head.server_deleted_at.is_some(),
+            is_billable: head.billable == Some(true),
+            places: Places {
+                project_id: Place::of(head.project_id, text),
+                task_id: Place::of(head.task_id, text),
+                description: Place::of(head.description, text),
+                tag_ids: Place::of(head.tag_ids, text),
+            },
             text: text.into(),
         }
+    }
+
+    /// The value that stands there, byte for byte.
+    pub(super) fn value(&self, Place(start, end): Place) -> &str {
+        if start == end {
+            return "null";
+        }
+        self.text.get(start as usize..end as usize).expect("a value of this entry")
     }
 
     /// Toggl's id of the entry.
@@ -40,6 +92,11 @@ impl TimeEntry {
     /// Unix seconds of the start; Toggl keeps no fractions there.
     pub const fn start_s(&self) -> i64 {
         self.start_s
+    }
+
+    /// What entries are ordered by.
+    pub(super) const fn key(&self) -> (i64, i64) {
+        (self.start_s, self.id)
     }
 
     /// Whether only `since` still shows it.
@@ -54,13 +111,25 @@ impl TimeEntry {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct Head<'a> {
     id: i64,
     user_id: i64,
+    workspace_id: Option<i64>,
+    wid: Option<i64>,
     start: Timestamp,
+    stop: Option<Timestamp>,
     at: Timestamp,
     duration: i64,
     server_deleted_at: Option<Timestamp>,
+    billable: Option<bool>,
+    #[serde(borrow)]
+    project_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    task_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tag_ids: Option<&'a RawValue>,
 }
 
 /// Which entries are asked for; bounds in unix seconds, the upper ones exclusive.
@@ -85,7 +154,7 @@ impl TimeEntries {
     pub(super) fn put(&mut self, entry: TimeEntry) {
         self.remove(entry.id);
         self.start_by_id.insert(entry.id, entry.start_s);
-        self.rows.insert((entry.start_s, entry.id), entry);
+        self.rows.insert(entry.key(), entry);
     }
 
     pub(super) fn find(&self, id: i64) -> Option<&TimeEntry> {
@@ -103,6 +172,17 @@ impl TimeEntries {
         self.rows.values()
     }
 
+    /// Those from the first to the last of these keys, deleted ones included, oldest start first.
+    pub(super) fn between(
+        &self,
+        first: (i64, i64),
+        last: (i64, i64),
+    ) -> impl DoubleEndedIterator<Item = &TimeEntry> {
+        // A range that ends before it starts would panic; it holds nothing.
+        let rows = (first <= last).then(|| self.rows.range(first..=last));
+        rows.into_iter().flatten().map(|(_, entry)| entry)
+    }
+
     /// What the filter lets through, newest start first.
     pub(super) fn newest_first(&self, filter: EntryFilter) -> impl Iterator<Item = &TimeEntry> {
         let start = filter.start.unwrap_or(i64::MIN);
@@ -118,8 +198,7 @@ impl TimeEntries {
 
 impl FromIterator<TimeEntry> for TimeEntries {
     fn from_iter<I: IntoIterator<Item = TimeEntry>>(entries: I) -> Self {
-        let rows: BTreeMap<_, _> =
-            entries.into_iter().map(|entry| ((entry.start_s, entry.id), entry)).collect();
+        let rows: BTreeMap<_, _> = entries.into_iter().map(|entry| (entry.key(), entry)).collect();
         Self { start_by_id: rows.keys().map(|(start, id)| (*id, *start)).collect(), rows }
     }
 }

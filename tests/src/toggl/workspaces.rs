@@ -62,6 +62,20 @@ impl Account {
 #[derive(Debug, Deserialize)]
 pub(super) struct Workspace {
     organization_id: Option<i64>,
+    role: Option<String>,
+    admin: Option<bool>,
+    default_currency: Option<String>,
+}
+
+impl Workspace {
+    /// Whether the token's user sees what others do there.
+    pub(super) fn is_admin(&self) -> bool {
+        self.role.as_deref() == Some("admin") || self.admin == Some(true)
+    }
+
+    pub(super) fn currency(&self) -> &str {
+        self.default_currency.as_deref().unwrap_or("USD")
+    }
 }
 
 fn put(records: &mut Vec<Record>, text: &str) {

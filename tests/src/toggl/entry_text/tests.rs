@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::*;
-use crate::toggl::{Account, List};
+use crate::toggl::{Account, List, Record};
 
 fn generated(time_entries: usize) -> Account {
     let now = "2026-05-05T10:00:00Z".parse().unwrap();
@@ -53,6 +53,20 @@ fn generated_accounts_hold_one_running_and_one_instant_entry_and_scattered_ids()
     assert_eq!(entries.iter().filter(|entry| entry["duration"] == 0).count(), 1);
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 500);
     assert!(ids.iter().all(|id| *id > 1 << 32) && !ids.is_sorted());
+}
+
+#[test]
+fn users_take_turns_at_the_entries_and_the_newest_is_the_tokens_own() {
+    let size = AccountSize { time_entries: 7, entry_users: 3, ..AccountSize::default() };
+    let account = Account::generate(&size);
+    let listed = account.records(List::Users, account.workspace_id());
+    let listed: HashSet<i64> = listed.iter().map(Record::id).collect();
+
+    let users: Vec<i64> = account.time_entries().map(|entry| entry.user_id).collect();
+
+    assert!(users.iter().all(|user| listed.contains(user)));
+    let turns: Vec<i64> = users.iter().map(|user| user - account.user_id()).collect();
+    assert_eq!(turns, [0, 2, 1, 0, 2, 1, 0]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use url::form_urlencoded;
@@ -95,12 +95,12 @@ impl Toggl {
     }
 
     fn answer(&self, tenant: &Tenant, endpoint: Option<Endpoint>, asked: &Asked) -> Reply {
-        if asked.head.method != Method::GET {
-            return Reply::refusal(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-        }
         let Some(endpoint) = endpoint else {
             return Reply::refusal(StatusCode::NOT_FOUND, "Not Found");
         };
+        if asked.head.method != endpoint.method() {
+            return Reply::refusal(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        }
         if let Err(used_up) = tenant.spend(endpoint) {
             return Reply::quota_used_up(used_up);
         }
@@ -109,7 +109,8 @@ impl Toggl {
         let query = query.into_owned().collect::<HashMap<_, _>>();
         let (behaviour, quotas) = (lock(&self.behaviour).clone(), tenant.standings());
         let account = &lock(&tenant.account);
-        Resources { account, behaviour: &behaviour, query, quotas }.reply(endpoint)
+        let body = &asked.body;
+        Resources { account, behaviour: &behaviour, query, body, quotas }.reply(endpoint)
     }
 }
 

@@ -12,6 +12,7 @@ mod accounts;
 mod entries;
 mod limits;
 mod lists;
+mod report;
 mod scripts;
 
 const ENTRIES: &str = "/api/v9/me/time_entries";

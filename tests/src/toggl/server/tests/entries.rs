@@ -73,6 +73,39 @@ async fn since_shows_changed_and_deleted_entries_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn since_shows_what_was_created_newest_start_first_and_stops_silently_at_the_cap() {
+    let simulator = sample().await;
+    let since = sample_now().as_second();
+    simulator.configure(|behaviour| behaviour.entry_cap = 2);
+    simulator.with_account(|account| {
+        let entry = account.time_entry(4_306_996_794).unwrap().text().to_owned();
+        for (id, start) in [("7", "09"), ("8", "11"), ("9", "10")] {
+            let start = format!(r#""2024-12-01T{start}:00:00+00:00""#);
+            let created = [("id", id), ("start", &start), ("at", r#""2024-12-17T00:00:00.1Z""#)];
+            account.put_time_entry(&with_fields(&entry, &created));
+        }
+    });
+
+    let path = format!("{ENTRIES}?since={since}");
+    let response = ask(&simulator, &path).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(ids(&rows(&simulator, &path).await), [8, 9]);
+}
+
+#[tokio::test]
+async fn since_before_the_floor_is_refused_with_the_floor_in_the_text() {
+    let simulator = sample().await;
+    let floor: Timestamp = "2024-09-16T22:00:00Z".parse().unwrap();
+    let ask_since = async |second| ask(&simulator, &format!("{ENTRIES}?since={second}")).await;
+
+    assert_eq!(ask_since(floor.as_second()).await.status(), 200);
+    let refused = ask_since(floor.as_second() - 1).await;
+    assert_eq!(refused.status(), 400);
+    let expected = r#""since must not be earlier than 2024-09-17""#;
+    assert_eq!(refused.bytes().await.unwrap(), expected);
+}
+
+#[tokio::test]
 async fn since_with_before_is_refused_as_recorded() {
     let simulator = sample().await;
 
