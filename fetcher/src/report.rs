@@ -170,9 +170,9 @@ impl Report<'_> {
             Some(_) => Claims::resumed(at.claimed_until, to, user_id),
         };
         let mut seen = HashSet::new();
+        let mut cursor = at.cursor.take();
         for _ in 0..MAX_PAGES {
-            let (arrived, next) =
-                self.page(span, at.cursor.clone()).await.map_err(Stopped::Toggl)?;
+            let (arrived, next) = self.page(span, cursor).await.map_err(Stopped::Toggl)?;
             let reached = arrived.records.iter().filter_map(|record| record.started_at).max();
             // What is asked for beyond the span belongs to its neighbours.
             let inside = |start: Timestamp| from <= start && start < to && claims.is_new(start);
@@ -192,17 +192,21 @@ impl Report<'_> {
             self.send(parts, tally).await?;
             match next {
                 Some(next) if seen.insert(next.clone()) => {
-                    at.cursor = claims.resume_at(Some(next));
-                    at.claimed_until = claims.until();
                     // What is held back comes again after an interruption.
-                    let records = at.records.saturating_sub(claims.held_back());
-                    self.state.save(key, &ReportProgress { records, ..at.clone() }).await?;
+                    let reached_for_sure = ReportProgress {
+                        cursor: claims.resume_at(Some(next.clone())),
+                        claimed_until: claims.until(),
+                        records: at.records.saturating_sub(claims.held_back()),
+                        ..at.clone()
+                    };
+                    self.state.save(key, &reached_for_sure).await?;
                     progress.reached(days.part(reached.unwrap_or(from)), at.records);
+                    cursor = Some(next);
                 }
                 Some(_) => return Err(Stopped::Toggl(self.goes_in_circles())),
                 None => {
                     at.span_from = span.next_day();
-                    (at.cursor, at.claimed_until) = (None, None);
+                    at.claimed_until = None;
                     self.state.save(key, at).await?;
                     progress.reached(days.part(to), at.records);
                     return Ok(());

@@ -20,5 +20,6 @@ mod kills;
 mod limits;
 mod odd_answers;
 mod random_histories;
+mod reports;
 mod resync;
 mod secrets;
