@@ -47,6 +47,12 @@ impl Safe {
     }
 }
 
+/// Migrates a world with a Postgres of its own, with a root key for its vault in place.
+pub(crate) async fn give_key(world: &World) {
+    let path = world.postgres().write_server_file("root.key", KEY).unwrap();
+    succeed(world.loader(&["migrate"]).env("VAULT_KEY_FILE", path)).await;
+}
+
 async fn succeed(worker: Worker) -> Finished {
     let finished = worker.run().await.unwrap();
     assert_eq!(finished.code, Some(0), "{finished:#?}");

@@ -82,7 +82,7 @@ fn assert_row(account: &Account, resource: &Resource, row: &RawRow, record: &Val
     assert_eq!(row.api_version, "v9", "{name}");
 
     let workspace_id = match resource.name {
-        "me" | "workspaces" => 0,
+        "me" | "workspaces" | "organizations" => 0,
         "time_entries" => record["workspace_id"].as_i64().unwrap(),
         _ => account.workspace_id(),
     };

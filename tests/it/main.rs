@@ -8,6 +8,7 @@
 
 mod batches;
 mod catalogue;
+mod changes;
 mod command_line;
 mod credentials;
 mod dead_letters;
@@ -19,7 +20,9 @@ mod failures;
 mod kills;
 mod limits;
 mod odd_answers;
+mod quotas;
 mod random_histories;
 mod reports;
 mod resync;
 mod secrets;
+mod selection;

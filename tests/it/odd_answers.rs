@@ -132,6 +132,130 @@ async fn a_record_that_grew_too_large_is_left_as_it_was() {
     assert_eq!(before, raw_rows(&mut connection, resource("clients")).await.unwrap());
 }
 
+#[tokio::test]
+async fn a_record_that_cannot_be_used_is_kept_as_one_dead_letter_however_often_it_comes() {
+    let world = world().await;
+    let tags = r#"[{"id":1,"name":"one"},{"name":"without"},{"id":3,"at":"yesterday"},"text"]"#;
+    world.toggl.script(TAGS, Answer::json(tags).forever());
+    for _ in 0..2 {
+        assert_eq!(world.fetcher(&[]).run().await.unwrap().code, Some(6));
+        let loader = world.start_loader().await.unwrap();
+        world.loaded().await.unwrap();
+        assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    }
+    let mut connection = world.connect().await.unwrap();
+    let letters: Vec<(Option<i64>, String, String)> = sqlx::query_as(
+        "select source_id, reason, convert_from(payload, 'UTF8')
+         from raw.toggl_track__dead_letters where resource = 'tags' order by dead_letter_id",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let letter = |id, reason: &str, text: &str| (id, reason.to_owned(), text.to_owned());
+    assert_eq!(
+        letters,
+        [
+            letter(None, "it has no integer id", r#"{"name":"without"}"#),
+            letter(Some(3), r#"its at is not a time: "yesterday""#, r#"{"id":3,"at":"yesterday"}"#),
+            letter(None, "it is not a JSON object", r#""text""#),
+        ]
+    );
+    let runs = tests::rows::ledger(&mut connection, "tags").await.unwrap();
+    assert!(runs.iter().all(|[received, .., dead]| (*received, *dead) == (4, 3)), "{runs:?}");
+}
+
+#[tokio::test]
+async fn an_unusable_profile_of_a_workspace_gives_no_secret_away() {
+    let world = world().await;
+    let list = r#"[{"id":2230991,"name":"fine"},{"name":"no id","api_token":"s3cretw0rd"},["s3cretw0rd"]]"#;
+    world.toggl.script("/api/v9/workspaces", Answer::json(list));
+    let finished = world.fetcher(&["--log-level", "debug"]).run().await.unwrap();
+    assert_eq!(finished.code, Some(6), "{finished:#?}");
+    assert_unspoken(&finished, "s3cretw0rd");
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    let mut connection = world.connect().await.unwrap();
+    let letters: Vec<Vec<u8>> = sqlx::query_scalar(
+        "select payload || coalesce(batch, '') from raw.toggl_track__dead_letters",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(letters.len(), 2);
+    assert!(
+        letters.iter().all(|l| !String::from_utf8_lossy(l).contains("s3cretw0rd")),
+        "{letters:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_list_whose_shape_has_changed_fails_its_resource_and_fills_no_dead_letters() {
+    let world = world().await;
+    let renamed: Vec<String> = (0..200).map(|id| format!(r#"{{"uuid":"{id}"}}"#)).collect();
+    world.toggl.script(TAGS, Answer::json(format!("[{}]", renamed.join(","))));
+    let finished = world.fetcher(&[]).run().await.unwrap();
+    assert_fails(&finished, 1, &["tags", "200 of 200", "changed"]);
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    drop(loader);
+    let mut connection = world.connect().await.unwrap();
+    let letters: i64 = sqlx::query_scalar("select count(*) from raw.toggl_track__dead_letters")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(letters, 0);
+}
+
+#[tokio::test]
+async fn bodies_of_every_wrong_kind_fail_their_resource_alone() {
+    for body in ["", "tru", r#"{"data":[]}"#, r#"[{"id":1},"#, "7", r#""words""#, "[1,2"] {
+        let world = world().await;
+        world.toggl.script(TAGS, Answer::json(body).forever());
+        let finished = world.fetcher(&[]).run().await.unwrap();
+        assert_fails(&finished, 1, &["tags"]);
+        assert_eq!(finished.stdout, "", "{body:?} is no success, not even a partial one");
+    }
+    let world = world().await;
+    world.toggl.script("/api/v9/workspaces/{w}/tasks", Answer::json("[]"));
+    let finished = world.fetcher(&["--only", "tasks"]).run().await.unwrap();
+    assert_fails(&finished, 1, &["tasks"]);
+}
+
+#[tokio::test]
+async fn a_slow_trickle_ends_with_the_time_limit_of_the_request() {
+    let world = world().await;
+    let drip = Answer::pass_through().trickle(1, std::time::Duration::from_millis(200));
+    world.toggl.script(TAGS, drip.forever());
+    let fetcher = world.fetcher(&[]).env("TOGGL_TIMEOUT", "2s");
+    let finished = fetcher.run().await.unwrap();
+    assert_fails(&finished, 1, &["tags"]);
+    assert_eq!(world.toggl.count("/api/v9/workspaces/2230991/tags"), 2, "asked for once more");
+}
+
+#[tokio::test]
+async fn a_list_of_200_megabytes_is_loaded_whole() {
+    let world = world().await;
+    let notes = "x".repeat(20_000);
+    let clients: Vec<String> = (1..=10_000)
+        .map(|id| {
+            format!(r#"{{"id":{id},"wid":2230991,"archived":false,"name":"n","notes":"{notes}"}}"#)
+        })
+        .collect();
+    let list = format!("[{}]", clients.join(","));
+    assert!(list.len() > 200_000_000, "{}", list.len());
+    world.toggl.script("/api/v9/workspaces/{w}/clients", Answer::json(list).forever());
+    let fetcher = world.fetcher(&["--only", "clients"]).env("STREAM_MAX_BYTES", "-1");
+    let finished = fetcher.run().await.unwrap();
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert!(finished.stdout.contains(r#""clients":10000"#), "{}", finished.stdout);
+    let loader = world.loader(&[]).env("STREAM_MAX_BYTES", "-1").start().await.unwrap();
+    world.loaded().await.unwrap();
+    drop(loader);
+    let mut connection = world.connect().await.unwrap();
+    assert_eq!(count(&mut connection, resource("clients")).await.unwrap(), 10_000);
+}
+
 /// Letters without a pattern that a compressor could use.
 fn incompressible(length: usize) -> String {
     let alphabet: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
