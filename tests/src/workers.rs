@@ -186,6 +186,11 @@ impl Resident {
         self.process.log()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Its exit code, if it has ended by itself.
     pub fn exit_code(&self) -> Option<i32> {
         self.process.exited().and_then(|status| status.code())
