@@ -35,6 +35,8 @@ impl Progress {
                 ProgressStyle::default_bar()
             }));
             bar.set_message(what.clone());
+            bar.set_position(thousandths(before));
+            bar.reset_eta();
             bar
         });
         let now = Instant::now();
