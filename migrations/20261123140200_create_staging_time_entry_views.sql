@@ -9,9 +9,7 @@ return (
             then round(amount * coalesce(greatest(staging.toggl_bigint(entry->>'seconds'), 0), 0) / sum(part.seconds), 6)
         else round(amount / count(*), 6)
     end
-    from jsonb_array_elements(
-            case when jsonb_typeof(entry->'time_entries') = 'array' then entry->'time_entries' else '[]' end
-        ) as element,
+    from jsonb_array_elements(staging.toggl_list(entry->'time_entries')) as element,
         lateral (select coalesce(greatest(staging.toggl_bigint(element->>'seconds'), 0), 0) as seconds) as part
 );
 comment on function staging.toggl_part_of_row(numeric, jsonb) is
@@ -38,14 +36,17 @@ select
     staging.toggl_bigint(t.data->>'project_id')             as project_id,
     staging.toggl_bigint(t.data->>'task_id')                as task_id,
     nullif(t.data->>'description', '')                      as description,
-    array(
-        select tag.data->>'name'
-        from unnest(staging.toggl_bigints(t.data->'tag_ids')) with ordinality as own(tag_id, place)
-        join raw.toggl_track__tags tag on tag.source_id = own.tag_id
-        where tag.data->>'name' is not null
-        order by own.place
-    )                                                       as tags,
-    staging.toggl_bigints(t.data->'tag_ids')                as tag_ids,
+    array_remove(array(
+        select (
+            select tag.data->>'name'
+            from raw.toggl_track__tags tag
+            where tag.source_id = staging.toggl_bigint(own.tag_id)
+        )
+        from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+    ), null)                                                as tags,
+    array_remove(array(
+        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+    ), null)                                                as tag_ids,
     staging.toggl_boolean(t.data->>'billable')              as is_billable,
     entry.started_at,
     staging.toggl_timestamp(t.data->>'stop')                as stopped_at,
@@ -66,7 +67,8 @@ cross join lateral (
         coalesce(t.started_at, staging.toggl_timestamp(t.data->>'start')) as started_at,
         coalesce(t.user_id, staging.toggl_bigint(t.data->>'user_id')) as user_id,
         coalesce(t.data->>'stop', '') = '' or coalesce(staging.toggl_bigint(t.data->>'seconds') < 0, false) as is_running,
-        staging.toggl_numeric(t.data->>'billable_amount_in_cents') * 0.01 as row_amount
+        staging.toggl_numeric(t.data->>'billable_amount_in_cents') * 0.01 as row_amount,
+        staging.toggl_list(t.data->'tag_ids') as tag_ids
 ) entry
 where t.deleted_at is null;
 
@@ -83,16 +85,21 @@ select
     coalesce(staging.toggl_bigint(t.data->>'task_id'), staging.toggl_bigint(t.data->>'tid'))    as task_id,
     nullif(t.data->>'description', '')                      as description,
     case
-        when jsonb_typeof(t.data->'tags') = 'array' and t.data->'tags' <> '[]' then staging.toggl_texts(t.data->'tags')
-        else array(
-            select tag.data->>'name'
-            from unnest(staging.toggl_bigints(t.data->'tag_ids')) with ordinality as own(tag_id, place)
-            join raw.toggl_track__tags tag on tag.source_id = own.tag_id
-            where tag.data->>'name' is not null
-            order by own.place
-        )
+        when entry.tags <> '[]' then array_remove(array(
+            select own.tag_name from jsonb_array_elements_text(entry.tags) as own(tag_name)
+        ), null)
+        else array_remove(array(
+            select (
+                select tag.data->>'name'
+                from raw.toggl_track__tags tag
+                where tag.source_id = staging.toggl_bigint(own.tag_id)
+            )
+            from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+        ), null)
     end                                                     as tags,
-    staging.toggl_bigints(t.data->'tag_ids')                as tag_ids,
+    array_remove(array(
+        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+    ), null)                                                as tag_ids,
     staging.toggl_boolean(t.data->>'billable')              as is_billable,
     entry.started_at,
     staging.toggl_timestamp(t.data->>'stop')                as stopped_at,
@@ -122,7 +129,9 @@ cross join lateral (
         coalesce(
             t.user_id, staging.toggl_bigint(t.data->>'user_id'), staging.toggl_bigint(t.data->>'uid')
         ) as user_id,
-        coalesce(t.data->>'stop', '') = '' or coalesce(staging.toggl_bigint(t.data->>'duration') < 0, false) as is_running
+        coalesce(t.data->>'stop', '') = '' or coalesce(staging.toggl_bigint(t.data->>'duration') < 0, false) as is_running,
+        staging.toggl_list(t.data->'tags') as tags,
+        staging.toggl_list(t.data->'tag_ids') as tag_ids
 ) entry
 left join raw.toggl_track__time_entries_report report on report.source_id = t.source_id
 where t.deleted_at is null

@@ -1,4 +1,4 @@
-//! Schema changes: the raw tables, and a vault where there is none.
+//! Schema changes: the raw tables, the views over them, and a vault where there is none.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub struct VaultArgs {
 /// When a migration fails, or the database holds newer ones than this binary knows.
 pub async fn migrate(connection: &mut PgConnection, args: &VaultArgs) -> Result<(), MigrateError> {
     migrate_tables(connection).await?;
-    info!(target: MIGRATIONS, "The raw tables are up to date");
+    info!(target: MIGRATIONS, "The raw tables and their views are up to date");
     match ensure_vault(connection, args).await {
         Ok(vault) => vault.report(),
         Err(error) => warn!(
@@ -54,10 +54,20 @@ pub async fn migrate(connection: &mut PgConnection, args: &VaultArgs) -> Result<
 
 async fn migrate_tables(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
-    // In our own schema: the user's database may well have sqlx migrations of its own.
-    migrator.create_schema("raw");
+    // In our own schema: the user's database may well have sqlx migrations of its own. Where it is
+    // there, nobody is asked for it: `create schema if not exists` needs the right to create one.
+    if !schema_exists(connection, "raw").await? {
+        migrator.create_schema("raw");
+    }
     migrator.dangerous_set_table_name("raw.toggl_track__migrations");
     migrator.run(connection).await
+}
+
+async fn schema_exists(connection: &mut PgConnection, schema: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select to_regnamespace($1) is not null")
+        .bind(schema)
+        .fetch_one(connection)
+        .await
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ const COLUMNS: [(&str, &str, &str); 9] = [
 const ENTRY_COLUMNS: [(&str, &str, &str); 2] =
     [("started_at", "timestamp with time zone", "YES"), ("user_id", "bigint", "YES")];
 
-async fn migrated() -> PgConnection {
+pub(crate) async fn migrated() -> PgConnection {
     let postgres = shared_postgres().await.unwrap();
     let database = postgres.create_database().await.unwrap();
     let migrate = Worker::new("loader", &["migrate"]).env("DATABASE_URL", database.url);

@@ -1,56 +1,11 @@
 //! Batches late, twice and out of order: what counts is which were applied, not when.
 
-use async_nats::jetstream::Context;
-use shared::batch::Batch;
 use shared::catalogue::CATALOGUE;
-use sqlx::PgConnection;
 use tests::rows::{raw_rows, snapshot};
-use tests::toggl::Account;
-use tests::workers::Resident;
-use tests::world::World;
 
-use crate::batches::{listing, publish, record};
+use crate::batches::{listing, record};
 use crate::expected_rows::resource;
-
-/// A loader that waits for what the tests publish.
-struct Running {
-    world: World,
-    _loader: Resident,
-    context: Context,
-    connection: PgConnection,
-}
-
-impl Running {
-    async fn start() -> Self {
-        let world = World::start(Account::empty()).await.unwrap();
-        let loader = world.start_loader().await.unwrap();
-        world.loaded().await.unwrap();
-        let context = world.jetstream().await.unwrap();
-        let connection = world.connect().await.unwrap();
-        Self { world, _loader: loader, context, connection }
-    }
-
-    /// Publishes and waits until it is applied.
-    async fn load(&self, batches: &[Batch]) {
-        publish(&self.context, batches).await;
-        self.world.loaded().await.unwrap();
-    }
-
-    async fn ledger_rows(&mut self) -> Vec<String> {
-        snapshot(&mut self.connection, "toggl_track__loads").await.unwrap()
-    }
-
-    /// The last applied batch: received, written, unchanged, stale.
-    async fn last_load(&mut self) -> (i32, i32, i32, i32) {
-        sqlx::query_as(
-            "select received, written, unchanged, stale from raw.toggl_track__loads
-             order by stream_sequence desc limit 1",
-        )
-        .fetch_one(&mut self.connection)
-        .await
-        .unwrap()
-    }
-}
+use crate::running::Running;
 
 #[tokio::test]
 async fn an_older_batch_after_a_newer_one_changes_nothing() {
