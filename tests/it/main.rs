@@ -33,4 +33,5 @@ mod staging_catalogue;
 mod staging_deletions;
 mod staging_entries;
 mod staging_random;
+mod staging_times;
 mod staging_values;
