@@ -24,7 +24,8 @@ async fn main() -> Result<()> {
     let mut peaks = Vec::new();
     for entries in SIZES {
         let Taken { peak_kib, seconds } = report(entries).await?;
-        let (count, peak) = (f64::from(u32::try_from(entries)?), f64::from(u32::try_from(peak_kib)?));
+        let (count, peak) =
+            (f64::from(u32::try_from(entries)?), f64::from(u32::try_from(peak_kib)?));
         println!("{entries:>9} {seconds:>9.1} {:>12.0} {:>10.1}", count / seconds, peak / 1024.0);
         peaks.push(peak);
     }

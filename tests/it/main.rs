@@ -12,6 +12,7 @@ mod changes;
 mod command_line;
 mod credentials;
 mod dead_letters;
+mod deletions;
 mod delivery;
 mod end_to_end;
 mod endings;
