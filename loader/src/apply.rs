@@ -7,17 +7,17 @@
 
 use std::fmt;
 
-use jiff_sqlx::ToSqlx as _;
 use shared::batch::{Batch, Coverage, EncodeError};
 use shared::resource::Resource;
 use shared::retry::Disposition;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::claims;
+use crate::claims::{self, Standing};
 use crate::database::{Trouble, classify};
-use crate::dead_letters::{self, DeadRecord, KeepError};
+use crate::dead_letters::{self, DeadRecord, KeepError, Kind, Letter};
 pub use crate::delivery::Origin;
 use crate::isolate::bisect;
+use crate::ledger;
 use crate::rows::rows;
 use crate::sweep::{Swept, sweep};
 use crate::upsert::{self, Comparison, Moment};
@@ -82,6 +82,9 @@ pub enum ApplyError {
         /// Postgres' words about the first.
         first: String,
     },
+    /// The dead letter to be applied again is no longer there.
+    #[error("the dead letter is gone")]
+    LetterGone,
 }
 
 impl From<KeepError> for ApplyError {
@@ -102,7 +105,7 @@ impl ApplyError {
                 Trouble::Data => Disposition::Stop,
                 trouble => trouble.disposition(),
             },
-            Self::Encode(_) | Self::ShapeChanged { .. } => Disposition::Stop,
+            Self::Encode(_) | Self::ShapeChanged { .. } | Self::LetterGone => Disposition::Stop,
         }
     }
 }
@@ -120,13 +123,24 @@ pub async fn apply(
     origin: &Origin,
     allow_mass_delete: bool,
 ) -> Result<Applied, ApplyError> {
-    let job = Job { resource, batch, origin, allow_mass_delete };
-    match job.attempt(connection, Isolation::None).await {
-        Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
-            job.attempt(connection, Isolation::Bisect).await
-        }
-        other => other,
-    }
+    Job { resource, batch, origin, letter: None, allow_mass_delete }.run(connection).await
+}
+
+/// Applies the batch of a dead letter by the same rules, and settles the letter in the same
+/// transaction: it goes, or stays with its newest reason.
+///
+/// # Errors
+/// As [`apply`]; the letter is as it was then.
+pub(crate) async fn apply_again(
+    connection: &mut PgConnection,
+    resource: &'static Resource,
+    batch: &Batch,
+    origin: &Origin,
+    letter: Letter,
+    allow_mass_delete: bool,
+) -> Result<Applied, ApplyError> {
+    let letter = Some(letter);
+    Job { resource, batch, origin, letter, allow_mass_delete }.run(connection).await
 }
 
 /// Savepoints cost round trips, so they are taken only once a batch is known to hold a bad record.
@@ -141,10 +155,21 @@ struct Job<'a> {
     resource: &'static Resource,
     batch: &'a Batch,
     origin: &'a Origin,
+    /// The dead letter that the batch comes from, if it does not come from the stream.
+    letter: Option<Letter>,
     allow_mass_delete: bool,
 }
 
 impl Job<'_> {
+    async fn run(self, connection: &mut PgConnection) -> Result<Applied, ApplyError> {
+        match self.attempt(connection, Isolation::None).await {
+            Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
+                self.attempt(connection, Isolation::Bisect).await
+            }
+            other => other,
+        }
+    }
+
     async fn attempt(
         self,
         connection: &mut PgConnection,
@@ -153,12 +178,18 @@ impl Job<'_> {
         let Self { resource, batch, .. } = self;
         let mut transaction = connection.begin().await?;
         lock(&mut transaction, batch).await?;
+        if let Some(letter) = self.letter
+            && !letter.hold(&mut transaction).await?
+        {
+            return Err(ApplyError::LetterGone);
+        }
+        let standing = claims::standing(&mut transaction, batch).await?;
         let moment = Moment {
             resource,
             workspace_id: batch.workspace_id,
             api_version: &batch.api_version,
             fetched_at: batch.fetched_at,
-            newer_claims: claims::any_newer(&mut transaction, batch).await?,
+            newer_claims: standing.newer_claims,
         };
         let swept = sweep(&mut transaction, moment, batch, self.allow_mass_delete).await?;
         let (rows, mut dead) = rows(resource, batch);
@@ -176,32 +207,46 @@ impl Job<'_> {
             upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
         }
         let applied = count(batch, swept, &compared, written, dead.len());
-        self.write_ledger(&mut transaction, &applied, &dead).await?;
+        self.settle(&mut transaction, &applied, &dead, standing).await?;
         // `commit` on an aborted transaction answers Ok and stores nothing; a statement does not.
         sqlx::query("select 1").execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(applied)
     }
 
-    /// What was done, and what was not: ledger row and dead letters.
-    async fn write_ledger(
+    /// What was done, and what was not: dead letters and ledger row.
+    async fn settle(
         self,
         connection: &mut PgConnection,
         applied: &Applied,
         dead: &[DeadRecord],
+        standing: Standing,
     ) -> Result<(), ApplyError> {
         let Self { batch, origin, .. } = self;
         check_shape(batch, dead)?;
-        for dead in dead {
-            dead_letters::keep_record(connection, batch, origin, dead).await?;
+        let refused = applied.refused.map(|refused| refused.to_string());
+        // What the letter itself stands for is not kept a second time.
+        let mut stays = None;
+        if let Some(letter) = self.letter
+            && letter.settle(connection, dead, refused.as_deref()).await?
+        {
+            stays = Some(letter.kind);
         }
-        dead_letters::keep_rejected(connection, batch, origin).await?;
-        if let Some(refused) = applied.refused {
-            let reason = refused.to_string();
+        if stays != Some(Kind::Record) {
+            for dead in dead {
+                dead_letters::keep_record(connection, batch, origin, dead).await?;
+            }
+            dead_letters::keep_rejected(connection, batch, origin).await?;
+        }
+        if let Some(reason) = refused
+            && stays != Some(Kind::Claim)
+        {
             dead_letters::keep_claim(connection, batch, origin, &reason).await?;
         }
-        write_load(connection, batch, origin, applied).await?;
-        Ok(())
+        if standing.refused_claims && batch.coverage != Coverage::Partial {
+            dead_letters::supersede(connection, batch).await?;
+        }
+        Ok(ledger::write(connection, batch, origin, applied).await?)
     }
 }
 
@@ -253,35 +298,4 @@ fn check_shape(batch: &Batch, dead: &[DeadRecord]) -> Result<(), ApplyError> {
         }
         _ => Ok(()),
     }
-}
-
-async fn write_load(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    origin: &Origin,
-    applied: &Applied,
-) -> sqlx::Result<()> {
-    let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    sqlx::query(
-        "insert into raw.toggl_track__loads
-             (run_id, resource, workspace_id, part, received, written, unchanged, stale, deleted,
-              dead, fetched_at, stream_sequence)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-         on conflict do nothing",
-    )
-    .bind(batch.run_id)
-    .bind(&batch.resource)
-    .bind(batch.workspace_id)
-    .bind(i32::try_from(batch.part).unwrap_or(i32::MAX))
-    .bind(count(applied.received))
-    .bind(count(applied.written))
-    .bind(count(applied.unchanged))
-    .bind(count(applied.stale))
-    .bind(count(applied.deleted))
-    .bind(count(applied.dead))
-    .bind(batch.fetched_at.to_sqlx())
-    .bind(origin.stream_sequence)
-    .execute(connection)
-    .await
-    .map(drop)
 }

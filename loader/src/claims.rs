@@ -60,20 +60,35 @@ macro_rules! record_sql {
     };
 }
 
-/// Whether any claim of the batch's resource and workspace is newer than the batch: nearly never, and
-/// only then need the claims be looked at.
-pub(crate) async fn any_newer(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
+/// What is on record about the resource and workspace of a batch: nearly always neither.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// A claim newer than the batch. Only then need the claims be looked at.
+    pub(crate) newer_claims: bool,
+    /// A claim that was not believed, kept as a dead letter.
+    pub(crate) refused_claims: bool,
+}
+
+/// Asks once for both.
+pub(crate) async fn standing(
+    connection: &mut PgConnection,
+    batch: &Batch,
+) -> sqlx::Result<Standing> {
+    let (newer_claims, refused_claims) = sqlx::query_as(
         "select exists (
              select from raw.toggl_track__claims
              where resource = $1 and workspace_id = $2 and fetched_at > $3
+         ), exists (
+             select from raw.toggl_track__dead_letters
+             where resource = $1 and workspace_id = $2 and kind = 'claim'
          )",
     )
     .bind(&batch.resource)
     .bind(batch.workspace_id)
     .bind(batch.fetched_at.to_sqlx())
     .fetch_one(connection)
-    .await
+    .await?;
+    Ok(Standing { newer_claims, refused_claims })
 }
 
 /// Records the batch's claim, if it makes one. Recording it again changes nothing.

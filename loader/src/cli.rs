@@ -13,6 +13,7 @@ use sqlx::Connection as _;
 use tracing::info;
 
 use crate::database::DatabaseArgs;
+use crate::dead_letters::{self, DeadLetters};
 use crate::migrations::{self, VaultArgs};
 use crate::serve::{self, Settings};
 
@@ -45,6 +46,9 @@ enum Command {
     Run,
     /// Bring the schema up to date, say what the vault lacks, and exit.
     Migrate,
+    /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +71,9 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.database().or_exit(Exit::Usage)?;
+    if let Some(Command::DeadLetters(command)) = cli.command {
+        return dead_letters::run(database, command).await;
+    }
     let server = cli.nats.server().or_exit(Exit::Usage)?;
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
     let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;

@@ -1,199 +1,87 @@
-//! What cannot be loaded is kept, with its bytes and the reason, in the same transaction that loads
-//! its neighbours.
+//! What cannot be loaded is kept with its bytes and the reason until it can be, or until a person
+//! says that it need not be.
 
-use bytes::Bytes;
-use jiff_sqlx::ToSqlx as _;
-use shared::batch::{Batch, Coverage, EncodeError, Rejected, ZSTD};
-use sqlx::PgConnection;
+mod again;
+mod discard;
+mod error;
+mod filter;
+mod keep;
+mod list;
+mod outcome;
+mod retry;
+mod show;
+mod text;
 
-use crate::delivery::{Delivery, Origin};
-use crate::rows::Row;
+use clap::Subcommand;
+use shared::exit::{Exit, Failure, OrExit as _};
 
-/// A record that Postgres refuses.
-#[derive(Debug)]
-pub(crate) struct DeadRecord {
-    /// Place of the record in its batch.
-    pub(crate) record_index: usize,
-    /// Postgres' words, or ours.
-    pub(crate) reason: String,
-    /// Postgres' code, where it was Postgres that refused.
-    pub(crate) sqlstate: Option<String>,
+pub(crate) use self::again::Letter;
+pub(crate) use self::keep::{
+    DeadRecord, KeepError, keep_claim, keep_message, keep_record, keep_rejected, supersede,
+};
+use crate::database::Database;
+
+/// The commands about dead letters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// List them, the newest first.
+    #[command(after_help = list::EXAMPLES)]
+    List(list::ListArgs),
+    /// Show everything about one of them.
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::ShowArgs),
+    /// Apply them again; what can be loaded now is loaded, and its letter goes.
+    ///
+    /// The rules are those of every batch, so nothing older replaces what is newer. A letter whose
+    /// content is older than what is stored goes as well. The ledger, `raw.toggl_track__loads`, keeps
+    /// what each message did when it came. Exit code 6 when some letters stay.
+    #[command(after_help = retry::EXAMPLES)]
+    Retry(retry::RetryArgs),
+    /// Delete them unapplied.
+    #[command(after_help = discard::EXAMPLES)]
+    Discard(discard::DiscardArgs),
 }
 
-impl DeadRecord {
-    /// The record with the error that Postgres answered.
-    pub(crate) fn refused(row: &Row<'_>, error: &sqlx::Error) -> Self {
-        let database = error.as_database_error();
-        Self {
-            record_index: row.record_index,
-            reason: database.map_or_else(|| error.to_string(), |error| error.message().to_owned()),
-            sqlstate: database.and_then(sqlx::error::DatabaseError::code).map(Into::into),
+/// Runs a command, beside running loaders or without any. The schema is taken as it is.
+///
+/// # Errors
+/// When Postgres is out of reach or not migrated, or a letter that is named is not there.
+pub(crate) async fn run(database: Database, command: DeadLetters) -> Result<Exit, Failure> {
+    // Before anything is asked of Postgres.
+    if let DeadLetters::Discard(args) = &command {
+        args.check_stdin().or_exit(Exit::Usage)?;
+    }
+    let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
+    match command {
+        DeadLetters::List(args) => list::list(&mut connection, &args).await,
+        DeadLetters::Show(args) => show::show(&mut connection, &args).await,
+        DeadLetters::Retry(args) => retry::retry(database, connection, &args).await,
+        DeadLetters::Discard(args) => discard::discard(&mut connection, &args).await,
+    }
+    .map_err(|error| Failure { exit: error.exit(), error: error.into() })
+}
+
+/// What a dead letter holds, as the table's generated column `kind` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A record that Postgres refuses, as a batch of its own.
+    Record,
+    /// A whole batch whose claim was not believed; its records were loaded.
+    Claim,
+    /// A message that could not be decoded.
+    Message,
+    /// What the fetcher could make no record of.
+    Rejected,
+}
+
+impl Kind {
+    /// A kind that this loader does not know is a newer one's, and nothing that it could apply.
+    fn named(name: &str) -> Self {
+        match name {
+            "record" => Self::Record,
+            "claim" => Self::Claim,
+            "message" => Self::Message,
+            _ => Self::Rejected,
         }
     }
-}
-
-/// Keeps a record, both as its JSON bytes and as a batch of its own that can be applied again.
-pub(crate) async fn keep_record(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    origin: &Origin,
-    dead: &DeadRecord,
-) -> Result<(), KeepError> {
-    let Some(record) = batch.records.get(dead.record_index) else {
-        return Ok(());
-    };
-    let alone = Batch {
-        coverage: Coverage::Partial,
-        records: vec![record.clone()],
-        rejected: Vec::new(),
-        resource: batch.resource.clone(),
-        api_version: batch.api_version.clone(),
-        ..*batch
-    };
-    let letter = Letter {
-        record_index: dead.record_index,
-        source_id: Some(record.source_id),
-        reason: &dead.reason,
-        sqlstate: dead.sqlstate.as_deref(),
-        payload: &record.data,
-        batch: Some(alone.encode()?),
-    };
-    Ok(letter.keep(connection, batch, origin).await?)
-}
-
-/// Keeps what the fetcher could make no record of. Numbered after the batch's records.
-pub(crate) async fn keep_rejected(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    origin: &Origin,
-) -> sqlx::Result<()> {
-    for (record_index, rejected) in (batch.records.len()..).zip(&batch.rejected) {
-        let Rejected { source_id, reason, data } = rejected;
-        let letter = Letter {
-            record_index,
-            source_id: *source_id,
-            reason,
-            sqlstate: None,
-            payload: data,
-            batch: None,
-        };
-        letter.keep(connection, batch, origin).await?;
-    }
-    Ok(())
-}
-
-/// One record that is kept.
-struct Letter<'a> {
-    record_index: usize,
-    source_id: Option<i64>,
-    reason: &'a str,
-    sqlstate: Option<&'a str>,
-    payload: &'a [u8],
-    batch: Option<Bytes>,
-}
-
-impl Letter<'_> {
-    /// A bad record comes with every sync until somebody mends it at Toggl; while it stays the same
-    /// and is refused for the same reason it is one dead letter.
-    async fn keep(
-        self,
-        connection: &mut PgConnection,
-        batch: &Batch,
-        origin: &Origin,
-    ) -> sqlx::Result<()> {
-        sqlx::query(
-            "insert into raw.toggl_track__dead_letters
-                 (resource, subject, stream_sequence, published_at, record_index, source_id,
-                  run_id, reason, sqlstate, payload, batch)
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
-             where not exists (
-                 select from raw.toggl_track__dead_letters
-                 where resource = $1 and source_id is not distinct from $6 and reason = $8
-                   and payload = $10
-             )
-             on conflict do nothing",
-        )
-        .bind(&batch.resource)
-        .bind(&origin.subject)
-        .bind(origin.stream_sequence)
-        .bind(origin.published_at.to_sqlx())
-        .bind(i32::try_from(self.record_index).unwrap_or(i32::MAX))
-        .bind(self.source_id)
-        .bind(batch.run_id)
-        .bind(storable(self.reason))
-        .bind(self.sqlstate)
-        .bind(self.payload)
-        .bind(self.batch.as_deref())
-        .execute(connection)
-        .await
-        .map(drop)
-    }
-}
-
-/// Keeps a batch whose claim was not believed, whole, so that a person can have it applied.
-pub(crate) async fn keep_claim(
-    connection: &mut PgConnection,
-    batch: &Batch,
-    origin: &Origin,
-    reason: &str,
-) -> Result<(), KeepError> {
-    let whole = batch.encode()?;
-    sqlx::query(
-        "insert into raw.toggl_track__dead_letters
-             (resource, subject, stream_sequence, published_at, run_id, reason, payload, encoding,
-              batch)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $7)
-         on conflict do nothing",
-    )
-    .bind(&batch.resource)
-    .bind(&origin.subject)
-    .bind(origin.stream_sequence)
-    .bind(origin.published_at.to_sqlx())
-    .bind(batch.run_id)
-    .bind(reason)
-    .bind(whole.as_ref())
-    .bind(ZSTD)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Keeps a whole message that cannot be decoded.
-pub(crate) async fn keep_message(
-    connection: &mut PgConnection,
-    delivery: &Delivery,
-    reason: &str,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into raw.toggl_track__dead_letters
-             (resource, subject, stream_sequence, published_at, reason, payload, encoding)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict do nothing",
-    )
-    .bind(delivery.resource.name)
-    .bind(&delivery.origin.subject)
-    .bind(delivery.origin.stream_sequence)
-    .bind(delivery.origin.published_at.to_sqlx())
-    .bind(storable(reason))
-    .bind(delivery.payload().as_ref())
-    .bind(delivery.encoding().map(storable))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Reasons repeat what they are about, and Postgres' text holds every character but one.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}
-
-/// Why a dead letter could not be kept.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeepError {
-    /// Postgres refused.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    /// The record could not be encoded again.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
 }

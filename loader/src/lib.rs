@@ -15,6 +15,7 @@ pub mod database;
 mod dead_letters;
 mod delivery;
 mod isolate;
+mod ledger;
 pub mod migrations;
 mod rows;
 pub mod serve;

@@ -19,7 +19,7 @@ use crate::dead_letters;
 use crate::delivery::Delivery;
 
 /// Longer than any statement may run; past it the peer is taken for dead.
-const APPLY_TIMEOUT: Duration = Duration::from_secs(90);
+pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Acknowledgements of a writer on their way at once: as many as all tables together may have in its
 /// hands. Committed work is safe without them, so none is worth waiting for.

@@ -11,6 +11,8 @@ mod catalogue;
 mod changes;
 mod command_line;
 mod credentials;
+mod dead_letter_commands;
+mod dead_letter_retries;
 mod dead_letters;
 mod deletions;
 mod delivery;

@@ -1,0 +1,87 @@
+//! A dead letter inside the transaction that applies its batch again.
+
+use sqlx::PgConnection;
+
+use super::Kind;
+use super::keep::{DeadRecord, storable};
+
+/// A dead letter on its way into its table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Letter {
+    /// `dead_letter_id`.
+    pub(crate) id: i64,
+    pub(crate) kind: Kind,
+}
+
+impl Letter {
+    /// Holds the letter until the transaction ends; false if somebody settled it first. Comes after
+    /// the lock on resource and workspace, as loaders take them in this order.
+    pub(crate) async fn hold(self, connection: &mut PgConnection) -> sqlx::Result<bool> {
+        sqlx::query(
+            "select from raw.toggl_track__dead_letters where dead_letter_id = $1 for update",
+        )
+        .bind(self.id)
+        .fetch_optional(connection)
+        .await
+        .map(|row| row.is_some())
+    }
+
+    /// Deletes the letter, or gives it its newest reason if what it stands for was refused again.
+    /// True if it stays.
+    pub(crate) async fn settle(
+        self,
+        connection: &mut PgConnection,
+        dead: &[DeadRecord],
+        refused: Option<&str>,
+    ) -> sqlx::Result<bool> {
+        let again = match self.kind {
+            Kind::Record => dead.first().map(|dead| (&*dead.reason, dead.sqlstate.as_deref())),
+            Kind::Claim => refused.map(|reason| (reason, None)),
+            // What is refused of a message that is read at last is kept as letters of its own.
+            Kind::Message | Kind::Rejected => None,
+        };
+        match again {
+            Some((reason, sqlstate)) => self.set_reason(connection, reason, sqlstate).await?,
+            None => self.delete(connection).await?,
+        }
+        Ok(again.is_some())
+    }
+
+    /// Notes why it was refused this time.
+    pub(crate) async fn set_reason(
+        self,
+        connection: &mut PgConnection,
+        reason: &str,
+        sqlstate: Option<&str>,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "update raw.toggl_track__dead_letters set reason = $2, sqlstate = $3
+             where dead_letter_id = $1",
+        )
+        .bind(self.id)
+        .bind(storable(reason))
+        .bind(sqlstate)
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
+    /// Why it was refused the last time.
+    pub(super) async fn reason(self, connection: &mut PgConnection) -> sqlx::Result<String> {
+        let reason: Option<String> = sqlx::query_scalar(
+            "select reason from raw.toggl_track__dead_letters where dead_letter_id = $1",
+        )
+        .bind(self.id)
+        .fetch_optional(connection)
+        .await?;
+        Ok(reason.unwrap_or_default())
+    }
+
+    async fn delete(self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query("delete from raw.toggl_track__dead_letters where dead_letter_id = $1")
+            .bind(self.id)
+            .execute(connection)
+            .await
+            .map(drop)
+    }
+}

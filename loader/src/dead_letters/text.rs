@@ -1,0 +1,96 @@
+//! Text from outside on its way to a terminal.
+
+use std::io::{self, ErrorKind, Write as _};
+
+use jiff_sqlx::Timestamp;
+
+use super::error::LettersError;
+
+/// One line that does to a terminal what text does: everything else is escaped.
+pub(super) fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if is_harmless(c) {
+            line.push(c);
+        } else {
+            line.extend(c.escape_default());
+        }
+        line
+    })
+}
+
+/// Neither a control character nor one that changes the direction of writing.
+fn is_harmless(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// One line of so many characters at most.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let line = escaped(text);
+    if line.chars().count() <= most {
+        return line;
+    }
+    let mut start: String = line.chars().take(most.saturating_sub(1)).collect();
+    start.push('…');
+    start
+}
+
+/// Escaped line by line, each indented, so that no line can be taken for one of ours.
+pub(super) fn indented(text: &str) -> String {
+    text.split('\n').fold(String::new(), |mut lines, line| {
+        lines.push_str("    ");
+        lines.push_str(&escaped(line));
+        lines.push('\n');
+        lines
+    })
+}
+
+/// The first of the bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8], most: usize) -> String {
+    let digits = bytes.iter().take(most).flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+    digits.chain((bytes.len() > most).then_some('…')).collect()
+}
+
+/// In UTC, to the second.
+pub(super) fn time(time: Timestamp) -> String {
+    time.to_jiff().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Writes to standard output. That its reader has seen enough is no error.
+pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), LettersError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(LettersError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_move_the_cursor_or_turn_the_line_is_escaped() {
+        assert_eq!(escaped("a\u{1b}[2J\r\n\tb\u{9b}\0"), r"a\u{1b}[2J\r\n\tb\u{9b}\u{0}");
+        assert_eq!(escaped("a\u{202e}b"), r"a\u{202e}b");
+        assert_eq!(escaped("Ünï \"cöde\" 🚀 \\"), "Ünï \"cöde\" 🚀 \\");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöüß", 3), "äö…");
+    }
+
+    #[test]
+    fn no_line_of_a_payload_begins_where_ours_do() {
+        assert_eq!(indented("{\n  reason\r}"), "    {\n      reason\\r}\n");
+    }
+
+    #[test]
+    fn hexadecimal_digits_end_with_an_ellipsis_where_there_is_more() {
+        assert_eq!(hex(b"\x00\xffa", 3), "00ff61");
+        assert_eq!(hex(b"\x00\xffa", 2), "00ff…");
+    }
+}
