@@ -1,93 +1,19 @@
 //! `loader dead-letters`: looking at what could not be loaded, and discarding it.
 
-use async_nats::jetstream::Context;
 use bytes::Bytes;
 use serde_json::Value;
-use shared::batch::{Batch, Record, ZSTD};
+use shared::batch::{Record, ZSTD};
 use shared::listing::Span;
-use shared::resource::Resource;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use sqlx::Executor as _;
 use tests::toggl::Account;
-use tests::workers::{Finished, Resident, Worker};
+use tests::workers::Finished;
 use tests::world::World;
 
-use crate::batches::{cut, listing, publish, publish_raw, record};
+use crate::batches::{WORKSPACE, cut, listing, moment, publish_raw, record};
 use crate::expected_rows::resource;
-
-/// A world with a loader, in which some records are refused until they are allowed.
-pub(crate) struct Letters {
-    pub(crate) world: World,
-    pub(crate) loader: Resident,
-    pub(crate) context: Context,
-    pub(crate) connection: PgConnection,
-}
+use crate::letters::{Letters, poison};
 
 impl Letters {
-    pub(crate) async fn start() -> Self {
-        let world = World::start(Account::empty()).await.unwrap();
-        let loader = world.start_loader().await.unwrap();
-        world.loaded().await.unwrap();
-        let context = world.jetstream().await.unwrap();
-        let connection = world.connect().await.unwrap();
-        Self { world, loader, context, connection }
-    }
-
-    pub(crate) async fn load(&self, batches: &[Batch]) {
-        publish(&self.context, batches).await;
-        self.loaded().await;
-    }
-
-    pub(crate) async fn loaded(&self) {
-        let loaded = self.world.loaded().await;
-        loaded.unwrap_or_else(|error| panic!("{error:#}\n{}", self.loader.log()));
-    }
-
-    /// From now on this table refuses records whose name begins with `poison`.
-    pub(crate) async fn refuse(&mut self, resource: &Resource, constraint: &str) {
-        self.execute(format!(
-            "alter table raw.{} add constraint {constraint} check (data->>'name' not like 'poison%')",
-            resource.table()
-        ))
-        .await;
-    }
-
-    pub(crate) async fn allow(&mut self, resource: &Resource, constraint: &str) {
-        let table = resource.table();
-        self.execute(format!("alter table raw.{table} drop constraint {constraint}")).await;
-    }
-
-    pub(crate) async fn execute(&mut self, sql: String) {
-        self.connection.execute(AssertSqlSafe(sql)).await.unwrap();
-    }
-
-    /// The command as a person runs it who has no NATS.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Worker {
-        let arguments: Vec<&str> = ["dead-letters"].iter().chain(arguments).copied().collect();
-        self.world.loader(&arguments).env("NATS_URL", "nats://127.0.0.1:1")
-    }
-
-    pub(crate) async fn run(&self, arguments: &[&str], code: i32) -> Finished {
-        let finished = self.command(arguments).run().await.unwrap();
-        assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:#?}");
-        finished
-    }
-
-    /// Ids, the oldest letter first.
-    pub(crate) async fn ids(&mut self) -> Vec<i64> {
-        let sql = "select dead_letter_id from raw.toggl_track__dead_letters order by 1";
-        sqlx::query_scalar(sql).fetch_all(&mut self.connection).await.unwrap()
-    }
-
-    pub(crate) async fn assert_none(&mut self) {
-        assert!(self.ids().await.is_empty());
-    }
-
-    /// The only letter there is.
-    pub(crate) async fn only_id(&mut self) -> i64 {
-        let [id] = <[_; 1]>::try_from(self.ids().await).unwrap();
-        id
-    }
-
     /// Three tags and a group that are refused, and a message that cannot be decoded.
     async fn with_five() -> Self {
         let mut letters = Self::start().await;
@@ -112,10 +38,6 @@ impl Letters {
 }
 
 const GARBAGE: &[u8] = b"\x1b[2Jgarb\x00age\n";
-
-pub(crate) fn poison(resource: &Resource, ids: impl IntoIterator<Item = i64>) -> Vec<Record> {
-    ids.into_iter().map(|id| record(resource, id, 5, &format!("poison {id}"))).collect()
-}
 
 fn objects(finished: &Finished) -> Vec<Value> {
     finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -178,9 +100,9 @@ async fn many_are_counted_by_resource_and_reason() {
     let object = &objects(&letters.run(&["list", "--json"], 0).await)[0];
     assert_eq!(object["kind"], "record");
     assert_eq!(object["sqlstate"], "23514");
-    assert_eq!(object["workspace_id"], crate::batches::WORKSPACE);
+    assert_eq!(object["workspace_id"], WORKSPACE);
     assert_eq!(object["subject"], "toggl_track.raw.groups");
-    assert_eq!(object["fetched_at"], crate::batches::moment(10).to_string());
+    assert_eq!(object["fetched_at"], moment(10).to_string());
     assert!(object["run_id"].is_string() && object["payload_bytes"].as_u64() > Some(0), "{object}");
 }
 

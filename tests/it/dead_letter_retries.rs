@@ -1,66 +1,17 @@
 //! `loader dead-letters retry`: by the rules of every batch, each letter once or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shared::batch::{Batch, Coverage, Rejected, ZSTD};
+use shared::batch::{Coverage, Rejected, ZSTD};
 use shared::listing::Span;
-use shared::resource::Resource;
-use sqlx::FromRow;
-use tests::rows::{RawRow, ledger, raw_rows, snapshot};
+use sqlx::{Connection as _, Executor as _};
+use tests::rows::{ledger, snapshot};
+use tests::servers::wait_for;
 
-use crate::batches::{USER, cut, listing, moment, publish, publish_raw, record};
-use crate::dead_letter_commands::{Letters, poison};
+use crate::batches::{cut, listing, moment, publish, publish_raw, record};
 use crate::expected_rows::resource;
-
-#[derive(Debug, PartialEq, FromRow)]
-struct Kept {
-    dead_letter_id: i64,
-    kind: String,
-    source_id: Option<i64>,
-    reason: String,
-    batch: Option<Vec<u8>>,
-}
-
-impl Letters {
-    async fn rows(&mut self, resource: &Resource) -> BTreeMap<i64, RawRow> {
-        raw_rows(&mut self.connection, resource).await.unwrap()
-    }
-
-    async fn live(&mut self, resource: &Resource) -> BTreeSet<i64> {
-        let rows = self.rows(resource).await;
-        rows.iter().filter(|(_, row)| row.deleted_at.is_none()).map(|(id, _)| *id).collect()
-    }
-
-    async fn kept(&mut self) -> Vec<Kept> {
-        let sql = "select dead_letter_id, kind, source_id, reason, batch
-                   from raw.toggl_track__dead_letters order by dead_letter_id";
-        sqlx::query_as(sql).fetch_all(&mut self.connection).await.unwrap()
-    }
-
-    /// The batch of the only letter there is.
-    async fn only_batch(&mut self) -> Batch {
-        let [kept] = <[_; 1]>::try_from(self.kept().await).unwrap();
-        Batch::decode(&kept.batch.unwrap(), Some(ZSTD)).unwrap()
-    }
-
-    /// A listing of 20 tags, and a newer one with 8 of them, which is not believed.
-    async fn with_refused_claim() -> Self {
-        let letters = Self::start().await;
-        let tags = resource("tags");
-        letters.load(&listing(tags, 10, named(tags, 1..=20, "good"))).await;
-        letters.load(&listing(tags, 20, named(tags, 13..=20, "good"))).await;
-        letters
-    }
-}
-
-fn named(
-    resource: &Resource,
-    ids: impl IntoIterator<Item = i64>,
-    name: &str,
-) -> Vec<shared::batch::Record> {
-    ids.into_iter().map(|id| record(resource, id, 5, name)).collect()
-}
+use crate::letters::{Letters, named, poison};
 
 #[tokio::test]
 async fn a_record_is_stored_once_its_cause_is_gone_and_stays_one_letter_until_then() {
@@ -172,82 +123,6 @@ async fn a_record_that_a_later_listing_did_not_have_comes_back_deleted() {
 }
 
 #[tokio::test]
-async fn a_mass_deletion_is_done_when_a_person_says_that_it_is_true() {
-    let mut letters = Letters::with_refused_claim().await;
-    let tags = resource("tags");
-    let id = letters.only_id().await;
-    for _ in 0..2 {
-        let finished = letters.run(&["retry", "--reason", "MASS DELETE"], 6).await;
-        let stays = format!("{id} tags: stays: mass delete: 12 of 20 live rows");
-        assert!(finished.stdout.starts_with(&stays), "{finished:?}");
-        assert!(finished.stdout.contains("--allow-mass-delete"), "{finished:?}");
-        assert_eq!(letters.ids().await, [id]);
-        assert_eq!(letters.live(tags).await.len(), 20);
-    }
-    let finished = letters.run(&["retry", "--all", "--allow-mass-delete"], 0).await;
-    let applied = format!("{id} tags: applied: 8 stale, 12 marked deleted\n");
-    assert!(finished.stdout.starts_with(&applied), "{finished:?}");
-    letters.assert_none().await;
-    assert_eq!(letters.live(tags).await, (13..=20).collect());
-    assert_eq!(letters.rows(tags).await.len(), 20, "marked, not removed");
-}
-
-#[tokio::test]
-async fn rows_that_came_after_a_refused_listing_are_not_deleted_with_it() {
-    let mut letters = Letters::with_refused_claim().await;
-    let tags = resource("tags");
-    letters.load(&cut(tags, 30, Span::Partial, named(tags, [5, 21], "newer"))).await;
-    letters.run(&["retry", "--all", "--allow-mass-delete"], 0).await;
-    let live: BTreeSet<_> = [5].into_iter().chain(13..=21).collect();
-    assert_eq!(letters.live(tags).await, live);
-}
-
-#[tokio::test]
-async fn a_refused_listing_is_replaced_by_the_next_one_and_dropped_by_a_believed_one() {
-    let mut letters = Letters::with_refused_claim().await;
-    let tags = resource("tags");
-    let first = letters.only_id().await;
-    for fetched_at in [40, 30] {
-        letters.load(&listing(tags, fetched_at, named(tags, 14..=20, "good"))).await;
-        assert_eq!(letters.only_batch().await.fetched_at, moment(40), "the newest stays");
-    }
-    let finished = letters.run(&["retry", "--id", &first.to_string()], 0).await;
-    assert!(finished.stdout.contains("There is no dead letter"), "what was seen is applied");
-    assert_eq!(letters.live(tags).await.len(), 20);
-    letters.load(&listing(tags, 50, named(tags, 2..=20, "good"))).await;
-    letters.assert_none().await;
-    assert_eq!(letters.live(tags).await, (2..=20).collect());
-}
-
-#[tokio::test]
-async fn what_no_newer_listing_covers_of_a_refused_one_is_kept() {
-    let mut letters = Letters::start().await;
-    let entries = resource("time_entries");
-    // Entries start at their id times 100 seconds.
-    let days = |from: i64, to: i64, user_id| Span::Starts {
-        from: moment(from * 100),
-        to: moment(to * 100),
-        user_id: Some(user_id),
-    };
-    let all = named(entries, 1..=40, "good");
-    letters.load(&cut(entries, 10, days(1, 41, USER), all)).await;
-    for (fetched_at, from, to, user, expected) in [
-        (20, 1, 31, USER, 1),
-        (30, 1, 31, USER + 1, 1),
-        (40, 11, 41, USER, 2),
-        (50, 1, 21, USER, 2),
-        (60, 11, 41, USER, 2),
-    ] {
-        letters.load(&cut(entries, fetched_at, days(from, to, user), Vec::new())).await;
-        let kept = letters.kept().await.len();
-        assert_eq!(kept, expected, "at {fetched_at}: {}", letters.loader.log());
-    }
-    let finished = letters.run(&["retry", "--all", "--allow-mass-delete"], 0).await;
-    assert!(finished.stdout.contains("marked deleted"), "{finished:?}");
-    assert_eq!(letters.live(entries).await, BTreeSet::new());
-}
-
-#[tokio::test]
 async fn a_message_is_decoded_again_and_what_is_bad_in_it_is_kept_by_itself() {
     let mut letters = Letters::start().await;
     let tags = resource("tags");
@@ -258,10 +133,12 @@ async fn a_message_is_decoded_again_and_what_is_bad_in_it_is_kept_by_itself() {
     let payload = listing(tags, 20, records).remove(0).encode().unwrap();
     publish_raw(&letters.context, tags.subject(), Some("future"), payload).await;
     letters.loaded().await;
+    letters.execute("update raw.toggl_track__dead_letters set reason = 'older'".into()).await;
     let id = letters.only_id().await;
     let finished = letters.run(&["retry", "--all"], 6).await;
     assert!(finished.stdout.contains("stays: unknown content encoding"), "{finished:?}");
-    assert_eq!(letters.only_id().await, id);
+    let [kept] = <[_; 1]>::try_from(letters.kept().await).unwrap();
+    assert_eq!((kept.dead_letter_id, &*kept.reason), (id, "unknown content encoding \"future\""));
 
     // As a loader sees it that knows the encoding.
     let known = format!("update raw.toggl_track__dead_letters set encoding = '{ZSTD}'");
@@ -295,6 +172,50 @@ async fn what_no_record_can_be_made_of_stays_and_says_what_to_do() {
     assert_eq!(letters.kept().await[0].reason, "no id");
 }
 
+#[tokio::test]
+async fn a_message_whose_shape_has_changed_stays_whole() {
+    let mut letters = Letters::start().await;
+    let tags = resource("tags");
+    letters.refuse(tags, "no_poison").await;
+    let payload = listing(tags, 10, poison(tags, 1..=60)).remove(0).encode().unwrap();
+    publish_raw(&letters.context, tags.subject(), Some("future"), payload).await;
+    letters.loaded().await;
+    let id = letters.only_id().await;
+    letters.execute(format!("update raw.toggl_track__dead_letters set encoding = '{ZSTD}'")).await;
+    letters.run(&["retry", "--all"], 6).await;
+    let [kept] = <[_; 1]>::try_from(letters.kept().await).unwrap();
+    assert_eq!((kept.dead_letter_id, &*kept.kind), (id, "message"));
+    assert!(kept.reason.starts_with("60 of 60 records are refused"), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_while_it_waits_is_made_anew() {
+    let mut letters = Letters::start().await;
+    let tags = resource("tags");
+    letters.refuse(tags, "no_poison").await;
+    letters.load(&cut(tags, 10, Span::Partial, poison(tags, [1]))).await;
+    letters.allow(tags, "no_poison").await;
+    let mut lock = letters.world.connect().await.unwrap();
+    lock.execute("begin; lock table raw.toggl_track__tags").await.unwrap();
+    let watcher = tokio::sync::Mutex::new(letters.world.connect().await.unwrap());
+    let ending = async {
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where application_name = 'toggl-track-loader' and wait_event_type = 'Lock'
+                     and datname = current_database()";
+        let ended = wait_for("the command to wait", Duration::from_mins(1), || async {
+            let ended = sqlx::query_scalar::<_, bool>(end);
+            ended.fetch_optional(&mut *watcher.lock().await).await.ok()?
+        });
+        assert!(ended.await.unwrap());
+        lock.close().await.unwrap();
+    };
+    let retrying = async { letters.run(&["retry", "--all"], 0).await };
+    let (finished, ()) = tokio::join!(retrying, ending);
+    assert!(finished.stdout.contains("applied: 1 written"), "{finished:?}");
+    letters.assert_none().await;
+    assert_eq!(letters.live(tags).await, BTreeSet::from([1]));
+}
+
 /// The loaders go on with the same table and the same letters.
 #[tokio::test]
 async fn letters_are_applied_while_loaders_load_the_same_table() {
@@ -321,6 +242,9 @@ async fn letters_are_applied_while_loaders_load_the_same_table() {
     let ((), retried, again) = tokio::join!(publishing, retrying, again);
 
     assert_eq!(again.code, Some(0), "{again:?}");
+    let lines = retried.stdout.lines().chain(again.stdout.lines());
+    let settled = lines.filter(|line| line.contains(": applied") || line.contains(": stale"));
+    assert_eq!(settled.count(), 320, "each by one of them");
     assert!(retried.elapsed < Duration::from_mins(1), "{retried:?}");
     letters.assert_none().await;
     let rows = letters.rows(tags).await;
