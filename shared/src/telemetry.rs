@@ -4,7 +4,6 @@
 //! The component in brackets is the `target` of the event. Libraries are heard from WARN on.
 
 use std::fmt;
-use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -111,9 +110,8 @@ pub fn init(args: LogArgs) -> Result<(), TryInitError> {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-        LogFormat::Text => registry
-            .with(layer.with_ansi(std::io::stderr().is_terminal()).event_format(TextLine))
-            .try_init(),
+        // Lines have no colours, and to ask for them without that feature of the crate is an error.
+        LogFormat::Text => registry.with(layer.with_ansi(false).event_format(TextLine)).try_init(),
     }
 }
 
