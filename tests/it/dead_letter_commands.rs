@@ -1,13 +1,17 @@
 //! `loader dead-letters`: looking at what could not be loaded, and discarding it.
 
+use std::process::Stdio;
+
 use bytes::Bytes;
 use serde_json::Value;
 use shared::batch::{Record, ZSTD};
 use shared::listing::Span;
 use sqlx::Executor as _;
 use tests::toggl::Account;
-use tests::workers::Finished;
+use tests::workers::{Finished, folder};
 use tests::world::World;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
 use crate::batches::{WORKSPACE, cut, listing, moment, publish_raw, record};
 use crate::expected_rows::resource;
@@ -137,6 +141,7 @@ async fn a_whole_message_is_shown_by_its_envelope_or_its_first_bytes() {
     let mut letters = Letters::start().await;
     let tags = resource("tags");
     publish_raw(&letters.context, tags.subject(), None, Bytes::from_static(GARBAGE)).await;
+    letters.loaded().await;
     let batch = listing(tags, 10, poison(tags, 1..=3)).remove(0);
     let payload = batch.encode().unwrap();
     publish_raw(&letters.context, tags.subject(), Some("x\0y\x1b"), payload).await;
@@ -176,6 +181,37 @@ async fn what_is_discarded_is_gone_and_nothing_else() {
     letters.assert_none().await;
     let rows = tests::rows::count(&mut letters.connection, resource("tags")).await.unwrap();
     assert_eq!(rows, 0, "nothing was applied");
+}
+
+/// Runs a program on a terminal of its own and types what comes on standard input.
+const ON_A_TERMINAL: &str =
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+
+#[tokio::test]
+async fn on_a_terminal_it_asks_and_only_a_yes_discards() {
+    let mut letters = Letters::with_five().await;
+    let loader = folder().await.unwrap().join("loader");
+    for (answer, said, left) in [
+        ("\n", "Nothing was discarded", 5),
+        ("no\n", "Nothing was discarded", 5),
+        ("y\n", "Discarded 5 dead letters", 0),
+    ] {
+        let mut python = Command::new("python3");
+        python.args(["-c", ON_A_TERMINAL]).arg(&loader).args(["dead-letters", "discard", "--all"]);
+        python.env("DATABASE_URL", &letters.world.database.url).env("LOG_LEVEL", "debug");
+        let pipe = || Stdio::piped();
+        let mut python = python.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+        // Kept open: a terminal does not end before its program does.
+        let mut stdin = python.stdin.take().unwrap();
+        stdin.write_all(answer.as_bytes()).await.unwrap();
+        let output = python.wait_with_output().await.unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{shown}");
+        assert!(shown.contains("Discard 5 dead letters? Nothing brings them back."), "{shown}");
+        assert!(shown.contains(said), "{shown}");
+        assert_eq!(letters.ids().await.len(), left);
+        drop(stdin);
+    }
 }
 
 #[tokio::test]
