@@ -205,9 +205,10 @@ mod tests {
         let body = Bytes::from(vec![b' '; 1 << 20]);
         let mut scripts = Scripts::default();
         scripts.add("/me", Answer::json(body.clone()).forever());
+        scripts.add("/tags", Answer::json(body.clone()).repeat(2));
 
-        for _ in 0..2 {
-            match scripts.next("/me").unwrap().content {
+        for path in ["/me", "/me", "/tags", "/tags"] {
+            match scripts.next(path).unwrap().content {
                 Content::Canned(canned) => assert_eq!(canned.body.as_ptr(), body.as_ptr()),
                 Content::PassThrough => panic!("not what was scripted"),
             }
