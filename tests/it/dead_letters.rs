@@ -249,7 +249,7 @@ async fn more_than_fifty_and_a_tenth_bad_records_stop_the_table_and_no_other() {
 async fn a_dropped_table_stops_and_is_loaded_whole_once_it_is_there_again() {
     let mut running = Running::start().await;
     let tags = resource("tags");
-    running.connection.execute("drop table raw.toggl_track__tags").await.unwrap();
+    running.connection.execute("drop table raw.toggl_track__tags cascade").await.unwrap();
     for ids in [1..=10, 11..=20, 21..=30] {
         publish(&running.context, &cut(tags, 10, Span::Partial, good(tags, ids))).await;
     }
