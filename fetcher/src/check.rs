@@ -43,11 +43,7 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
         return Ok(Vec::new());
     };
     let fetched = masters::fetch(client, resource, 0, 1).await.map_err(|broken| broken.error)?;
-    let records = fetched.records.iter().map(|record| {
-        serde_json::from_slice(&record.data)
-            .map_err(|source| Error::Body { path: resource.path.to_owned(), source })
-    });
-    records.collect()
+    masters::decode(&fetched)
 }
 
 fn owner(account: &Account) -> String {

@@ -1,6 +1,7 @@
 //! Whole listings: everything that is not read by windows of time.
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use shared::batch::{Record, Rejected};
 use shared::listing::{Listing, Span};
 use shared::resource::{Claim, Paging, Resource, Scope};
@@ -130,6 +131,19 @@ async fn fetch_once(
     }
     let error = Error::Endless { path, pages: MAX_PAGES };
     Err(Box::new(Broken { error, read, next_page: first_page }))
+}
+
+/// The records of a listing, as what the caller wants to know of them.
+///
+/// # Errors
+/// When one of them is something else.
+pub(crate) fn decode<T: DeserializeOwned>(listing: &Listing) -> Result<Vec<T>, Error> {
+    let path = listing.resource.path;
+    let records = listing.records.iter().map(|record| {
+        serde_json::from_slice(&record.data)
+            .map_err(|source| Error::Body { path: path.to_owned(), source })
+    });
+    records.collect()
 }
 
 /// Records of a full page; 0 where there are no pages.

@@ -10,7 +10,8 @@ use shared::resource::{Paging, Resource};
 use shared::telemetry::TIME_ENTRIES;
 use tracing::{info, warn};
 
-use super::{Outcome, Sync, refused};
+use super::Sync;
+use super::lists::{Outcome, refused};
 use crate::outcome::{SyncError, Tally};
 use crate::report::{Report, Scope, Stopped};
 use crate::state::Since;

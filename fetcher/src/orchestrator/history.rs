@@ -10,7 +10,8 @@ use shared::resource::Paging;
 use shared::telemetry::REPORT;
 use tracing::{info, warn};
 
-use super::{Outcome, Session, refused};
+use super::Session;
+use super::lists::{Outcome, refused};
 use crate::account::Workspaces;
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
