@@ -24,7 +24,7 @@ Examples:
   fetcher --days 30 --log-level debug      a month, every request shown
   fetcher --days 400                       what Toggl's three months do not hold comes from reports
   fetcher --only default,tasks             the usual, and tasks besides
-  fetcher --only time_entries --days 1     two or three requests, for every few minutes
+  fetcher --only time_entries --days 1     three or four requests, for every ten minutes
   fetcher --workspace all --account all    everything that every stored account can read
   fetcher report --from 2023-01-01         everybody's entries since then
   fetcher check                            token, workspaces, plan and quota
@@ -64,7 +64,8 @@ struct CommonArgs {
 /// What a sync reads.
 #[derive(Debug, Args)]
 struct SyncArgs {
-    /// Days of time entries to read, today included. What is older than 85 days comes from reports.
+    /// Days of time entries to read, today included. What is older than 85 days comes from the reports of
+    /// the chosen workspaces.
     #[arg(long, env = "FETCHER_DAYS", default_value_t = 3, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
     days: u32,
     /// Read these resources only: names with commas between, `default` for the usual ones, `all` for

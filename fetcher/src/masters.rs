@@ -1,5 +1,7 @@
 //! Whole listings: everything that is not read by windows of time.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use shared::batch::{Record, Rejected};
@@ -102,18 +104,25 @@ async fn fetch_once(
         records: Vec::new(),
         rejected: Vec::new(),
     };
-    let mut seen = 0;
+    let (mut seen, mut ids) = (0, HashSet::new());
     for number in first_page..first_page.saturating_add(MAX_PAGES) {
         let (fetched_at, page) = match fetch_page(client, resource, &path, number).await {
             Ok(page) => page,
             Err(error) => return Err(Box::new(Broken { error, read, next_page: number })),
         };
-        if seen == 0 {
+        if number == first_page {
             read.fetched_at = fetched_at;
         }
         seen += page.count;
-        let more =
-            has_more(resource.paging, &page, (number - 1) * page_size(resource) + page.count);
+        let known = ids.len();
+        ids.extend(page.records.iter().map(|record| record.source_id));
+        if page.records.len() > 1 && ids.len() == known {
+            let error = Error::Circular { path };
+            return Err(Box::new(Broken { error, read, next_page: number }));
+        }
+        // Of a listing that was begun by an earlier run nobody knows how much that had seen.
+        let total = page.total.filter(|_| first_page == 1);
+        let more = has_more(resource.paging, &page, total, seen);
         read.records.extend(page.records);
         read.rejected.extend(page.rejected);
         if !more {
@@ -121,8 +130,9 @@ async fn fetch_once(
                 let read = Listing { records: Vec::new(), rejected: Vec::new(), ..read };
                 return Err(Box::new(Broken { error, read, next_page: first_page }));
             }
+            let is_whole = first_page == 1 && total.is_none_or(|total| seen >= total);
             let span = match resource.claim {
-                Claim::Ids if first_page == 1 => Span::Ids,
+                Claim::Ids if is_whole => Span::Ids,
                 _ => Span::Partial,
             };
             let Listing { fetched_at, records, rejected, .. } = read;
@@ -154,13 +164,13 @@ const fn page_size(resource: &Resource) -> usize {
     }
 }
 
-/// Whether a page follows; `seen` records have come with this one. An envelope tells how many there
-/// are, which counts more than a full page: Toggl may hold fewer in a page than it was asked for.
-fn has_more(paging: Paging, page: &Page, seen: usize) -> bool {
-    match (paging, page.total) {
-        (Paging::Envelope(_), Some(total)) => page.count > 0 && seen < total,
-        (Paging::Pages(size) | Paging::Envelope(size), _) => page.count >= size,
-        (Paging::Object | Paging::Array | Paging::Windows | Paging::Report, _) => false,
+/// Whether a page follows; `seen` records have come with this one. In an envelope Toggl may hold fewer
+/// in a page than it was asked for: what counts is how many there are, or else an empty page.
+fn has_more(paging: Paging, page: &Page, total: Option<usize>, seen: usize) -> bool {
+    match paging {
+        Paging::Envelope(_) => page.count > 0 && total.is_none_or(|total| seen < total),
+        Paging::Pages(size) => page.count >= size,
+        Paging::Object | Paging::Array | Paging::Windows | Paging::Report => false,
     }
 }
 

@@ -42,6 +42,8 @@ pub struct SyncOptions {
     pub since_days: Option<u32>,
     /// Workspaces whose lists another account has read already.
     pub read_already: HashSet<i64>,
+    /// Lists claim nothing: an account that may see more was to be read before, and failed.
+    pub is_second_choice: bool,
 }
 
 impl Default for SyncOptions {
@@ -53,6 +55,7 @@ impl Default for SyncOptions {
             selection: Selection::default(),
             since_days: None,
             read_already: HashSet::new(),
+            is_second_choice: false,
         }
     }
 }
@@ -231,7 +234,7 @@ impl<'a> Sync<'a> {
 
 /// What tells one sync from another.
 fn signature(options: &SyncOptions) -> String {
-    let SyncOptions { days, workspaces, selection, since_days, read_already: _ } = options;
+    let SyncOptions { days, workspaces, selection, since_days, .. } = options;
     format!("days {days}, since {since_days:?}, {workspaces:?}, {}", selection.names())
 }
 

@@ -195,7 +195,9 @@ fn shortened(batch: &Batch) -> Batch {
 
 fn disposition(error: &NatsError) -> Disposition {
     match error.kind() {
-        PublishErrorKind::TimedOut
+        // A server that has just started does not know its streams yet.
+        PublishErrorKind::StreamNotFound
+        | PublishErrorKind::TimedOut
         | PublishErrorKind::BrokenPipe
         | PublishErrorKind::MaxAckPending => Disposition::Retry(None),
         PublishErrorKind::Other if !is_full(error) => Disposition::Retry(None),

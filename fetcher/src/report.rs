@@ -76,6 +76,11 @@ pub(crate) struct Report<'a> {
     pub(crate) resource: &'static Resource,
     pub(crate) workspace_id: i64,
     pub(crate) scope: Scope,
+    /// First day.
+    pub(crate) from: Date,
+    /// Last day, inclusive; today if none.
+    pub(crate) to: Option<Date>,
+    pub(crate) today: Date,
 }
 
 /// Why a report stopped. The next run goes on there.
@@ -104,64 +109,75 @@ impl From<PublishError> for Stopped {
 }
 
 impl Report<'_> {
-    /// Reads the days from `from` to `to`, or today where that is none, and sends them. Goes on where
-    /// the same report was interrupted, unless `restart`.
+    /// Reads the days and sends them. Goes on where the same report was interrupted, unless `restart`;
+    /// one that was finished is not read again until it is [forgotten](Self::forget).
     ///
     /// # Errors
     /// When Toggl or NATS fails. What was read before is sent.
-    pub(crate) async fn run(
-        &self,
-        from: Date,
-        to: Option<Date>,
-        today: Date,
-        restart: bool,
-        tally: &mut Tally,
-    ) -> Result<(), Stopped> {
-        let key = self.scope.key(self.workspace_id, from, to);
-        let from = from.max(FIRST_DAY);
-        let saved = if restart { None } else { self.state.load::<ReportProgress>(&key).await? };
-        let mut at = match saved {
-            Some(saved) => {
-                info!(
-                    target: REPORT,
-                    "Going on with the report from {from} in the span of {}, {} entries were sent",
-                    saved.span_from, saved.records
-                );
-                saved
-            }
+    pub(crate) async fn run(&self, restart: bool, tally: &mut Tally) -> Result<(), Stopped> {
+        let saved = if restart { None } else { self.state.load(&self.key()).await? };
+        let mut at: ReportProgress = match saved {
+            Some(saved) => saved,
             None => ReportProgress {
-                to: to.unwrap_or(today).min(LAST_DAY),
-                span_from: from,
+                to: self.to.unwrap_or(self.today).min(LAST_DAY),
+                span_from: self.from.max(FIRST_DAY),
                 cursor: None,
                 claimed_until: None,
                 records: 0,
                 gaps: false,
             },
         };
-        let what = format!("Report of workspace {}", self.workspace_id);
-        let days = Days { from, to: at.to };
-        let mut progress = Progress::new(what, days.part(midnight(at.span_from)));
-        while at.span_from <= at.to {
-            self.span(&key, &mut at, days, &mut progress, tally).await?;
+        if at.records > 0 {
+            info!(
+                target: REPORT,
+                "Going on with the report of workspace {} at {}, {} entries were sent",
+                self.workspace_id, at.span_from, at.records
+            );
         }
-        self.state.forget(&key).await?;
+        if self.to.is_none() {
+            // Days have passed since it was interrupted.
+            at.to = at.to.max(self.today.min(LAST_DAY));
+        }
+        let ended = self.spans(&mut at, tally).await;
+        tally.records += at.records;
         if at.gaps {
             let reason = "a page that Toggl named did not come".to_owned();
             tally.incomplete.push((self.resource.name, reason));
         }
-        tally.records += at.records;
+        ended
+    }
+
+    /// The next run of the same report begins anew.
+    ///
+    /// # Errors
+    /// When NATS fails.
+    pub(crate) async fn forget(&self) -> Result<(), StateError> {
+        self.state.forget(&self.key()).await
+    }
+
+    fn key(&self) -> String {
+        self.scope.key(self.workspace_id, self.from, self.to)
+    }
+
+    async fn spans(&self, at: &mut ReportProgress, tally: &mut Tally) -> Result<(), Stopped> {
+        let what = format!("Report of workspace {}", self.workspace_id);
+        let days = Days { from: self.from.max(FIRST_DAY), to: at.to };
+        let mut progress = Progress::new(what, days.part(midnight(at.span_from)));
+        while at.span_from <= at.to {
+            self.span(at, days, &mut progress, tally).await?;
+        }
         Ok(())
     }
 
     /// Reads what is left of one span.
     async fn span(
         &self,
-        key: &str,
         at: &mut ReportProgress,
         days: Days,
         progress: &mut Progress,
         tally: &mut Tally,
     ) -> Result<(), Stopped> {
+        let key = &self.key();
         let span = Span::starting(at.span_from, at.to);
         let (from, to) = span.claimed();
         let user_id = self.scope.claimed_user();
@@ -190,6 +206,10 @@ impl Report<'_> {
                 claims.take(arrived)
             };
             self.send(parts, tally).await?;
+            if next.as_ref().is_some_and(|next| !next.is_certain()) {
+                // By its number alone a page begins later once an entry before it is gone.
+                self.send(claims.abandon(), tally).await?;
+            }
             match next {
                 Some(next) if seen.insert(next.clone()) => {
                     // What is held back comes again after an interruption.
@@ -203,7 +223,9 @@ impl Report<'_> {
                     progress.reached(days.part(reached.unwrap_or(from)), at.records);
                     cursor = Some(next);
                 }
-                Some(_) => return Err(Stopped::Toggl(self.goes_in_circles())),
+                Some(_) => {
+                    return Err(Stopped::Toggl(Error::Circular { path: self.path() }));
+                }
                 None => {
                     at.span_from = span.next_day();
                     at.claimed_until = None;
@@ -213,7 +235,7 @@ impl Report<'_> {
                 }
             }
         }
-        Err(Stopped::Toggl(self.goes_in_circles()))
+        Err(Stopped::Toggl(Error::Endless { path: self.path(), pages: MAX_PAGES }))
     }
 
     /// A page and the cursor of the next. An empty one is asked for again before it is believed.
@@ -279,10 +301,6 @@ impl Report<'_> {
             tally.send(self.publisher, listing).await?;
         }
         Ok(())
-    }
-
-    fn goes_in_circles(&self) -> Error {
-        Error::Endless { path: self.path(), pages: MAX_PAGES }
     }
 }
 

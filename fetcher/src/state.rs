@@ -1,7 +1,8 @@
 //! What one run tells the next, in a JetStream key-value bucket: how far `since` was read, how far a
 //! report or an interrupted sync came, what is left of the quotas.
 //!
-//! Losing the bucket loses no data: the next run starts over, and asks for more than it had to.
+//! Losing the bucket loses nothing that was sent: reports and interrupted syncs start over. Only changes of
+//! entries outside the days of the next sync are not asked for then; `--since-days 85` does that.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -149,6 +150,8 @@ pub(crate) struct SyncProgress {
     pub(crate) windows: Option<Vec<Window>>,
     /// Time entries sent of the windows that were read.
     pub(crate) entries: usize,
+    /// When the changes were asked for, if Toggl cut its answer off and windows are read instead.
+    pub(crate) changes_at: Option<Timestamp>,
     /// Whether it was read from the bucket.
     #[serde(skip_serializing, default = "yes")]
     pub(crate) was_saved: bool,

@@ -67,6 +67,7 @@ pub(crate) struct Windows<'a> {
     resource: &'static Resource,
     user_id: i64,
     ahead: Vec<Window>,
+    crowded: Vec<Timestamp>,
 }
 
 impl<'a> Windows<'a> {
@@ -77,7 +78,7 @@ impl<'a> Windows<'a> {
         user_id: i64,
         windows: Vec<Window>,
     ) -> Self {
-        Self { client, resource, user_id, ahead: windows }
+        Self { client, resource, user_id, ahead: windows, crowded: Vec::new() }
     }
 
     /// What has not been read yet, a window whose request failed included.
@@ -85,10 +86,16 @@ impl<'a> Windows<'a> {
         &self.ahead
     }
 
+    /// Seconds that hold more entries than Toggl returns; what it did return was handed over, and claims
+    /// nothing.
+    pub(crate) fn crowded(&self) -> &[Timestamp] {
+        &self.crowded
+    }
+
     /// The next answer below the cap, or none at the end.
     ///
     /// # Errors
-    /// When a request fails, or one second holds more entries than Toggl returns.
+    /// When a request fails.
     pub(crate) async fn next(&mut self) -> Result<Option<Listing>, Error> {
         while let Some(window) = self.ahead.last().copied() {
             let (count, fetched) = self.fetch(window).await?;
@@ -97,7 +104,8 @@ impl<'a> Windows<'a> {
                 return Ok(Some(fetched));
             }
             let Some([later, earlier]) = window.halves() else {
-                return Err(Error::Crowded { at: window.from, count });
+                self.crowded.push(window.from);
+                return Ok(Some(Listing { span: Span::Partial, ..fetched }));
             };
             debug!(target: TIME_ENTRIES, count, "Too many entries for one answer, halving {window:?}");
             self.ahead.extend([earlier, later]);

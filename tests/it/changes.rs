@@ -126,10 +126,31 @@ async fn more_changes_than_toggl_lists_at_once_are_found_by_whole_windows() {
         }
     });
 
-    let finished = world.sync_and_load(&["--days", "1"]).await.unwrap();
+    let finished = world.fetcher(&["--days", "1"]).run().await.unwrap();
 
+    assert_eq!(finished.code, Some(6), "older ones may have changed too: {finished:#?}");
     assert!(finished.stderr.contains("reading the last 85 days whole"), "{}", finished.stderr);
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
     assert_tables_hold(&world).await;
+}
+
+#[tokio::test]
+async fn asking_for_a_few_days_of_changes_does_not_hide_those_before() {
+    let world = world().await;
+    let (context, user_id) =
+        (world.jetstream().await.unwrap(), world.toggl.with_account(|account| account.user_id()));
+    let bucket = context.get_key_value(fetcher::state::BUCKET).await.unwrap();
+    let last = Timestamp::now() - SignedDuration::from_hours(14 * 24);
+    let stored = format!(r#"{{"fetched_at":"{last}"}}"#);
+    bucket.put(format!("since.{user_id}"), stored.into()).await.unwrap();
+
+    world.sync(&["--days", "1", "--since-days", "1"]).await.unwrap();
+    world.sync(&["--days", "1"]).await.unwrap();
+
+    let asked = since(&world).last().copied().unwrap();
+    assert!(asked <= last.as_second(), "{asked} is after {last}");
 }
 
 #[tokio::test]

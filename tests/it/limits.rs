@@ -170,13 +170,13 @@ async fn an_hourly_quota_that_is_used_up_ends_with_4_and_says_when_to_come_back(
     let world = world().await;
     world.toggl.limit_quota(QuotaLimits { organization: 3, ..QuotaLimits::default() });
     let finished = fetch(&world).await;
-    assert_fails(&finished, 4, &["quota", "60 minutes"]);
+    assert_fails(&finished, 4, &["quota", "come back in "]);
 
     // The words of a plan that lacks the feature; the header says that it is the quota.
     let world = self::world().await;
     let answer = Answer::status(402)
         .header("x-toggl-quota-remaining", "0")
-        .header("x-toggl-quota-resets-in", "1741")
+        .header("x-toggl-quota-resets-in", "1795")
         .body(r#"{"error":{"message":"Payment Required - feature is not included"}}"#);
     world.toggl.script(GROUPS, answer);
     let finished = fetch(&world).await;

@@ -161,7 +161,7 @@ async fn a_report_stopped_by_the_quota_ends_with_4_and_goes_on_after_the_reset()
     let arguments = ["report", "--from", &days_ago(3 * 365 + 2)];
     world.toggl.limit_quota(QuotaLimits { organization: 30, ..QuotaLimits::default() });
     let finished = world.fetcher(&arguments).run().await.unwrap();
-    assert_fails(&finished, 4, &["quota", "60 minutes", "goes on"]);
+    assert_fails(&finished, 4, &["quota", "come back in ", "goes on"]);
     let first = world.toggl.count(REPORTS);
     load(&world).await;
     let sent = live_ids(&world).await;

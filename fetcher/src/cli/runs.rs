@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::anyhow;
 use async_nats::jetstream::Context;
+use jiff::Zoned;
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::nats;
 use shared::shutdown::Shutdown;
@@ -34,6 +35,7 @@ pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, F
             selection: selection.clone(),
             since_days: args.since_days,
             read_already: read_already.clone(),
+            is_second_choice: accounts.exit() != Exit::Done,
         };
         let client = client(common, login)?;
         let publisher = broker.publisher();
@@ -51,6 +53,10 @@ pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, F
 pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exit, Failure> {
     if args.to.is_some_and(|to| to < args.from) {
         return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
+    }
+    // Somewhere it may be tomorrow already.
+    if Zoned::now().date().tomorrow().is_ok_and(|tomorrow| args.from > tomorrow) {
+        return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
     let mut accounts = Accounts::default();
     let (logins, broker) = start(common).await?;
@@ -110,6 +116,12 @@ struct Broker {
 
 async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
+    let connecting = connect(common, shutdown.clone());
+    let connected = shutdown.soft.run_until_cancelled(connecting).await;
+    connected.unwrap_or_else(|| Err(anyhow!("interrupted")).or_exit(Exit::Failed))
+}
+
+async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>, Broker), Failure> {
     let server = common.nats.server().or_exit(Exit::Usage)?;
     let logins = common.credentials.load().await.map_err(credentials_failure)?;
     let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::batch::Record;
 use shared::catalogue::CATALOGUE;
 use shared::listing::Listing;
 use shared::resource::{Paging, Resource};
@@ -11,6 +12,7 @@ use shared::telemetry::TIME_ENTRIES;
 use tracing::{info, warn};
 
 use super::Sync;
+use super::history::read;
 use super::lists::{Outcome, refused};
 use crate::outcome::{SyncError, Tally};
 use crate::report::{Report, Scope, Stopped};
@@ -22,8 +24,22 @@ use crate::toggl;
 /// and than Toggl takes to show a change.
 const SINCE_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 
-/// Versions of entries that a window has just sent.
-type Sent = HashSet<(i64, Option<Timestamp>)>;
+/// Versions of entries that a window has just sent: id, time of change, time of deletion.
+type Sent = HashSet<(i64, Option<Timestamp>, Option<Timestamp>)>;
+
+const fn version(record: &Record) -> (i64, Option<Timestamp>, Option<Timestamp>) {
+    (record.source_id, record.modified_at, record.deleted_at)
+}
+
+/// Since when changes are asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    since: Timestamp,
+    /// No sync has asked before.
+    is_first: bool,
+    /// Nothing between the last sync's request and this one is left out.
+    reaches_the_last: bool,
+}
 
 impl Sync<'_> {
     pub(super) async fn time_entries(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
@@ -39,9 +55,7 @@ impl Sync<'_> {
             stopped => stopped,
         };
         let outcome = match outcome {
-            Ok(()) if self.options.days > FLOOR_DAYS => {
-                self.older_entries(workspace_ids, &mut tally).await
-            }
+            Ok(()) if self.options.days > FLOOR_DAYS => self.older_entries(workspace_ids).await,
             outcome => outcome,
         };
         self.result.add(&mut tally);
@@ -93,11 +107,15 @@ impl Sync<'_> {
         loop {
             match windows.next().await {
                 Ok(None) => {
+                    for at in windows.crowded() {
+                        let reason = format!("more start in the second of {at} than Toggl lists");
+                        tally.incomplete.push((resource.name, reason));
+                    }
                     self.progress.windows = Some(Vec::new());
                     return Ok(count);
                 }
                 Ok(Some(listing)) => {
-                    sent.extend(listing.records.iter().map(|r| (r.source_id, r.modified_at)));
+                    sent.extend(listing.records.iter().map(version));
                     count += tally.send(session.publisher, listing).await?;
                 }
                 Err(error) => {
@@ -117,61 +135,92 @@ impl Sync<'_> {
         tally: &mut Tally,
         sent: &mut Sent,
     ) -> Result<(), Stopped> {
-        let key = Since::key(self.session.account.id);
-        let floor = self.window(FLOOR_DAYS)?.from;
-        let (since, is_first) = self.since(&key).await?;
-        let since = since.max(floor);
+        let asked = self.asked_since().await?;
+        if let Some(fetched_at) = self.progress.changes_at {
+            // An interrupted run had them, and the windows it went on to have been read by now.
+            return self.note_changes(resource, asked, fetched_at, tally).await;
+        }
+        let floor = self.window(FLOOR_DAYS)?;
+        let since = asked.since.max(floor.from);
         let (listing, is_all) =
             changes(self.session.client, resource, since).await.map_err(Stopped::Toggl)?;
         let fetched_at = listing.fetched_at;
-        let is_new = |id, modified_at| !sent.contains(&(id, modified_at));
-        let records = listing.records.into_iter().filter(|r| is_new(r.source_id, r.modified_at));
+        let records = listing.records.into_iter().filter(|r| !sent.contains(&version(r)));
         let listing = Listing { records: records.collect(), ..listing };
         let count = tally.send(self.session.publisher, listing).await?;
         info!(target: TIME_ENTRIES, "Sent {count} other {} changed since {since:.0}", resource.name);
         // The first sync has nothing older to put right.
-        if !is_all && !is_first {
-            warn!(
-                target: TIME_ENTRIES,
-                "More {} have changed than Toggl lists at once, reading the last {FLOOR_DAYS} days \
-                 whole", resource.name
-            );
-            let window = self.window(FLOOR_DAYS)?;
-            self.send_windows(resource, vec![window], tally, sent).await?;
+        if is_all || asked.is_first {
+            self.save_since(asked, fetched_at).await?;
+            return Ok(());
         }
-        self.session.state.save(&key, &Since { fetched_at }).await?;
+        warn!(
+            target: TIME_ENTRIES,
+            "More {} have changed than Toggl lists at once, reading the last {FLOOR_DAYS} days whole",
+            resource.name
+        );
+        self.progress.changes_at = Some(fetched_at);
+        self.send_windows(resource, vec![floor], tally, sent).await?;
+        self.note_changes(resource, asked, fetched_at, tally).await
+    }
+
+    /// So many entries have changed that whole windows were read instead: what has changed among those
+    /// too old for that nobody knows.
+    async fn note_changes(
+        &self,
+        resource: &'static Resource,
+        asked: Asked,
+        fetched_at: Timestamp,
+        tally: &mut Tally,
+    ) -> Result<(), Stopped> {
+        let reason = format!(
+            "more have changed at once than Toggl lists; if some of them are older than {FLOOR_DAYS} \
+             days, `fetcher report` brings their changes"
+        );
+        tally.incomplete.push((resource.name, reason));
+        self.save_since(asked, fetched_at).await
+    }
+
+    async fn save_since(&self, asked: Asked, fetched_at: Timestamp) -> Result<(), Stopped> {
+        if asked.reaches_the_last {
+            let key = Since::key(self.session.account.id);
+            self.session.state.save(&key, &Since { fetched_at }).await?;
+        }
         Ok(())
     }
 
-    /// The last sync's request, less a margin; the first sync, which is told apart, asks for the
-    /// changes of its own days.
-    async fn since(&self, key: &str) -> Result<(Timestamp, bool), Stopped> {
-        if let Some(days) = self.options.since_days {
-            return Ok((self.window(days)?.from, false));
-        }
-        match self.session.state.load::<Since>(key).await? {
-            Some(Since { fetched_at }) => {
-                Ok((fetched_at.checked_sub(SINCE_MARGIN).unwrap_or(fetched_at), false))
+    /// The last sync's request, less a margin; the first sync asks for the changes of its own days.
+    async fn asked_since(&self) -> Result<Asked, Stopped> {
+        let last: Option<Since> =
+            self.session.state.load(&Since::key(self.session.account.id)).await?;
+        let days = match (self.options.since_days, last) {
+            (Some(days), _) => days,
+            (None, None) => self.options.days.min(FLOOR_DAYS),
+            (None, Some(Since { fetched_at })) => {
+                let since = fetched_at.checked_sub(SINCE_MARGIN).unwrap_or(fetched_at);
+                return Ok(Asked { since, is_first: false, reaches_the_last: true });
             }
-            None => Ok((self.window(self.options.days.min(FLOOR_DAYS))?.from, true)),
-        }
+        };
+        let since = self.window(days)?.from;
+        Ok(Asked {
+            since,
+            is_first: self.options.since_days.is_none(),
+            reaches_the_last: last.is_none_or(|last| since <= last.fetched_at),
+        })
     }
 
-    /// The token owner's own entries of the days before Toggl's floor.
-    async fn older_entries(
-        &mut self,
-        workspace_ids: &[i64],
-        tally: &mut Tally,
-    ) -> Result<(), Stopped> {
+    /// The token owner's own entries of the days before Toggl's floor, in the chosen workspaces.
+    async fn older_entries(&mut self, workspace_ids: &[i64]) -> Result<(), Stopped> {
         let today = self.progress.today;
         let from = first_of(self.options.days, today)?;
         let to = first_of(FLOOR_DAYS, today)?;
         let Some(resource) = CATALOGUE.iter().find(|r| r.paging == Paging::Report) else {
             return Ok(());
         };
-        let before = tally.records;
+        let mut count = 0;
         for workspace_id in workspace_ids.iter().copied() {
-            if self.progress.done(resource, workspace_id).is_some() {
+            if let Some(records) = self.progress.done(resource, workspace_id) {
+                count += records;
                 continue;
             }
             let session = &self.session;
@@ -182,12 +231,25 @@ impl Sync<'_> {
                 resource,
                 workspace_id,
                 scope: Scope::User(session.account.id),
+                from,
+                to: Some(to),
+                today,
             };
-            let already = tally.records;
-            report.run(from, Some(to), today, false, tally).await?;
-            self.progress.finish(resource, workspace_id, tally.records - already);
+            let mut of_workspace = Tally::default();
+            let outcome = read(&report, false, &mut of_workspace).await;
+            if matches!(outcome, Ok(Outcome::Sent(_))) {
+                report.forget().await?;
+            }
+            count += of_workspace.records;
+            self.result.add(&mut of_workspace);
+            match outcome.map_err(Stopped::Run)? {
+                Outcome::Sent(records) => self.progress.finish(resource, workspace_id, records),
+                Outcome::Skipped(reason) => self.skip(resource, reason),
+                Outcome::Failed(reason) => self.fail(resource, reason),
+                Outcome::OutOfQuota(error, ..) => self.out_of_quota(error),
+            }
         }
-        self.result.report_count = Some(tally.records - before);
+        self.result.report_count = Some(count);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use shared::catalogue::CATALOGUE;
 use shared::exit::chain;
 use shared::resource::Paging;
 use shared::telemetry::REPORT;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Session;
 use super::lists::{Outcome, refused};
@@ -63,10 +63,15 @@ pub async fn report_all(
     };
     let today = Timestamp::now().to_zoned(session.account.zone()).date();
     let mut result = ReportResult::default();
+    let mut reports = Vec::new();
     for workspace_id in workspace_ids {
         let is_admin = workspaces.iter().any(|w| w.id == workspace_id && w.is_admin());
+        let Some(report) = session.report(workspace_id, is_admin, options, today) else {
+            break;
+        };
         let mut tally = Tally::default();
-        let outcome = session.report(workspace_id, is_admin, options, today, &mut tally).await;
+        let outcome = read(&report, options.restart, &mut tally).await;
+        reports.push(report);
         result.rest.add(&mut tally);
         match outcome? {
             Outcome::Sent(count) => {
@@ -85,37 +90,46 @@ pub async fn report_all(
             }
         }
     }
+    // Only now: until every workspace is read, none is read again.
+    for report in reports {
+        report.forget().await?;
+    }
     session.save_standings().await?;
     result.elapsed = started.elapsed();
     Ok(result)
 }
 
 impl Session<'_> {
-    async fn report(
+    fn report(
         &self,
         workspace_id: i64,
         is_admin: bool,
         options: &ReportOptions,
         today: Date,
-        tally: &mut Tally,
-    ) -> Result<Outcome, SyncError> {
-        let Some(resource) = CATALOGUE.iter().find(|r| r.paging == Paging::Report) else {
-            return Ok(Outcome::Sent(0));
-        };
+    ) -> Option<Report<'_>> {
+        let resource = CATALOGUE.iter().find(|r| r.paging == Paging::Report)?;
         let Self { client, publisher, state, account, .. } = self;
         let scope = Scope::Workspace { user_id: account.id, is_admin };
-        let report = Report { client, publisher, state, resource, workspace_id, scope };
-        let ran = report.run(options.from, options.to, today, options.restart, tally).await;
-        match ran {
-            Ok(()) => Ok(Outcome::Sent(tally.records)),
-            Err(Stopped::Run(error)) => Err(error),
-            Err(Stopped::Toggl(error @ toggl::Error::Quota { .. })) => {
-                Ok(Outcome::OutOfQuota(error, tally.records, 0))
-            }
-            Err(Stopped::Toggl(error)) => {
-                tracing::error!(target: REPORT, "Could not read the report: {}", chain(&error));
-                refused(error)
-            }
+        let (from, to) = (options.from, options.to);
+        Some(Report { client, publisher, state, resource, workspace_id, scope, from, to, today })
+    }
+}
+
+/// Reads a report, or decides what its error means for the run.
+pub(super) async fn read(
+    report: &Report<'_>,
+    restart: bool,
+    tally: &mut Tally,
+) -> Result<Outcome, SyncError> {
+    match report.run(restart, tally).await {
+        Ok(()) => Ok(Outcome::Sent(tally.records)),
+        Err(Stopped::Run(error)) => Err(error),
+        Err(Stopped::Toggl(error @ toggl::Error::Quota { .. })) => {
+            Ok(Outcome::OutOfQuota(error, tally.records, 0))
+        }
+        Err(Stopped::Toggl(error)) => {
+            error!(target: REPORT, "Could not read the report: {}", chain(&error));
+            refused(error)
         }
     }
 }

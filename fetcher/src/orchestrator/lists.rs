@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use shared::catalogue;
 use shared::exit::chain;
-use shared::listing::Listing;
+use shared::listing::{Listing, Span};
 use shared::resource::{Resource, Scope};
 use shared::retry::Disposition;
 use shared::telemetry::MASTERS;
@@ -30,6 +30,7 @@ impl Sync<'_> {
         let mut fetched_already =
             [self.session.me.take(), self.workspaces.take()].into_iter().flatten().collect();
         let (client, publisher) = (self.session.client, self.session.publisher);
+        let claims_nothing = self.options.is_second_choice;
         let listings = self.listings(workspace_ids).into_iter().map(|(resource, workspace_id)| {
             let first_page = self.progress.broken_at(resource, workspace_id).next_page;
             let ready = take(&mut fetched_already, resource);
@@ -38,6 +39,10 @@ impl Sync<'_> {
                     Some(listing) => Ok(listing),
                     None => masters::fetch(client, resource, workspace_id, first_page).await,
                 };
+                let fetched = fetched.map(|listing| {
+                    let span = if claims_nothing { Span::Partial } else { listing.span };
+                    Listing { span, ..listing }
+                });
                 let mut tally = Tally::default();
                 let outcome = settle(publisher, fetched, &mut tally).await;
                 (resource, workspace_id, outcome, tally)

@@ -40,6 +40,11 @@ impl Cursor {
         }
     }
 
+    /// Whether it finds its row whatever is added or deleted before it.
+    pub(crate) const fn is_certain(&self) -> bool {
+        self.row.is_some()
+    }
+
     /// Puts the cursor into a question: all three values, or the number alone.
     pub(crate) fn ask(&self, question: &mut Map<String, Value>) {
         question.insert("first_row_number".to_owned(), self.row_number.into());

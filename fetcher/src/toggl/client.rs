@@ -200,6 +200,7 @@ impl Client {
                 Ok(exchange) => match judge(path, &exchange) {
                     None => {
                         self.quotas.note(bucket, limits::quota(&exchange.headers), false);
+                        self.doubts.forget(path);
                         let Exchange { headers, body, .. } = exchange;
                         return Ok(Answer { fetched_at, headers, body });
                     }
@@ -245,7 +246,7 @@ impl Client {
         let asked = self.exchange(Question { path: QUOTA_PATH, query: &[], json: None }).await;
         let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
         match body.and_then(|body| limits::standing_in_list(&body, bucket == Bucket::User)) {
-            Some(Quota { remaining: Some(left), .. }) if left > 0 => Trouble::Lasting(error),
+            Some(Quota { remaining: Some(left), .. }) if left != 0 => Trouble::Lasting(error),
             Some(quota) => Trouble::Quota(quota),
             None if self.doubts.persists(path) => Trouble::Lasting(error),
             None => Trouble::Lasting(Error::Quota { bucket, resets_at: None }),

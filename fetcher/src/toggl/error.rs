@@ -96,6 +96,12 @@ pub enum Error {
         /// What was asked.
         path: String,
     },
+    /// A page that has come before.
+    #[error("Toggl's pages of {path} repeat; something goes round in circles")]
+    Circular {
+        /// What was asked.
+        path: String,
+    },
     /// More pages than any account has.
     #[error("{path} has more than {pages} pages; something goes round in circles")]
     Endless {
@@ -103,16 +109,6 @@ pub enum Error {
         path: String,
         /// Pages read.
         pages: usize,
-    },
-    /// A second of the window holds more entries than Toggl returns at once.
-    #[error(
-        "more than {count} time entries start in the second of {at}; Toggl cannot list them all"
-    )]
-    Crowded {
-        /// The second.
-        at: Timestamp,
-        /// Entries returned.
-        count: usize,
     },
 }
 
@@ -130,8 +126,8 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Shape { .. }
             | Self::NextPage { .. }
-            | Self::Endless { .. }
-            | Self::Crowded { .. } => Disposition::Retry(None),
+            | Self::Circular { .. }
+            | Self::Endless { .. } => Disposition::Retry(None),
         }
     }
 }

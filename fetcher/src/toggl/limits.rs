@@ -47,17 +47,15 @@ pub(super) fn reset_in_words(body: &str) -> Option<Duration> {
     rest.starts_with("second").then(|| seconds(number)).flatten()
 }
 
-/// The organisation's or the user's own quota in the answer of /me/quota, or none where that cannot be
-/// read. Of several organisations the one with the least left.
+/// The organisation's or the user's own quota in the answer of /me/quota; none where that cannot be
+/// read, or where of several organisations only some have anything left.
 pub(super) fn standing_in_list(body: &[u8], of_user: bool) -> Option<Quota> {
     let list: Vec<ListedQuota> = serde_json::from_slice(body).ok()?;
-    list.iter()
-        .filter(|quota| quota.organization_id.is_none() == of_user)
-        .min_by_key(|quota| quota.remaining)
-        .map(|quota| Quota {
-            remaining: Some(quota.remaining),
-            resets_in: quota.resets_in_secs.and_then(|wait| u64::try_from(wait).ok()).map(bounded),
-        })
+    let meant = || list.iter().filter(|quota| quota.organization_id.is_none() == of_user);
+    let least = meant().min_by_key(|quota| quota.remaining)?;
+    let agree = meant().all(|quota| (quota.remaining == 0) == (least.remaining == 0));
+    let seconds = least.resets_in_secs.and_then(|wait| u64::try_from(wait).ok());
+    agree.then(|| Quota { remaining: Some(least.remaining), resets_in: seconds.map(bounded) })
 }
 
 /// One quota in the answer of /me/quota (`me.GetQuotaResult` of the published description).

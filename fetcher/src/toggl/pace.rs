@@ -38,11 +38,11 @@ impl Pace {
         let mut at = self.reserve();
         loop {
             tokio::time::sleep_until(at).await;
-            // Somebody may have been told to slow down while this one slept.
-            at = self.locked().blocked_until;
-            if at <= Instant::now() {
+            // Somebody may have been told to slow down while this one slept: it queues up anew.
+            if self.locked().blocked_until <= Instant::now() {
                 return;
             }
+            at = self.reserve();
         }
     }
 
@@ -115,5 +115,21 @@ mod tests {
             async { pace.block(Duration::from_secs(30)) }
         );
         assert_eq!(waited, 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_waited_while_blocked_go_one_at_a_time() {
+        let pace = Pace::new(1.0, 8);
+        turns(&pace, 8).await;
+        let start = Instant::now();
+        let turn = || async {
+            pace.turn().await;
+            start.elapsed().as_secs()
+        };
+        let waiting = futures::future::join_all([turn(), turn(), turn(), turn()]);
+        let (mut at, ()) = tokio::join!(waiting, async { pace.block(Duration::from_secs(30)) });
+        at.sort_unstable();
+        assert!(at[0] >= 30, "{at:?}");
+        assert!(at.windows(2).all(|two| two[1] > two[0]), "{at:?}");
     }
 }

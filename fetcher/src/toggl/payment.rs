@@ -26,7 +26,8 @@ impl Payment {
         let quota = limits::quota(headers);
         let in_words = || limits::reset_in_words(&String::from_utf8_lossy(body));
         match quota.remaining {
-            Some(remaining) if remaining > 0 => Self::Plan,
+            // Less than nothing is left where Toggl does not enforce the quota.
+            Some(remaining) if remaining != 0 => Self::Plan,
             remaining => match quota.resets_in.or_else(in_words) {
                 None if remaining.is_none() => Self::Doubtful,
                 resets_in => Self::Quota(Quota { remaining, resets_in }),
@@ -56,6 +57,11 @@ impl Doubts {
         now.duration_since(since).unsigned_abs() >= WINDOW
     }
 
+    /// The path has answered.
+    pub(super) fn forget(&self, path: &str) {
+        self.locked().remove(path);
+    }
+
     fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Timestamp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,6 +89,7 @@ mod tests {
     fn a_402_is_told_apart_by_its_headers_whatever_it_says() {
         assert!(matches!(payment(Some("0"), PLAN), Payment::Quota(_)));
         assert_eq!(payment(Some("12"), QUOTA), Payment::Plan);
+        assert_eq!(payment(Some("-3"), QUOTA), Payment::Plan);
     }
 
     #[test]

@@ -75,6 +75,12 @@ impl Standing {
         self.resets_at.filter(|resets_at| *resets_at > now).and(self.remaining)
     }
 
+    /// Whether it was counted in the window that ends then, as far as whole seconds tell.
+    fn is_of_window(self, resets_at: Option<Timestamp>) -> bool {
+        let apart = self.resets_at.zip(resets_at).map(|(a, b)| a.duration_since(b).unsigned_abs());
+        apart.is_some_and(|apart| apart < Duration::from_mins(1))
+    }
+
     fn blocks(self) -> bool {
         self.used_up && self.resets_at.is_none_or(|at| at > Timestamp::now())
     }
@@ -139,11 +145,18 @@ impl Quotas {
             *state.requests.entry(bucket).or_default() += 1;
         }
         // An answer that was on its way when the quota ran out does not fill it again.
-        let blocked = state.standings.get(&bucket).is_some_and(|known| known.blocks());
-        if used_up || (!blocked && quota != limits::Quota::default()) {
+        let known = state.standings.get(&bucket).copied().unwrap_or_default();
+        if used_up || (!known.blocks() && quota != limits::Quota::default()) {
             let wait = quota.resets_in.or(used_up.then_some(WINDOW));
             let resets_at = wait.and_then(|wait| Timestamp::now().checked_add(wait).ok());
-            let remaining = if used_up { Some(0) } else { quota.remaining };
+            let remaining = match quota.remaining {
+                _ if used_up => Some(0),
+                // Answers overtake each other; within a window there is never more left.
+                Some(left) if known.is_of_window(resets_at) => {
+                    Some(left.min(known.remaining.unwrap_or(left)))
+                }
+                left => left,
+            };
             state.standings.insert(bucket, Standing { remaining, resets_at, used_up });
         }
     }
