@@ -213,4 +213,60 @@ async fn an_account_that_is_refused_does_not_keep_the_others_from_being_read() {
     assert_eq!(finished.code, Some(3), "{finished:#?}");
     assert!(finished.stderr.contains("error: account default:"), "{}", finished.stderr);
     assert!(finished.stdout.contains("completed (eva):"), "{}", finished.stdout);
+
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    let mut connection = world.connect().await.unwrap();
+    assert!(count(&mut connection, resource("tags")).await.unwrap() > 0);
+    let claims: Vec<String> =
+        sqlx::query_scalar("select distinct resource from raw.toggl_track__claims")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(claims, ["time_entries"], "who sees less vouches for no list");
+}
+
+/// A page of tasks with these ids, out of so many.
+fn page_of_tasks(ids: std::ops::Range<i64>, total: usize) -> Answer {
+    let tasks: Vec<String> = ids.map(|id| format!(r#"{{"id":{id},"name":"t"}}"#)).collect();
+    let data = if tasks.is_empty() { "null".to_owned() } else { format!("[{}]", tasks.join(",")) };
+    Answer::json(format!(r#"{{"data":{data},"per_page":100,"total_count":{total}}}"#))
+}
+
+async fn claimed_tasks(world: &World) -> bool {
+    let mut connection = world.connect().await.unwrap();
+    let sql = "select exists (select from raw.toggl_track__claims where resource = 'tasks')";
+    sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn pages_shorter_than_asked_for_are_read_to_the_end_and_claimed() {
+    let world = world().await;
+    for ids in [1..101, 101..201, 201..231] {
+        world.toggl.script("/api/v9/workspaces/{w}/tasks", page_of_tasks(ids, 230));
+    }
+    let finished = world.sync_and_load(&["--only", "tasks"]).await.unwrap();
+    assert!(finished.stdout.contains(r#""tasks":230"#), "{}", finished.stdout);
+    assert!(claimed_tasks(&world).await);
+}
+
+#[tokio::test]
+async fn a_list_that_ends_before_its_total_claims_nothing() {
+    let world = world().await;
+    for ids in [1..101, 0..0] {
+        world.toggl.script("/api/v9/workspaces/{w}/tasks", page_of_tasks(ids, 230));
+    }
+    let finished = world.sync_and_load(&["--only", "tasks"]).await.unwrap();
+    assert!(finished.stdout.contains(r#""tasks":100"#), "{}", finished.stdout);
+    assert!(!claimed_tasks(&world).await);
+}
+
+#[tokio::test]
+async fn a_page_that_repeats_ends_the_list_instead_of_going_round() {
+    let world = world().await;
+    world.toggl.script("/api/v9/workspaces/{w}/tasks", page_of_tasks(1..101, 230).forever());
+    let finished = world.fetcher(&["--only", "tasks"]).run().await.unwrap();
+    assert_fails(&finished, 1, &["tasks", "repeat"]);
+    assert_eq!(world.toggl.count("/api/v9/workspaces/2230991/tasks"), 2);
 }
