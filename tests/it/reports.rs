@@ -108,7 +108,7 @@ async fn the_same_report_again_writes_no_row() {
 
 #[tokio::test]
 async fn a_report_that_was_killed_goes_on_where_it_was() {
-    let world = World::start(Account::generate(&team(20_000))).await.unwrap();
+    let world = World::start(Account::generate(&team(50_000))).await.unwrap();
     let from = days_ago(3 * 365 + 2);
     // Slow answers make sure that the kill comes in the middle.
     let slow = Answer::pass_through().delay(Duration::from_millis(100));
