@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::nats::NatsArgs;
@@ -59,6 +59,21 @@ struct CommonArgs {
     stream: StreamArgs,
     #[command(flatten)]
     log: LogArgs,
+    /// What to do when another run of the same account is at work: it would ask for the same.
+    #[arg(long, env = "FETCHER_IF_RUNNING", value_enum, default_value_t, global = true)]
+    if_running: IfRunning,
+}
+
+/// What a second run of an account does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum IfRunning {
+    /// Wait until it has ended, no longer than --max-wait; then fail.
+    #[default]
+    Wait,
+    /// Leave it to that run: exit code 0.
+    Skip,
+    /// Fail: exit code 1.
+    Fail,
 }
 
 /// What a sync reads.

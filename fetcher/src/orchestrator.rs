@@ -1,7 +1,7 @@
 //! One sync: who am I, the masters in parallel, then the time entries, then what has changed besides.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use shared::catalogue;
@@ -15,7 +15,7 @@ use crate::masters;
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::selection::Selection;
-use crate::state::{State, SyncProgress};
+use crate::state::{Lease, State, SyncProgress};
 use crate::toggl::{self, Client};
 
 mod cost;
@@ -44,6 +44,8 @@ pub struct SyncOptions {
     pub read_already: HashSet<i64>,
     /// Lists claim nothing: an account that may see more was to be read before, and failed.
     pub is_second_choice: bool,
+    /// How long another run of the same account is waited for.
+    pub patience: Duration,
 }
 
 impl Default for SyncOptions {
@@ -56,6 +58,7 @@ impl Default for SyncOptions {
             since_days: None,
             read_already: HashSet::new(),
             is_second_choice: false,
+            patience: Duration::from_mins(5),
         }
     }
 }
@@ -78,7 +81,7 @@ pub async fn sync_all(
         run_id = %publisher.run_id(),
         "Starting Toggl Track full sync ({} days)", options.days
     );
-    let session = Session::open(client, publisher, state).await?;
+    let session = Session::open(client, publisher, state, options.patience).await?;
     let mut sync = Sync::new(session, options).await?;
     let workspace_ids = sync.workspace_ids().await?;
     sync.announce_cost(&workspace_ids).await?;
@@ -95,6 +98,8 @@ struct Session<'a> {
     account: Account,
     /// The answer of /me, until it is sent.
     me: Option<Listing>,
+    /// Held until the run has ended, and written down what the next one needs.
+    _lease: Lease,
 }
 
 impl<'a> Session<'a> {
@@ -103,6 +108,7 @@ impl<'a> Session<'a> {
         client: &'a Client,
         publisher: &'a Publisher,
         state: &'a State,
+        patience: Duration,
     ) -> Result<Self, SyncError> {
         let Some(me) = catalogue::masters().find(|resource| resource.paging == Paging::Object)
         else {
@@ -111,7 +117,8 @@ impl<'a> Session<'a> {
         let fetched = masters::fetch(client, me, 0, 1).await.map_err(|broken| broken.error)?;
         let account: Option<Account> = masters::decode(&fetched)?.pop();
         let account = account.ok_or_else(|| unusable_account(&fetched))?;
-        let session = Self { client, publisher, state, account, me: Some(fetched) };
+        let lease = state.lease(account.id, publisher.run_id(), patience).await?;
+        let session = Self { client, publisher, state, account, me: Some(fetched), _lease: lease };
         session.remember_limits().await?;
         Ok(session)
     }

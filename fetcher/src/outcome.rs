@@ -8,7 +8,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::publisher::{PublishError, Publisher};
-use crate::state::StateError;
+use crate::state::{LeaseError, StateError};
 use crate::toggl;
 
 /// What a sync did. Every record counted here has been acknowledged by JetStream.
@@ -114,6 +114,9 @@ pub enum SyncError {
     /// JetStream does not keep what the next run needs.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Another run of the same account is at work.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// Neither the settings nor the profile name a workspace.
     #[error(
         "the Toggl profile has no default workspace; name one with --workspace (TOGGL_WORKSPACE_ID)"

@@ -1,5 +1,5 @@
 //! What one run tells the next, in a JetStream key-value bucket: how far `since` was read, how far a
-//! report or an interrupted sync came, what is left of the quotas.
+//! report or an interrupted sync came, what is left of the quotas; and which runs are at work now.
 //!
 //! Losing the bucket loses nothing that was sent: reports and interrupted syncs start over. Only changes of
 //! entries outside the days of the next sync are not asked for then; `--since-days 85` does that.
@@ -17,11 +17,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::resource::Resource;
 use shared::telemetry::ORCHESTRATOR;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::report::Cursor;
 use crate::time_entries::Window;
 use crate::toggl::{Bucket, Standing};
+
+mod lease;
+
+pub(crate) use lease::Lease;
+pub use lease::{LeaseError, Running};
 
 /// The bucket.
 pub const BUCKET: &str = "toggl_track_state";
@@ -53,6 +59,8 @@ pub enum StateError {
 #[derive(Debug, Clone)]
 pub struct State {
     store: Store,
+    /// The leases that are held, or being given back.
+    leases: TaskTracker,
 }
 
 impl State {
@@ -70,7 +78,8 @@ impl State {
             num_replicas: usize::from(replicas),
             ..kv::Config::default()
         };
-        Ok(Self { store: context.create_or_update_key_value(config).await? })
+        let store = context.create_or_update_key_value(config).await?;
+        Ok(Self { store, leases: TaskTracker::new() })
     }
 
     /// The value of a key; none too where it cannot be read, as after a change of its form.

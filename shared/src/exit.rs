@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use crate::process;
 use crate::telemetry::{self, LogArgs};
 
 /// How a command ended, as a script or cron sees it.
@@ -63,7 +64,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     }
 }
 
-/// Sets up TLS, logging and the runtime, runs the command, and reports its failure.
+/// Hides the memory, sets up TLS, logging and the runtime, runs the command, and reports its failure.
 pub fn run(log: LogArgs, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     match start(log, command) {
         Ok(exit) => exit.into(),
@@ -78,6 +79,7 @@ fn start(
     log: LogArgs,
     command: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
+    process::hide_memory().or_exit(Exit::Failed)?;
     // The same provider for NATS, Postgres and Toggl; it can only be set twice by a bug.
     rustls::crypto::ring::default_provider()
         .install_default()

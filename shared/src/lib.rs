@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod exit;
 pub mod listing;
 pub mod nats;
+pub mod process;
 pub mod resource;
 pub mod retry;
 pub mod shutdown;

@@ -31,6 +31,7 @@ mod random_histories;
 mod reports;
 mod resync;
 mod running;
+mod runs_at_once;
 mod secrets;
 mod selection;
 mod staged;

@@ -1,6 +1,7 @@
 //! The commands that ask Toggl: for every account that is meant, with a client and a run of its own.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use async_nats::jetstream::Context;
@@ -11,14 +12,14 @@ use shared::shutdown::Shutdown;
 use shared::stream;
 
 use super::accounts::Accounts;
-use super::{CommonArgs, ReportArgs, SyncArgs, summary};
+use super::{CommonArgs, IfRunning, ReportArgs, SyncArgs, summary};
 use crate::account::Workspaces;
 use crate::check;
 use crate::credentials::vault::VaultError;
 use crate::credentials::{CredentialsError, Login};
 use crate::publisher::{PublishError, Publisher};
 use crate::selection::Selection;
-use crate::state::State;
+use crate::state::{LeaseError, Running, State};
 use crate::toggl::{self, Client};
 use crate::{ReportOptions, SyncError, SyncOptions, report_all, sync_all};
 
@@ -36,11 +37,15 @@ pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, F
             since_days: args.since_days,
             read_already: read_already.clone(),
             is_second_choice: accounts.exit() != Exit::Done,
+            patience: patience(common),
         };
         let client = client(common, login)?;
         let publisher = broker.publisher();
         let syncing = sync_all(&client, &publisher, &broker.state, &options);
         let ended = broker.run(syncing).await?;
+        if let Err(SyncError::Lease(LeaseError::Running(running))) = ended {
+            return yielded(common, running, &accounts);
+        }
         let ended = ended.map_err(failure).and_then(|result| {
             read_already.extend(result.workspace_ids.iter().copied());
             summary::sync(&result, account_of(login, &logins))
@@ -66,12 +71,18 @@ pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exi
             to: args.to,
             workspaces: workspaces(common, login),
             restart: args.restart,
+            patience: patience(common),
         };
         let client = client(common, login)?;
         let publisher = broker.publisher();
         let reporting = report_all(&client, &publisher, &broker.state, &options);
-        let ended = broker.run(reporting).await?.map_err(failure);
-        let ended = ended.and_then(|result| summary::report(&result, account_of(login, &logins)));
+        let ended = broker.run(reporting).await?;
+        if let Err(SyncError::Lease(LeaseError::Running(running))) = ended {
+            return yielded(common, running, &accounts);
+        }
+        let ended = ended
+            .map_err(failure)
+            .and_then(|result| summary::report(&result, account_of(login, &logins)));
         accounts.note(&login.account, ended, logins.len())?;
     }
     Ok(accounts.exit())
@@ -104,6 +115,24 @@ fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {
 
 fn client(common: &CommonArgs, login: &Login) -> Result<Client, Failure> {
     Client::new(&common.toggl, login.credentials.api_token.clone()).or_exit(Exit::Failed)
+}
+
+/// How long another run of the same account is waited for.
+fn patience(common: &CommonArgs) -> Duration {
+    match common.if_running {
+        IfRunning::Wait => common.toggl.max_wait,
+        IfRunning::Skip | IfRunning::Fail => Duration::ZERO,
+    }
+}
+
+/// Another run is at work. The accounts that follow are left to it, too: of the same workspaces they
+/// may see less, and what they do not see would look deleted.
+fn yielded(common: &CommonArgs, running: Running, accounts: &Accounts) -> Result<Exit, Failure> {
+    if common.if_running == IfRunning::Skip {
+        summary::skipped(&running);
+        return Ok(accounts.exit());
+    }
+    Err(anyhow!("{running}; --if-running says what to do then")).or_exit(Exit::Failed)
 }
 
 /// NATS as every account uses it.
@@ -140,6 +169,7 @@ impl Broker {
     /// Until the run ends or somebody ends it.
     async fn run<T>(&self, run: impl Future<Output = T>) -> Result<T, Failure> {
         let ended = self.shutdown.soft.run_until_cancelled(run).await;
+        self.state.settle().await;
         ended
             .ok_or_else(|| {
                 anyhow!("interrupted; what was published will be loaded, run again for the rest")
@@ -153,9 +183,11 @@ fn failure(error: SyncError) -> Failure {
         SyncError::Toggl(toggl::Error::Credentials { .. }) => Exit::Credentials,
         SyncError::Toggl(toggl::Error::Quota { .. }) | SyncError::Quota { .. } => Exit::Quota,
         SyncError::Publish(PublishError::Unacknowledged { .. } | PublishError::NoStream { .. })
-        | SyncError::State(_) => Exit::Unreachable,
+        | SyncError::State(_)
+        | SyncError::Lease(LeaseError::State(_)) => Exit::Unreachable,
         SyncError::Toggl(_)
         | SyncError::Publish(PublishError::Encode(_) | PublishError::Full(_))
+        | SyncError::Lease(LeaseError::Running(_))
         | SyncError::NoWorkspace
         | SyncError::Calendar(_) => Exit::Failed,
     };

@@ -5,6 +5,7 @@ use anyhow::anyhow;
 use shared::exit::{Exit, Failure, OrExit as _};
 
 use crate::check::Found;
+use crate::state::Running;
 use crate::{ReportResult, SyncResult};
 
 pub(super) fn sync(result: &SyncResult, account: Option<&str>) -> Result<Exit, Failure> {
@@ -31,6 +32,10 @@ pub(super) fn report(result: &ReportResult, account: Option<&str>) -> Result<Exi
     rest(&result.rest);
     println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
     Ok(exit)
+}
+
+pub(super) fn skipped(running: &Running) {
+    println!("[SKIPPED] {running}");
 }
 
 pub(super) fn check(found: &Found, account: Option<&str>) {

@@ -30,6 +30,8 @@ pub struct ReportOptions {
     pub workspaces: Workspaces,
     /// Forget where the same report was interrupted.
     pub restart: bool,
+    /// How long another run of the same account is waited for.
+    pub patience: Duration,
 }
 
 /// What a report did. Every entry counted here has been acknowledged by JetStream.
@@ -55,7 +57,7 @@ pub async fn report_all(
     options: &ReportOptions,
 ) -> Result<ReportResult, SyncError> {
     let started = Instant::now();
-    let session = Session::open(client, publisher, state).await?;
+    let session = Session::open(client, publisher, state, options.patience).await?;
     let (workspaces, _) = session.workspaces().await?;
     let workspace_ids = match session.named_workspaces(&options.workspaces)? {
         Some(ids) => ids,

@@ -1,0 +1,230 @@
+//! One run of an account at a time: a lease in the bucket, which its holder keeps renewing.
+//!
+//! No two machines' clocks are compared: a renewal is a new revision of the key, and a lease is over
+//! when whoever waits for it has seen the same revision for [`EXPIRY`]. Two runs at once, as when a
+//! holder slept longer than that, are harmless; they ask Toggl for the same twice.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateErrorKind};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use shared::process;
+use shared::telemetry::ORCHESTRATOR;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::{State, StateError};
+
+/// How often a holder renews its lease.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// A lease that nobody renews for this long is over: its holder crashed.
+const EXPIRY: Duration = Duration::from_secs(30);
+/// How often a waiting run looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the end of a process waits for its leases to be given back.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why a run may not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Another run of the same account is at work.
+    #[error(transparent)]
+    Running(#[from] Running),
+    /// The bucket is out of reach.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Another run of the same account, and how long it was waited for.
+#[derive(Debug, thiserror::Error)]
+pub struct Running {
+    user_id: i64,
+    holder: Option<Holder>,
+    waited: Duration,
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user_id, holder, waited } = self;
+        write!(f, "another run for the Toggl user {user_id} is at work")?;
+        if let Some(holder) = holder {
+            write!(f, " ({holder})")?;
+        }
+        let waited = Duration::from_secs(waited.as_secs());
+        if !waited.is_zero() {
+            write!(f, ", for longer than the {} to wait", humantime::format_duration(waited))?;
+        }
+        Ok(())
+    }
+}
+
+/// Who holds a lease; for people, except that no two are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Holder {
+    run_id: Uuid,
+    host: String,
+    pid: u32,
+    started_at: Timestamp,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.started_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "process {} on {}, since {since}", self.pid, self.host)
+    }
+}
+
+/// The right to be the only run of an account; dropping it gives it back, in the background.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    _held: DropGuard,
+}
+
+impl State {
+    /// Waits until no other run of the user is at work, no longer than `patience`. Even without any it
+    /// takes some seconds to tell a run at work from one that crashed.
+    pub(crate) async fn lease(
+        &self,
+        user_id: i64,
+        run_id: Uuid,
+        patience: Duration,
+    ) -> Result<Lease, LeaseError> {
+        let holder = Holder {
+            run_id,
+            host: process::host_name(),
+            pid: std::process::id(),
+            started_at: Timestamp::now(),
+        };
+        let value = Bytes::from(serde_json::to_vec(&holder).map_err(StateError::from)?);
+        let claim = Claim { store: self.store.clone(), key: format!("lease.{user_id}"), value };
+        let revision = claim.take(user_id, patience).await?;
+        let ended = CancellationToken::new();
+        self.leases.spawn(claim.keep(revision, ended.clone()));
+        Ok(Lease { _held: ended.drop_guard() })
+    }
+
+    /// Waits until the leases of runs that have ended are given back, for two seconds at most: then
+    /// they expire by themselves.
+    pub async fn settle(&self) {
+        self.leases.close();
+        drop(tokio::time::timeout(FAREWELL, self.leases.wait()).await);
+        self.leases.reopen();
+    }
+}
+
+/// What a run writes to the bucket, and where.
+struct Claim {
+    store: Store,
+    key: String,
+    value: Bytes,
+}
+
+impl Claim {
+    /// Answers the revision that is ours.
+    async fn take(&self, user_id: i64, patience: Duration) -> Result<u64, LeaseError> {
+        let started = Instant::now();
+        let mut watch: Option<Watch> = None;
+        loop {
+            let entry = self.entry().await?;
+            let revision = entry.as_ref().map_or(0, |entry| entry.revision);
+            if let Some(entry) = entry.filter(is_held) {
+                let holder = serde_json::from_slice::<Holder>(&entry.value).ok();
+                let watch = watch.get_or_insert_with(|| Watch::begin(&entry, holder.as_ref()));
+                watch.see(&entry);
+                if !watch.is_over() {
+                    if watch.renewed && started.elapsed() >= patience {
+                        return Err(Running { user_id, holder, waited: patience }.into());
+                    }
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+                warn!(target: ORCHESTRATOR, "That run has crashed; going on without it");
+            }
+            match self.store.update(&self.key, self.value.clone(), revision).await {
+                Ok(revision) => return Ok(revision),
+                // Somebody else was quicker.
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
+                Err(error) => return Err(StateError::from(error).into()),
+            }
+        }
+    }
+
+    /// Renews the lease until the run has ended, and gives it back.
+    async fn keep(self, mut revision: u64, ended: CancellationToken) {
+        while ended.run_until_cancelled(tokio::time::sleep(RENEWAL)).await.is_some() {
+            match self.renew(revision).await {
+                Ok(Some(renewed)) => revision = renewed,
+                Ok(None) => {
+                    warn!(
+                        target: ORCHESTRATOR,
+                        "Another run of this account has begun, for this one was out of reach for \
+                         long; both go on, which is harmless"
+                    );
+                    return;
+                }
+                Err(error) => {
+                    debug!(target: ORCHESTRATOR, %error, "Could not renew the lease, trying again");
+                }
+            }
+        }
+        if let Err(error) = self.store.delete_expect_revision(&self.key, Some(revision)).await {
+            debug!(target: ORCHESTRATOR, %error, "Could not give back the lease; it will expire");
+        }
+    }
+
+    /// The new revision; none when the lease is another's.
+    async fn renew(&self, revision: u64) -> Result<Option<u64>, StateError> {
+        match self.store.update(&self.key, self.value.clone(), revision).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                // Ours all the same if the answer to an earlier renewal was lost.
+                match self.entry().await? {
+                    Some(entry) if is_held(&entry) && entry.value != self.value => Ok(None),
+                    entry => {
+                        let revision = entry.map_or(0, |entry| entry.revision);
+                        Ok(Some(self.store.update(&self.key, self.value.clone(), revision).await?))
+                    }
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn entry(&self) -> Result<Option<Entry>, StateError> {
+        Ok(self.store.entry(&self.key).await?)
+    }
+}
+
+fn is_held(entry: &Entry) -> bool {
+    entry.operation == Operation::Put
+}
+
+/// What a waiting run has seen of a lease.
+struct Watch {
+    revision: u64,
+    since: Instant,
+    /// Whether it was renewed meanwhile, so that somebody is at work.
+    renewed: bool,
+}
+
+impl Watch {
+    fn begin(entry: &Entry, holder: Option<&Holder>) -> Self {
+        let holder = holder.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        info!(target: ORCHESTRATOR, "Another run of this account is there ({holder})");
+        Self { revision: entry.revision, since: Instant::now(), renewed: false }
+    }
+
+    fn see(&mut self, entry: &Entry) {
+        if entry.revision != self.revision {
+            *self = Self { revision: entry.revision, since: Instant::now(), renewed: true };
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.since.elapsed() >= EXPIRY
+    }
+}

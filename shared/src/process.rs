@@ -1,0 +1,21 @@
+//! The process itself, as the system sees it.
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Keeps the memory, and the secrets in it, out of core dumps, and on Linux also from debuggers and
+/// the environment (`/proc/<pid>/environ`) from other processes of the same user.
+///
+/// # Errors
+/// When the system refuses.
+pub fn hide_memory() -> std::io::Result<()> {
+    // A dump that is piped to a program, as systemd's, does not heed the limit; `dumpable` it does.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
+/// The name of this machine, for people.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
