@@ -4,19 +4,18 @@
 //! Losing the bucket loses nothing that was sent: reports and interrupted syncs start over. Only changes of
 //! entries outside the days of the next sync are not asked for then; `--since-days 85` does that.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::CreateKeyValueError;
-use async_nats::jetstream::kv::{self, EntryError, PutError, Store, UpdateError};
-use async_nats::jetstream::stream::StorageType;
+use async_nats::jetstream::context::KeyValueError;
+use async_nats::jetstream::kv::{EntryError, PutError, Store, UpdateError};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::resource::Resource;
+pub use shared::stream::BUCKET;
+use shared::stream::{EnsureStreamError, StreamArgs, ensure_bucket};
 use shared::telemetry::ORCHESTRATOR;
+use std::collections::BTreeMap;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -29,18 +28,15 @@ mod lease;
 pub(crate) use lease::Lease;
 pub use lease::{LeaseError, Running};
 
-/// The bucket.
-pub const BUCKET: &str = "toggl_track_state";
-
-/// Longer than `since` reaches back at Toggl; what is older helps nobody.
-const MAX_AGE: Duration = Duration::from_hours(90 * 24);
-
 /// The bucket is out of reach.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// It could not be made.
-    #[error("could not create the NATS key-value bucket {BUCKET}")]
-    Create(#[from] CreateKeyValueError),
+    #[error(transparent)]
+    Create(#[from] EnsureStreamError),
+    /// It could not be opened.
+    #[error("could not open the NATS key-value bucket {BUCKET}")]
+    Open(#[from] KeyValueError),
     /// It could not be read.
     #[error("could not read the NATS key-value bucket {BUCKET}")]
     Read(#[from] EntryError),
@@ -68,17 +64,9 @@ impl State {
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn open(context: &Context, replicas: u8) -> Result<Self, StateError> {
-        let config = kv::Config {
-            bucket: BUCKET.to_owned(),
-            description: "What a run of the Toggl Track fetcher tells the next".to_owned(),
-            history: 1,
-            max_age: MAX_AGE,
-            storage: StorageType::File,
-            num_replicas: usize::from(replicas),
-            ..kv::Config::default()
-        };
-        let store = context.create_or_update_key_value(config).await?;
+    pub async fn open(context: &Context, args: &StreamArgs) -> Result<Self, StateError> {
+        ensure_bucket(context, args).await?;
+        let store = context.get_key_value(BUCKET).await?;
         Ok(Self { store, leases: TaskTracker::new() })
     }
 

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::nats::{self, NatsArgs};
 use shared::shutdown::Shutdown;
-use shared::stream::{self, StreamArgs};
-use shared::telemetry::{LogArgs, SUBSCRIBER};
+use shared::stream::{self, BUCKET, STREAM, StreamArgs};
+use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
 use sqlx::Connection as _;
 use tracing::info;
 
@@ -46,6 +46,10 @@ enum Command {
     Run,
     /// Bring the schema up to date, say what the vault lacks, and exit.
     Migrate,
+    /// Do what needs more rights than loading: `migrate`, and create the stream and the key-value
+    /// bucket or bring their settings up to date. For an administrator's users, where those of the
+    /// loader and the fetcher have few rights.
+    Setup,
     /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -86,6 +90,11 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
     let context = nats::jetstream(client.clone());
     stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
+    if matches!(cli.command, Some(Command::Setup)) {
+        stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
+        info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
+        return Ok(Exit::Done);
+    }
     let settings = Settings {
         stream: cli.stream,
         ack_wait: cli.run.ack_wait,

@@ -6,7 +6,7 @@ use clap::Args;
 use shared::telemetry::MIGRATIONS;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Every numbered file of `migrations/`, forward only.
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -53,6 +53,30 @@ pub async fn migrate(connection: &mut PgConnection, args: &VaultArgs) -> Result<
 }
 
 async fn migrate_tables(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let owner = become_owner(connection).await?;
+    let migrated = migrate_as_owner(connection).await;
+    if owner {
+        sqlx::query("reset role").execute(connection).await?;
+    }
+    migrated
+}
+
+/// What a superuser migrates belongs to the role that owns what is there, which else could not load
+/// into it (see `roles.sql`). True if that is another role than this one.
+async fn become_owner(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let role: Option<String> = sqlx::query_scalar(
+        "select set_config('role', rolname, false) from pg_roles
+         where oid = coalesce(
+                 (select relowner from pg_class where oid = to_regclass('raw.toggl_track__migrations')),
+                 (select nspowner from pg_namespace where nspname = 'raw'))
+             and rolname <> current_user and pg_has_role(oid, 'member')",
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(role.is_some())
+}
+
+async fn migrate_as_owner(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
     // In our own schema: the user's database may well have sqlx migrations of its own. Where it is
     // there, nobody is asked for it: `create schema if not exists` needs the right to create one.
@@ -73,14 +97,19 @@ async fn schema_exists(connection: &mut PgConnection, schema: &str) -> sqlx::Res
 #[derive(Debug, PartialEq, Eq)]
 enum Vault {
     Foreign,
+    /// There is one, and this role has no right to it, as it should be.
+    Closed,
     Ready,
-    NoKey { path: String },
+    NoKey {
+        path: String,
+    },
 }
 
 impl Vault {
     fn report(&self) {
         match self {
             Self::Foreign => info!(target: MIGRATIONS, "Using the vault that is already there"),
+            Self::Closed => debug!(target: MIGRATIONS, "The vault is closed to this role"),
             Self::Ready => info!(target: MIGRATIONS, "The vault is ready"),
             Self::NoKey { path } => warn!(
                 target: MIGRATIONS,
@@ -94,6 +123,9 @@ impl Vault {
 }
 
 async fn ensure_vault(connection: &mut PgConnection, args: &VaultArgs) -> sqlx::Result<Vault> {
+    if !may_use_vault(connection).await? {
+        return Ok(Vault::Closed);
+    }
     let mut transaction = connection.begin().await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .bind(VAULT_LOCK)
@@ -114,6 +146,15 @@ async fn ensure_vault(connection: &mut PgConnection, args: &VaultArgs) -> sqlx::
     };
     transaction.commit().await?;
     Ok(vault)
+}
+
+/// Whether there is none, or one that is open to this role.
+async fn may_use_vault(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select coalesce(has_schema_privilege(to_regnamespace('vault'), 'usage'), true)",
+    )
+    .fetch_one(connection)
+    .await
 }
 
 async fn exists(connection: &mut PgConnection, relation: &str) -> sqlx::Result<bool> {

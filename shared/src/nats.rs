@@ -118,6 +118,8 @@ impl Server<'_> {
             .options()
             .await?
             .name(name)
+            // Of its own, so that users can be kept from reading each other's answers.
+            .custom_inbox_prefix(format!("_INBOX.{name}"))
             .connection_timeout(CONNECT_TIMEOUT)
             .ping_interval(PING_INTERVAL)
             .request_timeout(Some(REQUEST_TIMEOUT))

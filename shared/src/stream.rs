@@ -1,24 +1,41 @@
-//! The JetStream stream and consumers, declared in code and brought up to date at every start.
+//! The JetStream stream, the key-value bucket and the consumers, declared in code and brought up to
+//! date at every start.
 //!
-//! Always create-or-update: "get or create" would silently ignore changed settings.
+//! Always create-or-update: "get or create" would silently ignore changed settings. Who only looks
+//! needs no right to change: a stream that is as it should be is left alone, and one that this user
+//! may not change is used as it is, with a warning.
 
+use std::sync::Once;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::CreateStreamError;
+use async_nats::jetstream::context::{
+    ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind,
+};
 use async_nats::jetstream::stream::{
     Config, ConsumerError, DiscardPolicy, RetentionPolicy, StorageType,
 };
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{Context, ErrorCode};
 use clap::Args;
+use tracing::warn;
 
 use crate::resource::Resource;
+use crate::telemetry::NATS;
 
 /// The stream that holds every batch.
 pub const STREAM: &str = "TOGGL_TRACK_RAW";
 
 /// What every subject begins with; the resource's name is the rest.
 pub const SUBJECT_PREFIX: &str = "toggl_track.raw";
+
+/// The key-value bucket in which a run of the fetcher tells the next what it needs.
+pub const BUCKET: &str = "toggl_track_state";
+
+/// Longer than `since` reaches back at Toggl; what is older helps no run.
+const BUCKET_MAX_AGE: Duration = Duration::from_hours(90 * 24);
+
+/// A server that refuses a request for want of a permission does not answer it.
+const PERMISSION_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long JetStream remembers message ids. A publish is repeated with its id for a minute at
 /// most, so half an hour is ample; ids are held in the server's memory.
@@ -43,34 +60,45 @@ pub struct StreamArgs {
 }
 
 impl StreamArgs {
-    /// The whole configuration of the stream.
-    pub fn config(&self) -> Config {
-        Config {
-            name: STREAM.to_owned(),
-            description: Some(
-                "Toggl Track batches, the replayable log of the raw tables".to_owned(),
-            ),
-            subjects: vec![format!("{SUBJECT_PREFIX}.*")],
-            storage: StorageType::File,
-            // WorkQueue and Interest delete what was acknowledged: nothing left to replay.
-            retention: RetentionPolicy::Limits,
-            // A full stream refuses loudly instead of dropping what no loader has read.
-            discard: DiscardPolicy::New,
-            max_age: self.stream_max_age,
-            max_bytes: self.stream_max_bytes,
-            max_messages: -1,
-            max_messages_per_subject: -1,
-            max_message_size: -1,
-            max_consumers: -1,
-            num_replicas: usize::from(self.replicas),
-            duplicate_window: match self.stream_max_age {
-                // The server refuses a window longer than the age.
-                Duration::ZERO => DUPLICATE_WINDOW,
-                max_age => DUPLICATE_WINDOW.min(max_age),
-            },
-            allow_direct: true,
-            ..Config::default()
-        }
+    /// Puts our settings into the configuration of the stream; what else it holds, such as a
+    /// placement, is the administrator's.
+    fn settle_stream(&self, config: &mut Config) {
+        config.description =
+            Some("Toggl Track batches, the replayable log of the raw tables".to_owned());
+        config.subjects = vec![format!("{SUBJECT_PREFIX}.*")];
+        config.storage = StorageType::File;
+        // WorkQueue and Interest delete what was acknowledged: nothing left to replay.
+        config.retention = RetentionPolicy::Limits;
+        // A full stream refuses loudly instead of dropping what no loader has read.
+        config.discard = DiscardPolicy::New;
+        config.max_age = self.stream_max_age;
+        config.max_bytes = self.stream_max_bytes;
+        config.max_messages = -1;
+        config.max_messages_per_subject = -1;
+        config.max_message_size = -1;
+        config.max_consumers = -1;
+        config.num_replicas = usize::from(self.replicas);
+        config.duplicate_window = match self.stream_max_age {
+            // The server refuses a window longer than the age.
+            Duration::ZERO => DUPLICATE_WINDOW,
+            max_age => DUPLICATE_WINDOW.min(max_age),
+        };
+        config.allow_direct = true;
+    }
+
+    /// The same for the bucket, which is a stream of one message a subject.
+    fn settle_bucket(&self, config: &mut Config) {
+        config.description =
+            Some("What a run of the Toggl Track fetcher tells the next".to_owned());
+        config.subjects = vec![format!("$KV.{BUCKET}.>")];
+        config.storage = StorageType::File;
+        config.discard = DiscardPolicy::New;
+        config.max_age = BUCKET_MAX_AGE;
+        config.max_messages_per_subject = 1;
+        config.num_replicas = usize::from(self.replicas);
+        config.allow_rollup = true;
+        config.deny_delete = true;
+        config.allow_direct = true;
     }
 }
 
@@ -78,8 +106,98 @@ impl StreamArgs {
 ///
 /// # Errors
 /// When the server refuses, with its reason: no JetStream, not enough storage, no permission.
-pub async fn ensure_stream(context: &Context, args: &StreamArgs) -> Result<(), CreateStreamError> {
-    context.create_or_update_stream(args.config()).await.map(drop)
+pub async fn ensure_stream(context: &Context, args: &StreamArgs) -> Result<(), EnsureStreamError> {
+    ensure(context, STREAM, |config| args.settle_stream(config)).await
+}
+
+/// Creates the bucket or brings its settings up to date.
+///
+/// # Errors
+/// As [`ensure_stream`].
+pub async fn ensure_bucket(context: &Context, args: &StreamArgs) -> Result<(), EnsureStreamError> {
+    ensure(context, &format!("KV_{BUCKET}"), |config| args.settle_bucket(config)).await
+}
+
+async fn ensure(
+    context: &Context,
+    name: &str,
+    settle: impl Fn(&mut Config),
+) -> Result<(), EnsureStreamError> {
+    let stream = name.to_owned();
+    let changing = ContextBuilder::new().timeout(PERMISSION_TIMEOUT).build(context.client());
+    let found = match context.get_stream(name).await {
+        Ok(found) => found.cached_info().config.clone(),
+        Err(error) if is_missing(&error) => {
+            let mut config = Config { name: stream.clone(), ..Config::default() };
+            settle(&mut config);
+            // Two programs that start together create the same.
+            return match changing.create_stream(config).await {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
+                    Err(EnsureStreamError::Missing { stream })
+                }
+                Err(source) => Err(EnsureStreamError::Refused { stream, source }),
+            };
+        }
+        Err(source) => return Err(EnsureStreamError::Lookup { stream, source }),
+    };
+    let mut wanted = found.clone();
+    settle(&mut wanted);
+    if wanted == found {
+        return Ok(());
+    }
+    match changing.update_stream(wanted).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                warn!(
+                    target: NATS,
+                    "The stream {name} has other settings than these, and this user may not change \
+                     it; going on with it as it is"
+                );
+            });
+            Ok(())
+        }
+        Err(source) => Err(EnsureStreamError::Refused { stream, source }),
+    }
+}
+
+fn is_missing(error: &GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+/// Why a stream, or the bucket, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureStreamError {
+    /// It could not be looked up.
+    #[error("could not look up the stream {stream}; does this NATS user have the right to?")]
+    Lookup {
+        /// Its name.
+        stream: String,
+        /// What the client says.
+        #[source]
+        source: GetStreamError,
+    },
+    /// It is not there, and the server does not answer when it is to be created.
+    #[error(
+        "the stream {stream} is missing, and this NATS user may not create it: run `loader setup` \
+         once as one who may"
+    )]
+    Missing {
+        /// Its name.
+        stream: String,
+    },
+    /// The server refuses to create it or to change its settings.
+    #[error("could not create or change the stream {stream}")]
+    Refused {
+        /// Its name.
+        stream: String,
+        /// What the server says.
+        #[source]
+        source: CreateStreamError,
+    },
 }
 
 /// The settings of the durable consumer of a table.
@@ -130,7 +248,7 @@ pub async fn ensure_consumer(
 pub enum EnsureConsumerError {
     /// The stream could not be looked up.
     #[error("could not look up stream {STREAM}")]
-    Stream(#[from] jetstream::context::GetStreamError),
+    Stream(#[from] GetStreamError),
     /// The consumer was refused.
     #[error("could not create the consumer")]
     Consumer(#[from] ConsumerError),

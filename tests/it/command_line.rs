@@ -157,7 +157,7 @@ async fn a_sync_is_a_library_call_that_answers_counts() {
         max_wait: std::time::Duration::ZERO,
     };
     let client = Client::new(&args, tests::toggl::TOKEN.into()).unwrap();
-    let state = State::open(&context, 1).await.unwrap();
+    let state = State::open(&context, &stream).await.unwrap();
     let publisher = Publisher::new(context, max_payload);
     let options = SyncOptions::default();
     let result = sync_all(&client, &publisher, &state, &options).await.unwrap();

@@ -64,6 +64,18 @@ impl World {
         Self::build(account, NatsOptions::default(), Postgres::Own(Box::new(postgres))).await
     }
 
+    /// With settings for the NATS server, and a Postgres that was started already.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_between(
+        account: Account,
+        nats: NatsOptions,
+        postgres: PostgresServer,
+    ) -> Result<Self> {
+        Self::build(account, nats, Postgres::Own(Box::new(postgres))).await
+    }
+
     async fn build(account: Account, nats: NatsOptions, postgres: Postgres) -> Result<Self> {
         let (nats, database) =
             tokio::try_join!(NatsServer::start(nats), postgres.server().create_database())?;

@@ -157,7 +157,7 @@ async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>,
     let max_payload = nats.server_info().max_payload;
     let context = nats::jetstream(nats);
     stream::ensure_stream(&context, &common.stream).await.or_exit(Exit::Unreachable)?;
-    let state = State::open(&context, common.stream.replicas).await.or_exit(Exit::Unreachable)?;
+    let state = State::open(&context, &common.stream).await.or_exit(Exit::Unreachable)?;
     Ok((logins, Broker { shutdown, context, max_payload, state }))
 }
 

@@ -1,4 +1,7 @@
 //! The vault in Postgres: Supabase's, or the one that the loader's migrations install.
+//!
+//! A role without rights to it reads Toggl's secrets, and no others, by the functions that
+//! `migrations/roles.sql` makes; storing takes rights to the vault itself.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -52,7 +55,7 @@ pub enum VaultError {
     NotInstalled,
     /// No right to it.
     #[error(
-        "this database role may not use the vault; grant it usage on schema vault, select on vault.decrypted_secrets and execute on the vault's functions"
+        "this database role may not do that with the vault; to read it, use the role toggl_track_fetcher of migrations/roles.sql, to store in it, one that owns the vault, such as the superuser"
     )]
     Forbidden,
     /// The root key is missing or another one.
@@ -94,6 +97,8 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Vault {
     connection: PgConnection,
+    /// Whether it is closed to this role, but for the functions of `roles.sql`.
+    by_functions: bool,
 }
 
 impl Vault {
@@ -111,7 +116,10 @@ impl Vault {
             .options([("statement_timeout", "10s"), ("lock_timeout", "5s")]);
         let server = format!("{}:{}", options.get_host(), options.get_port());
         match tokio::time::timeout(TIMEOUT, options.connect()).await {
-            Ok(Ok(connection)) => Ok(Self { connection }),
+            Ok(Ok(mut connection)) => {
+                let by_functions = is_closed(&mut connection).await?;
+                Ok(Self { connection, by_functions })
+            }
             Ok(Err(error)) => Err(VaultError::Unreachable { server, source: Some(error) }),
             Err(_) => Err(VaultError::Unreachable { server, source: None }),
         }
@@ -122,10 +130,13 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn accounts(&mut self) -> Result<Vec<String>, VaultError> {
-        let names: Vec<String> = sqlx::query_scalar(
+        let names: Vec<String> = sqlx::query_scalar(if self.by_functions {
+            "select name from toggl_track_vault.stored()
+             where name = $1 or starts_with(name, $1 || ':') order by name"
+        } else {
             "select name from vault.decrypted_secrets
-             where name = $1 or starts_with(name, $1 || ':') order by name",
-        )
+             where name = $1 or starts_with(name, $1 || ':') order by name"
+        })
         .bind(SECRET_NAME)
         .fetch_all(&mut self.connection)
         .await?;
@@ -142,12 +153,15 @@ impl Vault {
     /// See [`VaultError`].
     pub async fn read(&mut self, account: &str) -> Result<Option<SecretString>, VaultError> {
         // By name: one row that cannot be opened would fail a scan of the whole view.
-        let secret: Option<String> = sqlx::query_scalar(
-            "select decrypted_secret from vault.decrypted_secrets where name = $1",
-        )
+        let secret: Option<Option<String>> = sqlx::query_scalar(if self.by_functions {
+            "select toggl_track_vault.read($1)"
+        } else {
+            "select decrypted_secret from vault.decrypted_secrets where name = $1"
+        })
         .bind(secret_name(account))
         .fetch_optional(&mut self.connection)
         .await?;
+        let secret = secret.flatten();
         debug!(target: VAULT, found = secret.is_some(), "Read the credentials of {account} from the vault");
         Ok(secret.map(SecretString::from))
     }
@@ -192,10 +206,13 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn show(mut self, account: &str) -> Result<Option<Stored>, VaultError> {
-        let updated_at: Option<i64> = sqlx::query_scalar(
+        let updated_at: Option<i64> = sqlx::query_scalar(if self.by_functions {
             "select (extract(epoch from updated_at) * 1000000)::bigint
-             from vault.decrypted_secrets where name = $1",
-        )
+             from toggl_track_vault.stored() where name = $1"
+        } else {
+            "select (extract(epoch from updated_at) * 1000000)::bigint
+             from vault.decrypted_secrets where name = $1"
+        })
         .bind(secret_name(account))
         .fetch_optional(&mut self.connection)
         .await?;
@@ -221,4 +238,13 @@ impl Vault {
     pub async fn close(self) {
         drop(self.connection.close().await);
     }
+}
+
+async fn is_closed(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select coalesce(has_schema_privilege(to_regnamespace('toggl_track_vault'), 'usage'), false)
+            and not coalesce(has_schema_privilege(to_regnamespace('vault'), 'usage'), false)",
+    )
+    .fetch_one(connection)
+    .await
 }

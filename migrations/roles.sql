@@ -1,0 +1,86 @@
+-- Roles with no more rights than their work needs. Not numbered, for it takes rights that a loader
+-- does not have: run it as a superuser, on Supabase as postgres, before or after `loader migrate` and
+-- as often as you like: psql --set ON_ERROR_STOP=1 --single-transaction --file migrations/roles.sql
+--
+--   toggl_track_loader    owns what the loader makes in the schemas raw and staging; no right to the vault
+--   toggl_track_fetcher   reads Toggl's secrets in the vault, and no table
+--   toggl_track_analyst   reads the views of staging; cannot log in: grant it to those who may
+--
+-- The first two can log in once they have passwords: alter role toggl_track_loader password '…';
+do $roles$
+declare
+    role    text;
+    schema  text;
+    thing   record;
+begin
+    foreach role in array array['toggl_track_loader', 'toggl_track_fetcher', 'toggl_track_analyst'] loop
+        if to_regrole(role) is null then
+            execute format('create role %I %s', role,
+                case role when 'toggl_track_analyst' then 'nologin' else 'login' end);
+        end if;
+    end loop;
+    -- Who is no superuser may give nothing to a role that it is no member of.
+    if not (select rolsuper from pg_roles where rolname = current_user) then
+        execute format('grant toggl_track_loader to %I', current_user);
+    end if;
+
+    foreach schema in array array['raw', 'staging'] loop
+        if to_regnamespace(schema) is null then
+            execute format('create schema %I authorization toggl_track_loader', schema);
+        elsif exists (select from pg_namespace where nspname = schema and nspowner = current_user::regrole) then
+            execute format('alter schema %I owner to toggl_track_loader', schema);
+        else
+            execute format('grant usage, create on schema %I to toggl_track_loader', schema);
+        end if;
+    end loop;
+
+    -- What an administrator has migrated becomes the loader's; sequences follow their tables.
+    for thing in
+        select format('alter table %s owner to toggl_track_loader', oid::regclass) as statement
+        from pg_class
+        where relkind in ('r', 'v') and relowner <> 'toggl_track_loader'::regrole
+            and (relnamespace = 'raw'::regnamespace and starts_with(relname::text, 'toggl_track__')
+                or relnamespace = 'staging'::regnamespace and starts_with(relname::text, 'stg_toggl_track__'))
+        union all
+        select format('alter routine %s owner to toggl_track_loader', oid::regprocedure)
+        from pg_proc
+        where proowner <> 'toggl_track_loader'::regrole
+            and pronamespace = 'staging'::regnamespace and starts_with(proname::text, 'toggl_')
+    loop
+        execute thing.statement;
+    end loop;
+end $roles$;
+
+grant usage on schema staging to toggl_track_analyst;
+grant select on all tables in schema staging to toggl_track_analyst;
+alter default privileges for role toggl_track_loader in schema staging
+    grant select on tables to toggl_track_analyst;
+
+-- The vault has no rights by secret: who may read its view may read all of it. These functions read it
+-- with the rights of their owner, and only what is Toggl's.
+create schema if not exists toggl_track_vault;
+comment on schema toggl_track_vault is 'Toggl''s secrets in the vault, to be read by the role toggl_track_fetcher.';
+
+create or replace function toggl_track_vault.stored() returns table (name text, updated_at timestamptz)
+language plpgsql stable security definer set search_path = '' as $function$
+begin
+    return query
+        select s.name::text, s.updated_at::timestamptz from vault.decrypted_secrets s
+        where s.name = 'toggl_track' or pg_catalog.starts_with(s.name, 'toggl_track:');
+end $function$;
+comment on function toggl_track_vault.stored() is 'Names of Toggl''s secrets, without their content.';
+
+create or replace function toggl_track_vault.read(secret_name text) returns text
+language plpgsql stable security definer set search_path = '' as $function$
+begin
+    if secret_name = 'toggl_track' or pg_catalog.starts_with(secret_name, 'toggl_track:') then
+        return (select s.decrypted_secret from vault.decrypted_secrets s where s.name = secret_name);
+    end if;
+    raise insufficient_privilege using message = 'this secret is not Toggl''s';
+end $function$;
+comment on function toggl_track_vault.read(text) is 'The content of one of Toggl''s secrets; null if it is not there.';
+
+revoke all on schema toggl_track_vault from public;
+revoke all on all functions in schema toggl_track_vault from public;
+grant usage on schema toggl_track_vault to toggl_track_fetcher;
+grant execute on all functions in schema toggl_track_vault to toggl_track_fetcher;

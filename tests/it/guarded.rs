@@ -1,0 +1,91 @@
+//! A world whose NATS and Postgres know the users of the compose stack, with exactly its rights.
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tests::servers::{NatsOptions, PostgresOptions, PostgresServer};
+use tests::toggl::Account;
+use tests::workers::{Finished, Worker};
+use tests::world::World;
+
+const COMPOSE: &str = include_str!("../../docker-compose.yml");
+const ROLES: &str = include_str!("../../migrations/roles.sql");
+const ROOT_KEY: &[u8] = b"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
+
+pub(crate) const ADMIN: &str = "toggl_track_admin";
+pub(crate) const FETCHER: &str = "toggl_track_fetcher";
+pub(crate) const LOADER: &str = "toggl_track_loader";
+pub(crate) const ANALYST: &str = "toggl_track_analyst";
+
+pub(crate) struct Guarded {
+    pub(crate) world: World,
+}
+
+impl Guarded {
+    /// The roles are there, nothing else.
+    pub(crate) async fn start() -> Self {
+        let account = Account::sample_at(jiff::Timestamp::now());
+        let options = NatsOptions { configuration: permissions(), ..NatsOptions::default() };
+        let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
+        let guarded =
+            Self { world: World::start_between(account, options, postgres).await.unwrap() };
+        guarded.make_roles().await;
+        guarded
+    }
+
+    pub(crate) async fn make_roles(&self) {
+        let mut connection = self.world.connect().await.unwrap();
+        sqlx::raw_sql(ROLES).execute(&mut connection).await.unwrap();
+        for role in [LOADER, FETCHER, ANALYST] {
+            let sql = format!("alter role {role} login password 'password of {role}'");
+            connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+        }
+        connection.close().await.unwrap();
+    }
+
+    /// As the administrator; with a root key for the vault.
+    pub(crate) async fn set_up(&self) -> Finished {
+        let key = self.world.postgres().write_server_file("root.key", ROOT_KEY).unwrap();
+        let setup = self.world.loader(&["setup"]).env("VAULT_KEY_FILE", key);
+        let finished = as_user(setup, ADMIN).run().await.unwrap();
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        finished
+    }
+
+    /// As its own user, at NATS and at Postgres.
+    pub(crate) fn fetcher(&self, arguments: &[&str]) -> Worker {
+        as_user(self.world.fetcher(arguments), FETCHER).env("DATABASE_URL", self.url(FETCHER))
+    }
+
+    /// As its own user, at NATS and at Postgres.
+    pub(crate) fn loader(&self, arguments: &[&str]) -> Worker {
+        as_user(self.world.loader(arguments), LOADER).env("DATABASE_URL", self.url(LOADER))
+    }
+
+    pub(crate) async fn connect_as(&self, role: &str) -> PgConnection {
+        PgConnection::connect(&self.url(role)).await.unwrap()
+    }
+
+    fn url(&self, role: &str) -> String {
+        let (port, name) = (self.world.postgres().port(), &self.world.database.name);
+        format!("postgres://{role}:password%20of%20{role}@127.0.0.1:{port}/{name}")
+    }
+}
+
+fn as_user(worker: Worker, user: &str) -> Worker {
+    worker.env("NATS_USER", user).env("NATS_PASSWORD", password(user))
+}
+
+pub(crate) fn password(user: &str) -> String {
+    format!("nats password of {user}")
+}
+
+/// The block `authorization` of the compose stack. Who says no name, as the harness, is the
+/// administrator.
+fn permissions() -> String {
+    let start = COMPOSE.find("      authorization {").unwrap();
+    let end = start + COMPOSE[start..].find("\n      }\n").unwrap() + "\n      }\n".len();
+    let block = COMPOSE[start..end].replace("$$", "$");
+    let variables = [("ADMIN", ADMIN), ("FETCHER", FETCHER), ("LOADER", LOADER)]
+        .map(|(name, user)| format!("NATS_{name}_PASSWORD: '{}'\n", password(user)))
+        .concat();
+    format!("{variables}{block}no_auth_user: {ADMIN}\n")
+}
