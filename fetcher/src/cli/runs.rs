@@ -44,7 +44,7 @@ pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, F
         let syncing = sync_all(&client, &publisher, &broker.state, &options);
         let ended = broker.run(syncing).await?;
         if let Err(SyncError::Lease(LeaseError::Running(running))) = ended {
-            return yielded(common, running, &accounts);
+            return yielded(common, &running, &accounts);
         }
         let ended = ended.map_err(failure).and_then(|result| {
             read_already.extend(result.workspace_ids.iter().copied());
@@ -78,7 +78,7 @@ pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exi
         let reporting = report_all(&client, &publisher, &broker.state, &options);
         let ended = broker.run(reporting).await?;
         if let Err(SyncError::Lease(LeaseError::Running(running))) = ended {
-            return yielded(common, running, &accounts);
+            return yielded(common, &running, &accounts);
         }
         let ended = ended
             .map_err(failure)
@@ -127,9 +127,9 @@ fn patience(common: &CommonArgs) -> Duration {
 
 /// Another run is at work. The accounts that follow are left to it, too: of the same workspaces they
 /// may see less, and what they do not see would look deleted.
-fn yielded(common: &CommonArgs, running: Running, accounts: &Accounts) -> Result<Exit, Failure> {
+fn yielded(common: &CommonArgs, running: &Running, accounts: &Accounts) -> Result<Exit, Failure> {
     if common.if_running == IfRunning::Skip {
-        summary::skipped(&running);
+        summary::skipped(running);
         return Ok(accounts.exit());
     }
     Err(anyhow!("{running}; --if-running says what to do then")).or_exit(Exit::Failed)
