@@ -81,9 +81,9 @@ pub(crate) fn password(user: &str) -> String {
 /// The block `authorization` of the compose stack. Who says no name, as the harness, is the
 /// administrator.
 fn permissions() -> String {
-    let start = COMPOSE.find("      authorization {").unwrap();
-    let end = start + COMPOSE[start..].find("\n      }\n").unwrap() + "\n      }\n".len();
-    let block = COMPOSE[start..end].replace("$$", "$");
+    let (_, rest) = COMPOSE.split_once("      authorization {").unwrap();
+    let (block, _) = rest.split_once("\n      }\n").unwrap();
+    let block = format!("      authorization {{{block}\n      }}\n").replace("$$", "$");
     let variables = [("ADMIN", ADMIN), ("FETCHER", FETCHER), ("LOADER", LOADER)]
         .map(|(name, user)| format!("NATS_{name}_PASSWORD: '{}'\n", password(user)))
         .concat();
