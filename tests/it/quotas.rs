@@ -123,12 +123,12 @@ async fn windows_that_a_quota_interrupted_are_not_read_again() {
     let world = World::start(Account::generate(&size)).await.unwrap();
     world.toggl.limit_quota(QuotaLimits {
         me: 20,
-        window: Duration::from_secs(8),
+        window: Duration::from_secs(25),
         ..QuotaLimits::default()
     });
     let finished = world.fetcher(&["--days", "85", "--max-wait", "0s"]).run().await.unwrap();
     assert_fails(&finished, 4, &["your own requests"]);
-    let finished = world.fetcher(&["--days", "85", "--max-wait", "20s"]).run().await.unwrap();
+    let finished = world.fetcher(&["--days", "85", "--max-wait", "1m"]).run().await.unwrap();
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert!(finished.stdout.contains("Time entries: 12000"), "{}", finished.stdout);
     load(&world).await;
