@@ -1,5 +1,7 @@
 //! Connection to NATS: its settings, and what its events mean.
 
+use std::error::Error;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,6 +52,12 @@ pub struct NatsArgs {
     /// File with the certificate authority of the server, for TLS.
     #[arg(long, env = "NATS_CA", global = true)]
     pub nats_ca: Option<PathBuf>,
+    /// File with a certificate of our own, for servers that ask for one.
+    #[arg(long, env = "NATS_CERT", requires = "nats_key", global = true)]
+    pub nats_cert: Option<PathBuf>,
+    /// File with the key of that certificate.
+    #[arg(long, env = "NATS_KEY", requires = "nats_cert", global = true)]
+    pub nats_key: Option<PathBuf>,
 }
 
 /// The address cannot be read. Its text is left out, for it may hold a password.
@@ -76,6 +84,26 @@ pub enum ConnectError {
     Refused {
         /// Addresses, without passwords.
         servers: String,
+    },
+    /// A file of certificates or keys cannot be read.
+    #[error("cannot read {path} ({setting})")]
+    File {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// One side does not trust the other.
+    #[error("no TLS connection to NATS at {servers}; check NATS_CA, NATS_CERT and NATS_KEY")]
+    Tls {
+        /// Addresses, without passwords.
+        servers: String,
+        /// What the client says.
+        #[source]
+        source: async_nats::ConnectError,
     },
     /// Nobody answered.
     #[error("cannot reach NATS at {servers}; is it running, and is NATS_URL right?")]
@@ -129,12 +157,14 @@ impl Server<'_> {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
                 ConnectError::Refused { servers: self.names() }
             }
+            _ if is_tls(&source) => ConnectError::Tls { servers: self.names(), source },
             _ => ConnectError::Unreachable { servers: self.names(), source },
         })
     }
 
     async fn options(&self) -> Result<ConnectOptions, ConnectError> {
-        let NatsArgs { nats_creds, nats_user, nats_password, nats_ca, .. } = self.args;
+        let NatsArgs { nats_creds, nats_user, nats_password, nats_ca, nats_cert, nats_key, .. } =
+            self.args;
         let mut options = ConnectOptions::new();
         if let Some(path) = nats_creds {
             options = options
@@ -145,8 +175,23 @@ impl Server<'_> {
         if let (Some(user), Some(password)) = (nats_user, nats_password) {
             options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
         }
+        // The client would say of a file that it cannot read neither which nor why.
+        for (setting, path) in
+            [("NATS_CA", nats_ca), ("NATS_CERT", nats_cert), ("NATS_KEY", nats_key)]
+        {
+            if let Some(path) = path {
+                File::open(path).map_err(|source| ConnectError::File {
+                    setting,
+                    path: path.clone(),
+                    source,
+                })?;
+            }
+        }
         if let Some(ca) = nats_ca {
             options = options.add_root_certificates(ca.clone()).require_tls(true);
+        }
+        if let (Some(cert), Some(key)) = (nats_cert, nats_key) {
+            options = options.add_client_certificate(cert.clone(), key.clone()).require_tls(true);
         }
         Ok(options)
     }
@@ -160,6 +205,20 @@ impl Server<'_> {
             .collect();
         names.join(", ")
     }
+}
+
+/// Whether it was TLS that failed: a server that wants a certificate says so only after the client
+/// takes the handshake for done.
+fn is_tls(error: &async_nats::ConnectError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.kind() == ConnectErrorKind::Tls
 }
 
 /// The JetStream context of both workers.

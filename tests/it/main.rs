@@ -8,6 +8,7 @@
 
 mod batches;
 mod catalogue;
+mod certificates;
 mod changes;
 mod command_line;
 mod credentials;
@@ -44,3 +45,4 @@ mod staging_entries;
 mod staging_random;
 mod staging_times;
 mod staging_values;
+mod tls;
