@@ -1,6 +1,7 @@
 //! Toggl's HTTP API: authentication, pace, limits and errors. What is asked, and what becomes of the
 //! answer, is not decided here.
 
+mod address;
 mod client;
 mod error;
 mod limits;

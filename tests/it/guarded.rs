@@ -70,6 +70,16 @@ impl Guarded {
     }
 }
 
+/// Everything that opens something for the programs' users.
+pub(crate) fn secrets() -> Vec<String> {
+    let mut secrets = vec![tests::toggl::TOKEN.to_owned()];
+    for user in [FETCHER, LOADER] {
+        secrets.extend([password(user), format!("password of {user}")]);
+        secrets.push(format!("password%20of%20{user}"));
+    }
+    secrets
+}
+
 fn as_user(worker: Worker, user: &str) -> Worker {
     worker.env("NATS_USER", user).env("NATS_PASSWORD", password(user))
 }

@@ -6,9 +6,12 @@ use futures::StreamExt as _;
 use shared::batch::Batch;
 use shared::stream::STREAM;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
-use tests::toggl::Account;
-use tests::workers::Worker;
+use tests::toggl::{Account, Answer, QuotaLimits};
+use tests::workers::{Finished, Worker};
 use tests::world::World;
+
+use crate::endings::{assert_misused, assert_unspoken};
+use crate::guarded::{Guarded, secrets};
 
 /// Rows of any table outside Postgres' own that hold the text; views show nothing else.
 async fn tables_containing(connection: &mut PgConnection, needle: &str) -> Vec<String> {
@@ -124,10 +127,118 @@ async fn help_does_not_show_what_the_environment_holds() {
             .env("NATS_URL", "nats://user:hunter2@host")
             .env("NATS_PASSWORD", "hunter2")
             .env("TOGGL_API_TOKEN", "hunter2")
+            .env("TOGGL_URL", "https://hunter2.example")
             .run()
             .await
             .unwrap();
         assert_eq!(finished.code, Some(0));
         assert!(!finished.stdout.contains("hunter2"), "{}", finished.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_toggl_address_with_a_login_is_refused_and_not_repeated() {
+    for address in [
+        "https://eva:hunter2@proxy.example",
+        "https://hunter2@proxy.example",
+        "https://eva:hunter2@proxy.example:no-port",
+        "eva:hunter2@proxy.example",
+        "ftp://proxy.example/hunter2",
+        "",
+    ] {
+        let by_environment = Worker::new("fetcher", &["check"]).env("TOGGL_URL", address);
+        let by_argument = Worker::new("fetcher", &["check", "--toggl-url", address]);
+        for worker in [by_environment, by_argument] {
+            let finished = worker.env("TOGGL_API_TOKEN", "t0ken").run().await.unwrap();
+            assert_misused(&finished, &["TOGGL_URL", "https://host"]);
+            assert_unspoken(&finished, "hunter2");
+        }
+    }
+}
+
+/// With a wrong setting, of which each makes the programs say something else about it.
+async fn endings(guarded: &Guarded, secret: &str) -> Vec<(i32, Finished)> {
+    let nowhere = format!("postgres://eva:{secret}@127.0.0.1:1/database");
+    let refused =
+        format!("postgres://eva:{secret}@127.0.0.1:{}/x", guarded.world.postgres().port());
+    let nats = format!("nats://eva:{secret}@127.0.0.1:1");
+    let fetcher = || guarded.fetcher(&["--log-level", "debug"]);
+    let by_vault = || fetcher().without("TOGGL_API_TOKEN");
+    let loader = || guarded.loader(&["--log-level", "debug"]);
+    let mut endings = Vec::new();
+    for (code, worker) in [
+        (2, loader().without("NATS_USER")),
+        (2, fetcher().without("NATS_USER")),
+        (2, loader().env("LOADER_WRITERS", "0")),
+        (2, loader().env("DATABASE_URL", secret)),
+        (2, by_vault().env("DATABASE_URL", secret)),
+        (2, loader().env("NATS_URL", format!("nats://eva:{secret}@:x"))),
+        (3, by_vault()),
+        (3, fetcher().env("TOGGL_API_TOKEN", secret)),
+        (3, fetcher().env("TOGGL_API_TOKEN", format!("{secret} {secret}"))),
+        (5, loader().env("DATABASE_URL", &nowhere)),
+        (5, loader().env("DATABASE_URL", &refused)),
+        (5, by_vault().env("DATABASE_URL", &nowhere)),
+        (5, by_vault().env("DATABASE_URL", &refused)),
+        (5, loader().env("NATS_PASSWORD", secret)),
+        (5, fetcher().env("NATS_PASSWORD", secret)),
+        (5, loader().env("NATS_URL", &nats)),
+        (5, fetcher().env("NATS_URL", &nats)),
+    ] {
+        endings.push((code, worker.run().await.unwrap()));
+    }
+    endings
+}
+
+#[tokio::test]
+async fn no_password_or_token_is_said_at_any_exit() {
+    let guarded = Guarded::start().await;
+    guarded.set_up().await;
+    let mut endings = endings(&guarded, "hunter2").await;
+    let world = &guarded.world;
+    let run = async |arguments: &[&str]| {
+        let arguments = [&["--log-level", "debug"], arguments].concat();
+        guarded.fetcher(&arguments).run().await.unwrap()
+    };
+    endings.push((0, run(&[]).await));
+    world.toggl.script("/api/v9/workspaces/{w}/tags", Answer::status(500).repeat(2));
+    endings.push((1, run(&[]).await));
+    world.toggl.script("/api/v9/workspaces/{w}/tags", Answer::status(403));
+    endings.push((6, run(&[]).await));
+    world.toggl.limit_quota(QuotaLimits { organization: 1, ..QuotaLimits::default() });
+    endings.push((4, run(&["--max-wait", "0s"]).await));
+    for (code, finished) in endings {
+        assert_eq!(finished.code, Some(code), "{finished:#?}");
+        assert_unspoken(&finished, "hunter2");
+        for secret in secrets() {
+            assert_unspoken(&finished, &secret);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_password_or_token_is_in_the_command_line_and_memory_is_not_dumped() {
+    let guarded = Guarded::start().await;
+    guarded.set_up().await;
+    let tags = "/api/v9/workspaces/2230991/tags";
+    let delay = std::time::Duration::from_secs(5);
+    guarded.world.toggl.script(tags, Answer::pass_through().delay(delay));
+    let fetcher = guarded.fetcher(&[]).start().await.unwrap();
+    let loader = guarded.loader(&[]).start().await.unwrap();
+    guarded.world.toggl.wait_for(tags, 1).await;
+    loader.logged("Loading", std::time::Duration::from_mins(1)).await.unwrap();
+    for worker in [fetcher, loader] {
+        let read =
+            |file| std::fs::read_to_string(format!("/proc/{}/{file}", worker.pid())).unwrap();
+        let cmdline = read("cmdline");
+        assert!(!cmdline.is_empty());
+        for secret in secrets() {
+            assert!(!cmdline.contains(&secret), "{cmdline}");
+        }
+        let limits = read("limits");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+        assert_eq!(worker.exit_code(), None);
     }
 }

@@ -15,6 +15,7 @@ use shared::telemetry::API;
 use tracing::{debug, warn};
 use url::Url;
 
+use super::address::AddressParser;
 use super::error::{Error, message};
 use super::limits::{self, Quota};
 use super::pace::Pace;
@@ -47,7 +48,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 #[command(next_help_heading = "Toggl")]
 pub struct TogglArgs {
     /// Address of Toggl's API; /api/v9 and /reports/api/v3 are appended.
-    #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", global = true)]
+    #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", hide_env_values = true, value_parser = AddressParser, global = true)]
     pub toggl_url: Url,
     /// Steady pace of requests; Toggl allows about one a second.
     #[arg(long, env = "TOGGL_REQUESTS_PER_SECOND", default_value_t = 1.0, value_parser = positive, global = true)]
