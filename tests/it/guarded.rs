@@ -91,11 +91,11 @@ pub(crate) fn password(user: &str) -> String {
 /// The block `authorization` of the compose stack. Who says no name, as the harness, is the
 /// administrator.
 fn permissions() -> String {
-    let (_, rest) = COMPOSE.split_once("      authorization {").unwrap();
+    let (_, rest) = COMPOSE.split_once("      authorization {\n").unwrap();
     let (block, _) = rest.split_once("\n      }\n").unwrap();
-    let block = format!("      authorization {{{block}\n      }}\n").replace("$$", "$");
+    let block = block.replace("$$", "$");
     let variables = [("ADMIN", ADMIN), ("FETCHER", FETCHER), ("LOADER", LOADER)]
         .map(|(name, user)| format!("NATS_{name}_PASSWORD: '{}'\n", password(user)))
         .concat();
-    format!("{variables}{block}no_auth_user: {ADMIN}\n")
+    format!("{variables}authorization {{\n{block}\n}}\nno_auth_user: {ADMIN}\n")
 }

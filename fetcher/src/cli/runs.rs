@@ -43,8 +43,8 @@ pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, F
         let publisher = broker.publisher();
         let syncing = sync_all(&client, &publisher, &broker.state, &options);
         let ended = broker.run(syncing).await?;
-        if let Err(SyncError::Lease(LeaseError::Running(running))) = ended {
-            return yielded(common, &running, &accounts);
+        if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
+            return yielded(common, running, &accounts);
         }
         let ended = ended.map_err(failure).and_then(|result| {
             read_already.extend(result.workspace_ids.iter().copied());
@@ -77,8 +77,8 @@ pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exi
         let publisher = broker.publisher();
         let reporting = report_all(&client, &publisher, &broker.state, &options);
         let ended = broker.run(reporting).await?;
-        if let Err(SyncError::Lease(LeaseError::Running(running))) = ended {
-            return yielded(common, &running, &accounts);
+        if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
+            return yielded(common, running, &accounts);
         }
         let ended = ended
             .map_err(failure)
