@@ -4,12 +4,14 @@
 //! `Content-Encoding` header. What a batch claims is decided in [`crate::listing`]; what is done
 //! with it is the loader's.
 
+use std::cell::RefCell;
 use std::io::Read as _;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use zstd::bulk::Compressor;
 
 use crate::catalogue;
 use crate::resource::Resource;
@@ -24,9 +26,15 @@ pub const ZSTD: &str = "zstd";
 /// higher levels gain little on batches of this size.
 const ZSTD_LEVEL: i32 = 1;
 
+/// What a record takes besides its data, and a little more.
+const RECORD_ROOM: usize = 144;
+
 /// The most a message may unpack to. NATS servers take messages of 64 MiB at the very most, so
 /// this bounds memory against a hostile frame and refuses nothing a fetcher writes.
 const MAX_DECODED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Room that is made ahead because a frame says so: more than any fetcher packs into one.
+const MAX_TRUSTED_BYTES: usize = 8 * 1024 * 1024;
 
 /// The earliest moment that Postgres can hold: 4713 years before Christ. The latest that jiff can
 /// hold comes long before Postgres' own.
@@ -75,9 +83,10 @@ impl Coverage {
     }
 }
 
-/// One Toggl record. Times travel as microseconds since 1970, Postgres' own resolution.
+/// One Toggl record. Times travel as microseconds since 1970, Postgres' own resolution. `T` is how its
+/// text is held: for as long as the message is read, inside that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Record<T = Bytes> {
     /// Toggl's id; 64 bit, for entry ids passed 2^32.
     pub source_id: i64,
     /// The record's own workspace, where an account-level request returns several; none means the
@@ -95,24 +104,24 @@ pub struct Record {
     #[serde(with = "jiff::fmt::serde::timestamp::microsecond::optional")]
     pub deleted_at: Option<Timestamp>,
     /// The JSON text as Toggl sent it, secrets removed.
-    pub data: Bytes,
+    pub data: T,
 }
 
 /// Something in an answer that no record can be made of: without an id, not an object, with a time
 /// that is none. The loader keeps it as a dead letter, so that nothing is dropped silently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejected {
+pub struct Rejected<T = Bytes> {
     /// Toggl's id, if it could be read.
     pub source_id: Option<i64>,
     /// What is wrong with it, in words.
     pub reason: String,
     /// Its text as Toggl sent it, secrets removed; empty where that could not be done safely.
-    pub data: Bytes,
+    pub data: T,
 }
 
 /// One message: records of one resource, read from one workspace by one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
+pub struct Batch<T = Bytes> {
     /// [`VERSION`].
     pub version: u16,
     /// The fetcher's run (UUID v7, so runs sort by their start).
@@ -131,10 +140,10 @@ pub struct Batch {
     /// What the batch is complete for.
     pub coverage: Coverage,
     /// The records, each id at most once.
-    pub records: Vec<Record>,
+    pub records: Vec<Record<T>>,
     /// What no record could be made of.
     #[serde(default)]
-    pub rejected: Vec<Rejected>,
+    pub rejected: Vec<Rejected<T>>,
 }
 
 /// Why a message cannot be read. None of these gets better by trying again.
@@ -189,31 +198,26 @@ impl Batch {
 
     /// The compressed payload.
     pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        let plain = rmp_serde::to_vec_named(self)?;
-        Ok(zstd::bulk::compress(&plain, ZSTD_LEVEL)?.into())
+        let data = self.records.iter().map(|record| record.data.len() + RECORD_ROOM).sum();
+        let mut plain = Vec::with_capacity(data);
+        rmp_serde::encode::write_named(&mut plain, self)?;
+        Ok(compress(&plain)?.into())
     }
 
-    /// Reads a payload; `encoding` is its `Content-Encoding` header, if there is one. The version
-    /// is looked at before the rest, so that a future shape is reported as what it is.
+    /// Reads a payload; `encoding` is its `Content-Encoding` header, if there is one. A future shape is
+    /// reported as what it is.
     pub fn decode(payload: &[u8], encoding: Option<&str>) -> Result<Self, DecodeError> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u16,
-        }
-        let unpacked;
         let plain = match encoding {
-            None => payload,
-            Some(ZSTD) => {
-                unpacked = decompress(payload)?;
-                unpacked.as_slice()
-            }
+            None => Bytes::copy_from_slice(payload),
+            Some(ZSTD) => decompress(payload)?,
             Some(other) => return Err(DecodeError::Encoding(other.to_owned())),
         };
-        let Version { version } = rmp_serde::from_slice(plain).map_err(DecodeError::Format)?;
-        if version != VERSION {
-            return Err(DecodeError::Version(version));
+        let batch: Batch<&[u8]> =
+            rmp_serde::from_slice(&plain).map_err(|error| not_a_batch(&plain, error))?;
+        let batch = batch.sharing(&plain);
+        if batch.version != VERSION {
+            return Err(DecodeError::Version(batch.version));
         }
-        let batch: Self = rmp_serde::from_slice(plain).map_err(DecodeError::Format)?;
         if is_storable(batch.fetched_at) && batch.coverage.is_possible() {
             return Ok(batch);
         }
@@ -227,175 +231,76 @@ impl Batch {
     }
 }
 
-fn decompress(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let mut plain = Vec::new();
+impl Batch<&[u8]> {
+    /// The same, with texts that keep alive what they were read from.
+    fn sharing(self, plain: &Bytes) -> Batch {
+        let record = |record: Record<&[u8]>| Record {
+            source_id: record.source_id,
+            workspace_id: record.workspace_id,
+            modified_at: record.modified_at,
+            started_at: record.started_at,
+            user_id: record.user_id,
+            deleted_at: record.deleted_at,
+            data: plain.slice_ref(record.data),
+        };
+        let rejected = |rejected: Rejected<&[u8]>| Rejected {
+            source_id: rejected.source_id,
+            reason: rejected.reason,
+            data: plain.slice_ref(rejected.data),
+        };
+        Batch {
+            version: self.version,
+            run_id: self.run_id,
+            resource: self.resource,
+            workspace_id: self.workspace_id,
+            api_version: self.api_version,
+            fetched_at: self.fetched_at,
+            part: self.part,
+            coverage: self.coverage,
+            records: self.records.into_iter().map(record).collect(),
+            rejected: self.rejected.into_iter().map(rejected).collect(),
+        }
+    }
+}
+
+/// With a compressor that each thread keeps: every new one would clear its tables anew.
+fn compress(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static KEPT: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    KEPT.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(ZSTD_LEVEL)?),
+        };
+        compressor.compress(plain)
+    })
+}
+
+/// Why it is none: before anything else, because a newer fetcher wrote it.
+fn not_a_batch(plain: &[u8], error: rmp_serde::decode::Error) -> DecodeError {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u16,
+    }
+    match rmp_serde::from_slice(plain) {
+        Ok(Version { version }) if version != VERSION => DecodeError::Version(version),
+        Ok(_) | Err(_) => DecodeError::Format(error),
+    }
+}
+
+fn decompress(payload: &[u8]) -> Result<Bytes, DecodeError> {
+    // What the frame says of itself may be anything; what a fetcher writes is smaller than this.
+    let told = zstd::bulk::Decompressor::upper_bound(payload).unwrap_or_default();
+    let mut plain = Vec::with_capacity(told.min(MAX_TRUSTED_BYTES));
     zstd::stream::Decoder::new(payload)
         .and_then(|decoder| decoder.take(MAX_DECODED_BYTES + 1).read_to_end(&mut plain))
         .map_err(DecodeError::Compression)?;
     if plain.len() as u64 > MAX_DECODED_BYTES {
         return Err(DecodeError::TooLarge);
     }
-    Ok(plain)
+    Ok(plain.into())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    pub(super) fn timestamps() -> impl Strategy<Value = Timestamp> {
-        // Everything both jiff and Postgres can hold, at Postgres' resolution.
-        (-62_135_596_800_000_000..253_402_207_200_000_000_i64)
-            .prop_map(|micros| Timestamp::from_microsecond(micros).unwrap())
-    }
-
-    fn coverages() -> impl Strategy<Value = Coverage> {
-        prop_oneof![
-            Just(Coverage::Partial),
-            any::<(Option<i64>, Option<i64>)>().prop_map(|(after, through)| {
-                match after.zip(through) {
-                    Some((a, b)) => {
-                        Coverage::Ids { after: Some(a.min(b)), through: Some(a.max(b)) }
-                    }
-                    None => Coverage::Ids { after, through },
-                }
-            }),
-            (timestamps(), timestamps(), any::<Option<i64>>()).prop_map(|(a, b, user_id)| {
-                Coverage::Starts { from: a.min(b), to: a.max(b), user_id }
-            }),
-        ]
-    }
-
-    fn records() -> impl Strategy<Value = Record> {
-        let times = || proptest::option::of(timestamps());
-        (any::<(i64, Option<i64>, Option<i64>)>(), times(), times(), times(), any::<Vec<u8>>())
-            .prop_map(
-                |(
-                    (source_id, workspace_id, user_id),
-                    modified_at,
-                    started_at,
-                    deleted_at,
-                    data,
-                )| {
-                    Record {
-                        source_id,
-                        workspace_id,
-                        modified_at,
-                        started_at,
-                        user_id,
-                        deleted_at,
-                        data: data.into(),
-                    }
-                },
-            )
-    }
-
-    fn rejected() -> impl Strategy<Value = Rejected> {
-        any::<(Option<i64>, String, Vec<u8>)>().prop_map(|(source_id, reason, data)| Rejected {
-            source_id,
-            reason,
-            data: data.into(),
-        })
-    }
-
-    fn batches() -> impl Strategy<Value = Batch> {
-        (
-            any::<(u128, i64, u32)>(),
-            timestamps(),
-            coverages(),
-            proptest::collection::vec(records(), 0..20),
-            proptest::collection::vec(rejected(), 0..3),
-        )
-            .prop_map(
-                |((run, workspace_id, part), fetched_at, coverage, records, rejected)| Batch {
-                    version: VERSION,
-                    run_id: Uuid::from_u128(run),
-                    resource: "projects".to_owned(),
-                    workspace_id,
-                    api_version: "v9".to_owned(),
-                    fetched_at,
-                    part,
-                    coverage,
-                    records,
-                    rejected,
-                },
-            )
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_encoded_is_decoded(batch in batches()) {
-            let payload = batch.encode().unwrap();
-            prop_assert_eq!(Batch::decode(&payload, Some(ZSTD)).unwrap(), batch);
-        }
-
-        #[test]
-        fn a_message_without_the_header_is_plain_messagepack(batch in batches()) {
-            let payload = rmp_serde::to_vec_named(&batch).unwrap();
-            prop_assert_eq!(Batch::decode(&payload, None).unwrap(), batch);
-        }
-
-        #[test]
-        fn no_input_panics(payload in any::<Vec<u8>>(), zstd in any::<bool>()) {
-            drop(Batch::decode(&payload, zstd.then_some(ZSTD)));
-        }
-
-        #[test]
-        fn a_damaged_message_does_not_panic(
-            batch in batches(), at in any::<proptest::sample::Index>(), to in any::<u8>()
-        ) {
-            let mut payload = rmp_serde::to_vec_named(&batch).unwrap();
-            let at = at.index(payload.len());
-            payload[at] = to;
-            drop(Batch::decode(&payload, None));
-        }
-    }
-
-    #[test]
-    fn an_unknown_version_is_reported_whatever_else_the_message_holds() {
-        #[derive(Serialize)]
-        struct Future {
-            version: u16,
-            shape: &'static str,
-        }
-        let payload = rmp_serde::to_vec_named(&Future { version: 2, shape: "new" }).unwrap();
-        assert!(matches!(Batch::decode(&payload, None), Err(DecodeError::Version(2))));
-    }
-
-    #[test]
-    fn a_claim_that_ends_before_it_begins_is_refused() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        for coverage in [
-            Coverage::Ids { after: Some(2), through: Some(1) },
-            Coverage::Starts { from: at(2), to: at(1), user_id: None },
-            Coverage::Starts { from: Timestamp::MIN, to: at(1), user_id: None },
-        ] {
-            let batch = Batch {
-                version: VERSION,
-                run_id: Uuid::nil(),
-                resource: "tags".to_owned(),
-                workspace_id: 1,
-                api_version: "v9".to_owned(),
-                fetched_at: at(0),
-                part: 0,
-                coverage,
-                records: Vec::new(),
-                rejected: Vec::new(),
-            };
-            let read = Batch::decode(&batch.encode().unwrap(), Some(ZSTD));
-            assert!(matches!(read, Err(DecodeError::Impossible { .. })), "{read:?}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_encoding_is_named() {
-        let error = Batch::decode(b"", Some("br")).unwrap_err();
-        assert_eq!(error.to_string(), "unknown content encoding \"br\"");
-    }
-
-    #[test]
-    fn a_frame_that_unpacks_without_end_is_refused() {
-        let bomb = zstd::bulk::compress(&vec![0; 65 * 1024 * 1024], 1).unwrap();
-        assert!(matches!(Batch::decode(&bomb, Some(ZSTD)), Err(DecodeError::TooLarge)));
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ const WORKSPACE_LIST: Resource = Resource {
     user_fields: &[],
     workspace_fields: &[],
     secret_fields: &[],
+    volatile_fields: &[],
     plan_dependent: false,
     by_default: true,
 };
@@ -39,6 +40,7 @@ pub static CATALOGUE: &[Resource] = &[
         claim: Claim::Nothing,
         deleted_field: None,
         secret_fields: &["api_token", "intercom_hash"],
+        volatile_fields: &["authorization_updated_at"],
         ..WORKSPACE_LIST
     },
     Resource {
@@ -49,6 +51,7 @@ pub static CATALOGUE: &[Resource] = &[
         scope: Scope::Account,
         claim: Claim::Nothing,
         secret_fields: &["api_token", "ical_url"],
+        volatile_fields: &["active_project_count", "last_modified"],
         ..WORKSPACE_LIST
     },
     Resource {
@@ -57,18 +60,21 @@ pub static CATALOGUE: &[Resource] = &[
         // Without `active=both` archived projects are hidden; 200 is the most a page may hold.
         query: &[("active", "both")],
         paging: Paging::Pages(200),
+        volatile_fields: &["actual_hours", "actual_seconds", "total_count"],
         ..WORKSPACE_LIST
     },
     Resource {
         name: "clients",
         path: "/workspaces/{workspace}/clients",
         query: &[("status", "both")],
+        volatile_fields: &["total_count"],
         ..WORKSPACE_LIST
     },
     Resource {
         name: "tags",
         path: "/workspaces/{workspace}/tags",
         deleted_field: Some("deleted_at"),
+        volatile_fields: &["total_count"],
         ..WORKSPACE_LIST
     },
     Resource {
@@ -117,6 +123,7 @@ pub static CATALOGUE: &[Resource] = &[
         // As with projects, done ones are hidden without it.
         query: &[("active", "both")],
         paging: Paging::Envelope(200),
+        volatile_fields: &["total_count", "tracked_seconds"],
         plan_dependent: true,
         by_default: false,
         ..WORKSPACE_LIST

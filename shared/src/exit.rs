@@ -22,7 +22,8 @@ pub enum Exit {
     Quota = 4,
     /// NATS or Postgres is out of reach.
     Unreachable = 5,
-    /// Finished, but some resource was skipped or some record could not be sent.
+    /// Finished, but some resource was skipped or some record could not be sent; of a status, that
+    /// something needs attention.
     Incomplete = 6,
 }
 
@@ -41,7 +42,8 @@ Exit codes:
   3  credentials refused or missing
   4  Toggl's hourly quota is used up
   5  NATS or Postgres is out of reach
-  6  finished, but some resource was skipped or some record could not be sent";
+  6  finished, but some resource was skipped or some record could not be sent;
+     of `loader status`: something needs attention";
 
 /// A command that cannot go on: the line for the user, and the code for scripts.
 #[derive(Debug)]

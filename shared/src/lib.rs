@@ -12,8 +12,11 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod checkup;
 pub mod exit;
+pub mod fault_point;
 pub mod listing;
+pub mod manual;
 pub mod nats;
 pub mod process;
 pub mod resource;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::context::ContextBuilder;
@@ -16,8 +17,8 @@ use crate::telemetry::NATS;
 
 /// Longer than a slow network, shorter than a person's patience.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A frozen server is noticed after two or three of these.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// A frozen server is noticed after three of these.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Bound on every request and every JetStream acknowledgement.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -151,7 +152,7 @@ impl Server<'_> {
             .connection_timeout(CONNECT_TIMEOUT)
             .ping_interval(PING_INTERVAL)
             .request_timeout(Some(REQUEST_TIMEOUT))
-            .reconnect_delay_callback(reconnect_delay)
+            .reconnect_delay_callback(delays())
             .event_callback(|event| async move { log_event(&event) });
         options.connect(self.addresses.as_slice()).await.map_err(|source| match source.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
@@ -225,6 +226,14 @@ fn is_tls(error: &async_nats::ConnectError) -> bool {
 /// The JetStream context of both workers.
 pub fn jetstream(client: Client) -> async_nats::jetstream::Context {
     ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client)
+}
+
+/// None before the very first attempt, which the client would put off like any other.
+fn delays() -> impl Fn(usize) -> Duration + Send + Sync + 'static {
+    let begun = AtomicBool::new(false);
+    move |attempts| {
+        if begun.swap(true, Ordering::Relaxed) { reconnect_delay(attempts) } else { Duration::ZERO }
+    }
 }
 
 /// 50 ms doubling to 8 s, spread by half: the client adds no spread of its own, and loaders that

@@ -124,6 +124,9 @@ pub struct Resource {
     pub workspace_fields: &'static [&'static str],
     /// Fields that never enter a batch.
     pub secret_fields: &'static [&'static str],
+    /// Fields that move without meaning anything, as sums that Toggl reckons: a record that differs
+    /// in them alone is stored, but is no change in the table's history.
+    pub volatile_fields: &'static [&'static str],
     /// Whether plan or permissions may close it to an ordinary account.
     pub plan_dependent: bool,
     /// Whether a sync reads it without being told.

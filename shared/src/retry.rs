@@ -1,9 +1,13 @@
 //! When to try again, and how long to wait; the one file that names the `backoff` crate.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use backoff::backoff::Backoff as _;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
+use tracing::warn;
+
+use crate::telemetry::NATS;
 
 /// What an error asks of whoever handles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +59,59 @@ impl Delays {
     }
 }
 
+/// Repeats what failed in passing until it succeeds, fails for good, or the delays end; the last error
+/// then.
+///
+/// # Errors
+/// The last attempt's.
+pub async fn persist<T, E: Display, F: Future<Output = Result<T, E>>>(
+    mut delays: Delays,
+    mut is_passing: impl FnMut(&E) -> bool,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, E> {
+    loop {
+        let error = match attempt().await {
+            Err(error) if is_passing(&error) => error,
+            result => return result,
+        };
+        let Some(delay) = delays.next_delay() else {
+            return Err(error);
+        };
+        warn!(target: NATS, "{error}, again in {:.1} s", delay.as_secs_f64());
+        tokio::time::sleep(delay).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_fails_in_passing_is_repeated_and_nothing_else() {
+        let delays = || Delays::forever(Duration::ZERO, Duration::ZERO);
+        for (failures, passing, attempts) in [(0, true, 1), (3, true, 4), (3, false, 1)] {
+            let mut made = 0;
+            let result = persist(
+                delays(),
+                |_| passing,
+                || {
+                    made += 1;
+                    ready(if made > failures { Ok(()) } else { Err("trouble") })
+                },
+            );
+            assert_eq!(result.await.is_ok(), passing || failures == 0);
+            assert_eq!(made, attempts);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_error_ends_the_repetitions() {
+        let delays = Delays::within(Duration::ZERO, Duration::ZERO, Duration::from_millis(20));
+        let result: Result<(), _> = persist(delays, |_| true, || ready(Err("trouble"))).await;
+        assert_eq!(result, Err("trouble"));
+    }
 
     #[test]
     fn delays_grow_to_the_longest_and_never_end() {

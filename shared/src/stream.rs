@@ -20,6 +20,7 @@ use clap::Args;
 use tracing::warn;
 
 use crate::resource::Resource;
+use crate::retry::{Delays, persist};
 use crate::telemetry::NATS;
 
 /// The stream that holds every batch.
@@ -35,7 +36,7 @@ pub const BUCKET: &str = "toggl_track_state";
 const BUCKET_MAX_AGE: Duration = Duration::from_hours(90 * 24);
 
 /// A server that refuses a request for want of a permission does not answer it.
-const PERMISSION_TIMEOUT: Duration = Duration::from_secs(4);
+const PERMISSION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long JetStream remembers message ids. A publish is repeated with its id for a minute at
 /// most, so half an hour is ample; ids are held in the server's memory.
@@ -43,6 +44,11 @@ const DUPLICATE_WINDOW: Duration = Duration::from_mins(30);
 
 /// Messages of one table that all loaders together may hold unacknowledged.
 const MAX_ACK_PENDING: i64 = 16;
+
+/// How long a starting process waits for JetStream to take its settings.
+const PATIENCE: Duration = Duration::from_secs(30);
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// Settings of the stream. Whoever starts applies them, so both binaries want the same.
 #[derive(Debug, Clone, Args)]
@@ -118,7 +124,24 @@ pub async fn ensure_bucket(context: &Context, args: &StreamArgs) -> Result<(), E
     ensure(context, &format!("KV_{BUCKET}"), |config| args.settle_bucket(config)).await
 }
 
+/// Waits out a cluster that is choosing a leader, and a server that is slow to answer.
 async fn ensure(
+    context: &Context,
+    name: &str,
+    settle: impl Fn(&mut Config),
+) -> Result<(), EnsureStreamError> {
+    let delays = Delays::within(FIRST_DELAY, LONGEST_DELAY, PATIENCE);
+    let attempt = || Box::pin(try_ensure(context, name, &settle));
+    // A request that is not answered may have met a line that broke; a second one is not permitted.
+    let mut asked = false;
+    let is_passing = |error: &EnsureStreamError| match error {
+        EnsureStreamError::Missing { .. } => !std::mem::replace(&mut asked, true),
+        error => error.is_passing(),
+    };
+    persist(delays, is_passing, attempt).await
+}
+
+async fn try_ensure(
     context: &Context,
     name: &str,
     settle: impl Fn(&mut Config),
@@ -198,6 +221,28 @@ pub enum EnsureStreamError {
         #[source]
         source: CreateStreamError,
     },
+}
+
+impl EnsureStreamError {
+    /// Whether it may succeed a little later: nobody answers, or a cluster has no leader yet.
+    fn is_passing(&self) -> bool {
+        let error = match self {
+            Self::Lookup { source, .. } => match source.kind() {
+                GetStreamErrorKind::Request => return true,
+                GetStreamErrorKind::JetStream(error) => error,
+                _ => return false,
+            },
+            Self::Refused { source, .. } => match source.kind() {
+                CreateStreamErrorKind::JetStream(error) => error,
+                _ => return false,
+            },
+            Self::Missing { .. } => return false,
+        };
+        matches!(
+            error.error_code(),
+            ErrorCode::CLUSTER_NOT_AVAILABLE | ErrorCode::CLUSTER_NOT_LEADER
+        )
+    }
 }
 
 /// The settings of the durable consumer of a table.

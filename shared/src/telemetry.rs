@@ -1,6 +1,9 @@
 //! Log lines on stderr: `[2025-12-10 01:12:18] INFO  [toggl-orchestrator] Starting …` in UTC, or
 //! one JSON object a line.
 //!
+//! What is done for a run of the fetcher is logged inside of [`run_span`], by either program; such a
+//! line ends with the run's id, and in JSON has it in `span`.
+//!
 //! The component in brackets is the `target` of the event. Libraries are heard from WARN on.
 
 use std::fmt;
@@ -8,16 +11,19 @@ use std::fmt;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Span, Subscriber, error_span};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use uuid::Uuid;
 
 /// The fetcher's conductor.
 pub const ORCHESTRATOR: &str = "toggl-orchestrator";
+/// Runs by the clock.
+pub const SCHEDULE: &str = "schedule";
 /// Whole listings.
 pub const MASTERS: &str = "toggl-masters";
 /// Windows of time entries.
@@ -32,15 +38,24 @@ pub const VAULT: &str = "vault";
 pub const PUBLISHER: &str = "publisher";
 /// Batches from JetStream.
 pub const SUBSCRIBER: &str = "subscriber";
+/// The stream read once more.
+pub const REPLAY: &str = "replay";
 /// The raw tables.
 pub const RAW_CLIENT: &str = "raw-client";
 /// Schema changes of the loader's database.
 pub const MIGRATIONS: &str = "migrations";
 /// The connection to NATS.
 pub const NATS: &str = "nats";
+/// What a loader serves for those who watch over it.
+pub const HTTP: &str = "http";
+
+/// Of no line, but of the span that lines about a run are in.
+const RUN: &str = "run";
 
 const COMPONENTS: &[&str] = &[
+    RUN,
     ORCHESTRATOR,
+    SCHEDULE,
     MASTERS,
     TIME_ENTRIES,
     REPORT,
@@ -48,9 +63,11 @@ const COMPONENTS: &[&str] = &[
     VAULT,
     PUBLISHER,
     SUBSCRIBER,
+    REPLAY,
     RAW_CLIENT,
     MIGRATIONS,
     NATS,
+    HTTP,
 ];
 
 /// How much to say.
@@ -109,10 +126,19 @@ pub fn init(args: LogArgs) -> Result<(), TryInitError> {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match args.log_format {
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        LogFormat::Json => {
+            let layer = layer.json().flatten_event(true).with_span_list(false);
+            registry.with(layer).try_init()
+        }
         // Lines have no colours, and to ask for them without that feature of the crate is an error.
         LogFormat::Text => registry.with(layer.with_ansi(false).event_format(TextLine)).try_init(),
     }
+}
+
+/// What lines about a run of the fetcher are logged in. At the highest level: else it would be
+/// missing from warnings where only these are wanted.
+pub fn run_span(run_id: Uuid) -> Span {
+    error_span!(target: RUN, "run", %run_id)
 }
 
 struct TextLine;
@@ -132,6 +158,11 @@ where
         let metadata = event.metadata();
         write!(writer, "[{now}] {:<5} [{}] ", metadata.level().as_str(), metadata.target())?;
         context.field_format().format_fields(writer.by_ref(), event)?;
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
+                write!(writer, " {fields}")?;
+            }
+        }
         writeln!(writer)
     }
 }

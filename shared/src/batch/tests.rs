@@ -1,0 +1,150 @@
+use super::*;
+use proptest::prelude::*;
+
+fn timestamps() -> impl Strategy<Value = Timestamp> {
+    // Everything both jiff and Postgres can hold, at Postgres' resolution.
+    (-62_135_596_800_000_000..253_402_207_200_000_000_i64)
+        .prop_map(|micros| Timestamp::from_microsecond(micros).unwrap())
+}
+
+fn coverages() -> impl Strategy<Value = Coverage> {
+    prop_oneof![
+        Just(Coverage::Partial),
+        any::<(Option<i64>, Option<i64>)>().prop_map(|(after, through)| {
+            match after.zip(through) {
+                Some((a, b)) => Coverage::Ids { after: Some(a.min(b)), through: Some(a.max(b)) },
+                None => Coverage::Ids { after, through },
+            }
+        }),
+        (timestamps(), timestamps(), any::<Option<i64>>()).prop_map(|(a, b, user_id)| {
+            Coverage::Starts { from: a.min(b), to: a.max(b), user_id }
+        }),
+    ]
+}
+
+fn records() -> impl Strategy<Value = Record> {
+    let times = || proptest::option::of(timestamps());
+    (any::<(i64, Option<i64>, Option<i64>)>(), times(), times(), times(), any::<Vec<u8>>())
+        .prop_map(
+            |((source_id, workspace_id, user_id), modified_at, started_at, deleted_at, data)| {
+                Record {
+                    source_id,
+                    workspace_id,
+                    modified_at,
+                    started_at,
+                    user_id,
+                    deleted_at,
+                    data: data.into(),
+                }
+            },
+        )
+}
+
+fn rejected() -> impl Strategy<Value = Rejected> {
+    any::<(Option<i64>, String, Vec<u8>)>().prop_map(|(source_id, reason, data)| Rejected {
+        source_id,
+        reason,
+        data: data.into(),
+    })
+}
+
+fn batches() -> impl Strategy<Value = Batch> {
+    (
+        any::<(u128, i64, u32)>(),
+        timestamps(),
+        coverages(),
+        proptest::collection::vec(records(), 0..20),
+        proptest::collection::vec(rejected(), 0..3),
+    )
+        .prop_map(|((run, workspace_id, part), fetched_at, coverage, records, rejected)| {
+            Batch {
+                version: VERSION,
+                run_id: Uuid::from_u128(run),
+                resource: "projects".to_owned(),
+                workspace_id,
+                api_version: "v9".to_owned(),
+                fetched_at,
+                part,
+                coverage,
+                records,
+                rejected,
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(batch in batches()) {
+        let payload = batch.encode().unwrap();
+        prop_assert_eq!(Batch::decode(&payload, Some(ZSTD)).unwrap(), batch);
+    }
+
+    #[test]
+    fn a_message_without_the_header_is_plain_messagepack(batch in batches()) {
+        let payload = rmp_serde::to_vec_named(&batch).unwrap();
+        prop_assert_eq!(Batch::decode(&payload, None).unwrap(), batch);
+    }
+
+    #[test]
+    fn no_input_panics(payload in any::<Vec<u8>>(), zstd in any::<bool>()) {
+        drop(Batch::decode(&payload, zstd.then_some(ZSTD)));
+    }
+
+    #[test]
+    fn a_damaged_message_does_not_panic(
+        batch in batches(), at in any::<proptest::sample::Index>(), to in any::<u8>()
+    ) {
+        let mut payload = rmp_serde::to_vec_named(&batch).unwrap();
+        let at = at.index(payload.len());
+        payload[at] = to;
+        drop(Batch::decode(&payload, None));
+    }
+}
+
+#[test]
+fn an_unknown_version_is_reported_whatever_else_the_message_holds() {
+    #[derive(Serialize)]
+    struct Future {
+        version: u16,
+        shape: &'static str,
+    }
+    let payload = rmp_serde::to_vec_named(&Future { version: 2, shape: "new" }).unwrap();
+    assert!(matches!(Batch::decode(&payload, None), Err(DecodeError::Version(2))));
+}
+
+#[test]
+fn a_claim_that_ends_before_it_begins_is_refused() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    for coverage in [
+        Coverage::Ids { after: Some(2), through: Some(1) },
+        Coverage::Starts { from: at(2), to: at(1), user_id: None },
+        Coverage::Starts { from: Timestamp::MIN, to: at(1), user_id: None },
+    ] {
+        let batch = Batch {
+            version: VERSION,
+            run_id: Uuid::nil(),
+            resource: "tags".to_owned(),
+            workspace_id: 1,
+            api_version: "v9".to_owned(),
+            fetched_at: at(0),
+            part: 0,
+            coverage,
+            records: Vec::new(),
+            rejected: Vec::new(),
+        };
+        let read = Batch::decode(&batch.encode().unwrap(), Some(ZSTD));
+        assert!(matches!(read, Err(DecodeError::Impossible { .. })), "{read:?}");
+    }
+}
+
+#[test]
+fn an_unknown_encoding_is_named() {
+    let error = Batch::decode(b"", Some("br")).unwrap_err();
+    assert_eq!(error.to_string(), "unknown content encoding \"br\"");
+}
+
+#[test]
+fn a_frame_that_unpacks_without_end_is_refused() {
+    let bomb = zstd::bulk::compress(&vec![0; 65 * 1024 * 1024], 1).unwrap();
+    assert!(matches!(Batch::decode(&bomb, Some(ZSTD)), Err(DecodeError::TooLarge)));
+}
