@@ -5,114 +5,52 @@
 //! confirmed at)`, where a row is confirmed at the later of its own `fetched_at` and, while it is
 //! live, the newest claim covering it.
 
-use std::fmt;
+use std::time::Duration;
 
-use shared::batch::{Batch, Coverage, EncodeError};
+use shared::batch::{Batch, Coverage};
+use shared::fault_point;
 use shared::resource::Resource;
-use shared::retry::Disposition;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{PgConnection, Postgres, Transaction};
 
+use crate::beside::{self, Guess};
 use crate::claims::{self, Standing};
+use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
-use crate::dead_letters::{self, DeadRecord, KeepError, Kind, Letter};
+use crate::dead_letters::{self, DeadRecord, Kind, Letter};
 pub use crate::delivery::Origin;
+use crate::history::History;
 use crate::isolate::bisect;
 use crate::ledger;
-use crate::rows::rows;
+pub use crate::outcome::{Applied, ApplyError, Refused};
+use crate::rows::{Row, rows};
+use crate::rules::Rules;
 use crate::sweep::{Swept, sweep};
-use crate::upsert::{self, Comparison, Moment};
+use crate::turn::{self, Turn};
+use crate::upsert::{self, Moment};
 
 /// More refused records than this, and more than a tenth of the batch, mean a changed shape.
 const MAX_DEAD: usize = 50;
 
-/// What applying a batch did, in records.
+/// Longer than any statement may run; past it the peer is taken for dead. Less than a minute, in which
+/// loading goes on again after any trouble.
+pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same for looking for bad records one by one: 250 of 2,500, as many as a shape may have that has
+/// not changed, take about 6,000 round trips.
+const ISOLATE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// In what a batch may be applied differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// In the batch, usable or not.
-    pub received: usize,
-    /// Inserted or updated.
-    pub written: usize,
-    /// Equal to the stored row.
-    pub unchanged: usize,
-    /// Older than the stored row.
-    pub stale: usize,
-    /// Rows newly marked deleted.
-    pub deleted: usize,
-    /// Kept as dead letters.
-    pub dead: usize,
-    /// Set if the batch's claim was not believed.
-    pub refused: Option<Refused>,
+pub struct Options {
+    /// Believe a claim that would delete more than half of 20 or more live rows; else it is kept as a
+    /// dead letter.
+    pub allow_mass_delete: bool,
+    /// Whether changes are recorded.
+    pub history: History,
 }
 
-/// A claim that was kept as a dead letter instead of being applied; the records were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// Live rows that the claim covers.
-    pub covered: i64,
-    /// Of these, the ones that it would have deleted.
-    pub missing: i64,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { covered, missing } = self;
-        write!(
-            f,
-            "mass delete: {missing} of {covered} live rows are missing from a complete listing"
-        )
-    }
-}
-
-/// Why a batch was not applied. Nothing of it is stored then.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Postgres, or the connection to it.
-    #[error("Postgres refused the batch")]
-    Database(#[from] sqlx::Error),
-    /// A bug: what was decoded cannot be encoded.
-    #[error("could not keep a dead letter")]
-    Encode(#[from] EncodeError),
-    /// So many records are refused that their shape must have changed.
-    #[error("{dead} of {received} records are refused, the first because: {first}")]
-    ShapeChanged {
-        /// Records refused.
-        dead: usize,
-        /// Records in the batch.
-        received: usize,
-        /// Postgres' words about the first.
-        first: String,
-    },
-    /// The dead letter to be applied again is no longer there.
-    #[error("the dead letter is gone")]
-    LetterGone,
-}
-
-impl From<KeepError> for ApplyError {
-    fn from(error: KeepError) -> Self {
-        match error {
-            KeepError::Database(error) => Self::Database(error),
-            KeepError::Encode(error) => Self::Encode(error),
-        }
-    }
-}
-
-impl ApplyError {
-    /// Whether to try the batch again or to stop its table.
-    pub fn disposition(&self) -> Disposition {
-        match self {
-            Self::Database(error) => match classify(error) {
-                // Records are isolated here; a data error that gets out is a bug.
-                Trouble::Data => Disposition::Stop,
-                trouble => trouble.disposition(),
-            },
-            Self::Encode(_) | Self::ShapeChanged { .. } | Self::LetterGone => Disposition::Stop,
-        }
-    }
-}
-
-/// Applies a batch whole: all good records, the dead letters of the bad ones, the claim and the
-/// ledger row commit together. Applying it again changes nothing. Unless `allow_mass_delete`, a claim
-/// that would delete more than half of 20 or more live rows is kept as a dead letter.
+/// Applies a batch whole: all good records and their history, the dead letters of the bad ones, the
+/// claim and the ledger row commit together. Applying it again changes nothing.
 ///
 /// # Errors
 /// See [`ApplyError`]; drop the connection unless the error is about the data.
@@ -121,9 +59,36 @@ pub async fn apply(
     resource: &'static Resource,
     batch: &Batch,
     origin: &Origin,
-    allow_mass_delete: bool,
+    options: Options,
 ) -> Result<Applied, ApplyError> {
-    Job { resource, batch, origin, letter: None, allow_mass_delete }.run(connection).await
+    let rules = Rules::of(options);
+    apply_by(&rules, connection, resource, batch, origin, &mut Guess::default()).await
+}
+
+/// Applies a batch by other rules than those of running loaders. The guess is about what it brings, and
+/// is mended by what it did.
+///
+/// # Errors
+/// As [`apply`].
+pub(crate) async fn apply_by(
+    rules: &Rules,
+    connection: &mut PgConnection,
+    resource: &'static Resource,
+    batch: &Batch,
+    origin: &Origin,
+    guess: &mut Guess,
+) -> Result<Applied, ApplyError> {
+    let (rows, dead) = rows(resource, batch);
+    let job = Job { rules, resource, batch, origin, letter: None, rows: &rows, dead: &dead };
+    if let Some(applied) = within(APPLY_TIMEOUT, beside::apply(job, connection, guess)).await? {
+        return Ok(applied);
+    }
+    let wrong = *guess;
+    let applied = job.alone(connection, guess).await?;
+    if *guess == wrong {
+        *guess = Guess::Changed;
+    }
+    Ok(applied)
 }
 
 /// Applies the batch of a dead letter by the same rules, and settles the letter in the same
@@ -137,10 +102,12 @@ pub(crate) async fn apply_again(
     batch: &Batch,
     origin: &Origin,
     letter: Letter,
-    allow_mass_delete: bool,
+    options: Options,
 ) -> Result<Applied, ApplyError> {
-    let letter = Some(letter);
-    Job { resource, batch, origin, letter, allow_mass_delete }.run(connection).await
+    let (rules, letter) = (Rules::of(options), Some(letter));
+    let (rows, dead) = rows(resource, batch);
+    let job = Job { rules: &rules, resource, batch, origin, letter, rows: &rows, dead: &dead };
+    job.alone(connection, &mut Guess::default()).await
 }
 
 /// Savepoints cost round trips, so they are taken only once a batch is known to hold a bad record.
@@ -150,23 +117,48 @@ enum Isolation {
     Bisect,
 }
 
+/// A batch to be applied, with what is known of it before.
 #[derive(Clone, Copy)]
-struct Job<'a> {
-    resource: &'static Resource,
-    batch: &'a Batch,
-    origin: &'a Origin,
+pub(crate) struct Job<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) resource: &'static Resource,
+    pub(crate) batch: &'a Batch,
+    pub(crate) origin: &'a Origin,
     /// The dead letter that the batch comes from, if it does not come from the stream.
     letter: Option<Letter>,
-    allow_mass_delete: bool,
+    /// What the batch brings to its table.
+    pub(crate) rows: &'a [Row<'a>],
+    /// The records that no row can be made of.
+    pub(crate) dead: &'a [DeadRecord],
 }
 
 impl Job<'_> {
-    async fn run(self, connection: &mut PgConnection) -> Result<Applied, ApplyError> {
-        match self.attempt(connection, Isolation::None).await {
+    /// Applies any batch, while no other of its resource and workspace is applied.
+    async fn alone(
+        self,
+        connection: &mut PgConnection,
+        guess: &mut Guess,
+    ) -> Result<Applied, ApplyError> {
+        match within(APPLY_TIMEOUT, self.attempt(connection, Isolation::None, guess)).await {
             Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
-                self.attempt(connection, Isolation::Bisect).await
+                within(ISOLATE_TIMEOUT, self.attempt(connection, Isolation::Bisect, guess)).await
             }
             other => other,
+        }
+    }
+
+    pub(crate) fn moment(&self, standing: Standing) -> Moment<'_> {
+        let Self { rules, resource, batch, .. } = self;
+        Moment {
+            schema: &rules.schema,
+            resource,
+            workspace_id: batch.workspace_id,
+            api_version: &batch.api_version,
+            fetched_at: batch.fetched_at,
+            run_id: batch.run_id,
+            newer_claims: standing.newer_claims,
+            force: rules.force,
+            history: rules.history,
         }
     }
 
@@ -174,43 +166,39 @@ impl Job<'_> {
         self,
         connection: &mut PgConnection,
         isolation: Isolation,
+        guess: &mut Guess,
     ) -> Result<Applied, ApplyError> {
-        let Self { resource, batch, .. } = self;
-        let mut transaction = connection.begin().await?;
-        lock(&mut transaction, batch).await?;
+        let Self { rules, resource, batch, rows, .. } = self;
+        let schema = &rules.schema;
+        let mut transaction =
+            turn::begin(connection, schema, resource, batch.workspace_id, Turn::Alone).await?;
         if let Some(letter) = self.letter
             && !letter.hold(&mut transaction).await?
         {
             return Err(ApplyError::LetterGone);
         }
-        let standing = claims::standing(&mut transaction, batch).await?;
-        let moment = Moment {
-            resource,
-            workspace_id: batch.workspace_id,
-            api_version: &batch.api_version,
-            fetched_at: batch.fetched_at,
-            newer_claims: standing.newer_claims,
-        };
-        let swept = sweep(&mut transaction, moment, batch, self.allow_mass_delete).await?;
-        let (rows, mut dead) = rows(resource, batch);
-        let compared = upsert::compare(&mut transaction, moment, &rows).await?;
+        let standing = claims::standing(&mut transaction, schema, batch).await?;
+        let moment = self.moment(standing);
+        let swept = sweep(&mut transaction, moment, batch, rules.allow_mass_delete).await?;
+        let compared = compare(&mut transaction, moment, rows).await?;
+        let mut dead = self.dead.to_vec();
         let written = match isolation {
             Isolation::None if compared.write.is_empty() => 0,
             Isolation::None => upsert::write(&mut transaction, moment, &compared.write).await?,
             Isolation::Bisect => {
-                bisect(&mut transaction, moment, &compared.write, &mut dead).await?
+                let most = most_dead(batch);
+                bisect(&mut transaction, moment, &compared.write, &mut dead, most).await?
             }
         };
         if batch.coverage != Coverage::Partial && matches!(swept, Swept::Marked(_)) {
-            claims::record(&mut transaction, batch).await?;
+            claims::record(&mut transaction, schema, batch).await?;
         } else if !compared.unchanged.is_empty() {
             upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
         }
         let applied = count(batch, swept, &compared, written, dead.len());
         self.settle(&mut transaction, &applied, &dead, standing).await?;
-        // `commit` on an aborted transaction answers Ok and stores nothing; a statement does not.
-        sqlx::query("select 1").execute(&mut *transaction).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
+        *guess = Guess::by(&compared, applied.deleted);
         Ok(applied)
     }
 
@@ -223,6 +211,7 @@ impl Job<'_> {
         standing: Standing,
     ) -> Result<(), ApplyError> {
         let Self { batch, origin, .. } = self;
+        let schema = &self.rules.schema;
         check_shape(batch, dead)?;
         let refused = applied.refused.map(|refused| refused.to_string());
         // What the letter itself stands for is not kept a second time.
@@ -234,23 +223,24 @@ impl Job<'_> {
         }
         if stays != Some(Kind::Record) {
             for dead in dead {
-                dead_letters::keep_record(connection, batch, origin, dead).await?;
+                dead_letters::keep_record(connection, schema, batch, origin, dead).await?;
             }
-            dead_letters::keep_rejected(connection, batch, origin).await?;
+            dead_letters::keep_rejected(connection, schema, batch, origin).await?;
         }
         if let Some(reason) = refused
             && stays != Some(Kind::Claim)
         {
-            dead_letters::keep_claim(connection, batch, origin, &reason).await?;
+            dead_letters::keep_claim(connection, schema, batch, origin, &reason).await?;
         }
         if standing.refused_claims && batch.coverage != Coverage::Partial {
-            dead_letters::supersede(connection, batch).await?;
+            dead_letters::supersede(connection, schema, batch).await?;
         }
-        Ok(ledger::write(connection, batch, origin, applied).await?)
+        Ok(ledger::write(connection, schema, batch, origin, applied).await?)
     }
 }
 
-fn count(
+/// What came of it, in records.
+pub(crate) fn count(
     batch: &Batch,
     swept: Swept,
     compared: &Comparison<'_>,
@@ -276,26 +266,36 @@ fn count(
     }
 }
 
-/// One batch of a resource and workspace at a time, however many loaders there are.
-async fn lock(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, $2))")
-        .bind(&batch.resource)
-        .bind(batch.workspace_id)
-        .execute(connection)
-        .await
-        .map(drop)
+/// `commit` on an aborted transaction answers Ok and stores nothing. A statement does not, and the
+/// ledger row was one.
+pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> sqlx::Result<()> {
+    fault_point::reach(fault_point::BEFORE_COMMIT);
+    transaction.commit().await
+}
+
+/// How many bad records a batch may have whose shape has not changed.
+fn most_dead(batch: &Batch) -> usize {
+    MAX_DEAD.max(batch.records.len() / 10)
 }
 
 fn check_shape(batch: &Batch, dead: &[DeadRecord]) -> Result<(), ApplyError> {
-    let received = batch.records.len();
     match dead.first() {
-        Some(first) if dead.len() > MAX_DEAD && dead.len() * 10 > received => {
-            Err(ApplyError::ShapeChanged {
-                dead: dead.len(),
-                received,
-                first: first.reason.clone(),
-            })
-        }
+        Some(first) if dead.len() > most_dead(batch) => Err(ApplyError::ShapeChanged {
+            dead: dead.len(),
+            received: batch.records.len(),
+            first: first.reason.clone(),
+        }),
         _ => Ok(()),
+    }
+}
+
+/// A limit on the time that something takes; the connection is in an unknown state past it.
+pub(crate) async fn within<T, E: Into<ApplyError>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, ApplyError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(ApplyError::TimedOut(limit)),
     }
 }

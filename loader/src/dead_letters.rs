@@ -20,6 +20,14 @@ pub(crate) use self::keep::{
     DeadRecord, KeepError, keep_claim, keep_message, keep_record, keep_rejected, supersede,
 };
 use crate::database::Database;
+use crate::history::History;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  loader dead-letters list --resource tags
+  loader dead-letters show 12
+  loader dead-letters retry --reason 'check constraint'
+  loader dead-letters discard --id 12";
 
 /// The commands about dead letters.
 #[derive(Debug, Subcommand)]
@@ -46,7 +54,11 @@ pub(crate) enum DeadLetters {
 ///
 /// # Errors
 /// When Postgres is out of reach or not migrated, or a letter that is named is not there.
-pub(crate) async fn run(database: Database, command: DeadLetters) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    database: Database,
+    command: DeadLetters,
+    history: History,
+) -> Result<Exit, Failure> {
     // Before anything is asked of Postgres.
     if let DeadLetters::Discard(args) = &command {
         args.check_stdin().or_exit(Exit::Usage)?;
@@ -55,7 +67,7 @@ pub(crate) async fn run(database: Database, command: DeadLetters) -> Result<Exit
     match command {
         DeadLetters::List(args) => list::list(&mut connection, &args).await,
         DeadLetters::Show(args) => show::show(&mut connection, &args).await,
-        DeadLetters::Retry(args) => retry::retry(database, connection, &args).await,
+        DeadLetters::Retry(args) => retry::retry(database, connection, &args, history).await,
         DeadLetters::Discard(args) => discard::discard(&mut connection, &args).await,
     }
     .map_err(|error| Failure { exit: error.exit(), error: error.into() })

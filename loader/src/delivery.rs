@@ -1,6 +1,8 @@
 //! One delivered message and the ways to settle it. Settling consumes the delivery, so that doing
 //! it twice does not compile.
 
+use std::time::Duration;
+
 use async_nats::HeaderValue;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::message::AckKind;
@@ -10,6 +12,7 @@ use shared::batch::{Batch, DecodeError};
 use shared::resource::Resource;
 use shared::telemetry::SUBSCRIBER;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 /// A message in the hands of this loader.
@@ -19,8 +22,19 @@ pub(crate) struct Delivery {
     pub(crate) resource: &'static Resource,
     /// Where the message stands in the stream.
     pub(crate) origin: Origin,
+    /// Whether it had been delivered before.
+    pub(crate) redelivered: bool,
     message: Message,
     halt: CancellationToken,
+    /// Ends with the delivery.
+    _held: Option<AbortOnDropHandle<()>>,
+}
+
+/// A message on its way to a writer, read already: while a writer is busy with one, the next is unpacked.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) delivery: Delivery,
+    pub(crate) batch: Result<(&'static Resource, Batch), DecodeError>,
 }
 
 /// Where a message came from, for the ledger and dead letters.
@@ -48,7 +62,23 @@ impl Delivery {
             stream_sequence: i64::try_from(info.stream_sequence).ok()?,
             published_at: Timestamp::from_nanosecond(published).ok()?,
         };
-        Some(Self { resource, origin, message, halt })
+        let redelivered = info.delivered > 1;
+        Some(Self { resource, origin, redelivered, message, halt, _held: None })
+    }
+
+    /// From now on the server is asked for another `ack_wait` again and again, until the message is
+    /// settled. Else what waits for its turn, or for Postgres, would be delivered to somebody else
+    /// meanwhile, who would wait behind it.
+    pub(crate) fn hold(self, ack_wait: Duration) -> Self {
+        let message = self.message.clone();
+        let holding = async move {
+            loop {
+                tokio::time::sleep(ack_wait / 3).await;
+                let asked = message.ack_with(AckKind::Progress).await;
+                log_failure("could not hold on to a message", asked);
+            }
+        };
+        Self { _held: Some(AbortOnDropHandle::new(tokio::spawn(holding))), ..self }
     }
 
     /// The batch in the message, with the table it belongs to.
@@ -67,14 +97,6 @@ impl Delivery {
     pub(crate) fn encoding(&self) -> Option<&str> {
         let headers = self.message.headers.as_ref()?;
         headers.get("Content-Encoding").map(HeaderValue::as_str)
-    }
-
-    /// Asks the server for another `ack_wait` before it delivers the message to somebody else.
-    pub(crate) async fn keep(&self) {
-        log_failure(
-            "could not hold on to a message",
-            self.message.ack_with(AckKind::Progress).await,
-        );
     }
 
     /// Loaded: waits until the server has noted it.

@@ -8,16 +8,18 @@ use crate::rows::Row;
 use crate::upsert::{self, Moment};
 
 /// Writes what can be written: a range that holds a refused record is halved until the record stands
-/// alone. Each range has a savepoint, so that what was written before it stays.
+/// alone. Each range has a savepoint, so that what was written before it stays. Ends early where more
+/// than `most` are dead.
 pub(crate) async fn bisect(
     connection: &mut PgConnection,
     moment: Moment<'_>,
     rows: &[Row<'_>],
     dead: &mut Vec<DeadRecord>,
+    most: usize,
 ) -> sqlx::Result<u64> {
     let mut written = 0;
     let mut ranges = vec![rows];
-    while let Some(range) = ranges.pop() {
+    while let Some(range) = ranges.pop().filter(|_| dead.len() <= most) {
         if range.is_empty() {
             continue;
         }

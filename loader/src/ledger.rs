@@ -6,23 +6,26 @@ use sqlx::PgConnection;
 
 use crate::apply::Applied;
 use crate::delivery::Origin;
+use crate::rules::Schema;
+use crate::upsert::query;
 
 /// Writes the batch's row. A batch that comes again leaves the row as it was, and so does a dead
 /// letter that is applied later: the ledger tells what each message did when it came.
 pub(crate) async fn write(
     connection: &mut PgConnection,
+    schema: &Schema,
     batch: &Batch,
     origin: &Origin,
     applied: &Applied,
 ) -> sqlx::Result<()> {
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    sqlx::query(
-        "insert into raw.toggl_track__loads
+    query(format!(
+        "insert into {schema}.toggl_track__loads
              (run_id, resource, workspace_id, part, received, written, unchanged, stale, deleted,
               dead, fetched_at, stream_sequence)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-         on conflict do nothing",
-    )
+         on conflict do nothing"
+    ))
     .bind(batch.run_id)
     .bind(&batch.resource)
     .bind(batch.workspace_id)

@@ -5,21 +5,43 @@
 //!                                               └─► dead letters (same transaction)
 //! ```
 //!
+//! Beside them `watch` looks now and then how the pipeline is, as `loader status` does once; `http`
+//! shows that, and what `meters` counted.
+//!
+//! `loader replay` reads the same stream once more, past the tables' consumers, and applies by the same
+//! rules.
+//!
 //! Guarantee: a message is acknowledged only after the transaction that applied it has committed.
 //! A crash between the two delivers it again, and applying it again changes nothing.
 
+mod applier;
 pub mod apply;
+mod beside;
+mod check;
 mod claims;
 pub mod cli;
+mod compare;
+mod copy;
+mod covered;
 pub mod database;
 mod dead_letters;
 mod delivery;
+pub mod history;
+mod http;
 mod isolate;
 mod ledger;
+pub mod meters;
 pub mod migrations;
+mod outcome;
+mod replay;
 mod rows;
+mod rules;
 pub mod serve;
+mod status;
+mod stdout;
 mod subscriber;
 mod sweep;
+mod turn;
 mod upsert;
+mod watch;
 mod writer;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use shared::catalogue::CATALOGUE;
+use shared::resource::Resource;
 use shared::telemetry::MIGRATIONS;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
@@ -32,6 +34,19 @@ pub struct VaultArgs {
     pub vault_key_file: Option<PathBuf>,
 }
 
+/// What the loader keeps in `raw` beside the tables of the catalogue.
+const BOOKKEEPING: [&str; 4] = [
+    "toggl_track__loads",
+    "toggl_track__claims",
+    "toggl_track__dead_letters",
+    "toggl_track__history",
+];
+
+/// The names of the tables in `raw` that batches are applied to.
+pub(crate) fn tables() -> impl Iterator<Item = String> {
+    CATALOGUE.iter().map(Resource::table).chain(BOOKKEEPING.map(str::to_owned))
+}
+
 /// Brings the schema up to date, installs the vault if there is none, and says what the vault still
 /// lacks. Trouble with the vault is reported, never an error: everything else works without it.
 ///
@@ -54,11 +69,54 @@ pub async fn migrate(connection: &mut PgConnection, args: &VaultArgs) -> Result<
 
 async fn migrate_tables(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let owner = become_owner(connection).await?;
+    // A change of a large table takes as long as it takes.
+    sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
     let migrated = migrate_as_owner(connection).await;
+    sqlx::query("reset statement_timeout").execute(&mut *connection).await?;
     if owner {
         sqlx::query("reset role").execute(connection).await?;
     }
     migrated
+}
+
+/// How the tables stand to this binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Every migration is there.
+    Current,
+    /// Some are to come.
+    Pending {
+        /// Whether this role may apply them.
+        may_migrate: bool,
+    },
+    /// There are some that this binary does not know.
+    Newer,
+}
+
+/// Looks, and changes nothing.
+pub(crate) async fn standing(connection: &mut PgConnection) -> sqlx::Result<Standing> {
+    let may_migrate: bool = sqlx::query_scalar(
+        "select coalesce(
+             (select pg_has_role(nspowner, 'member') from pg_namespace where nspname = 'raw'),
+             has_database_privilege(current_database(), 'create'))",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !exists(connection, "raw.toggl_track__migrations").await? {
+        return Ok(Standing::Pending { may_migrate });
+    }
+    let applied: Vec<i64> =
+        sqlx::query_scalar("select version from raw.toggl_track__migrations where success")
+            .fetch_all(connection)
+            .await?;
+    let known: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
+    Ok(if applied.iter().any(|version| !known.contains(version)) {
+        Standing::Newer
+    } else if known.iter().all(|version| applied.contains(version)) {
+        Standing::Current
+    } else {
+        Standing::Pending { may_migrate }
+    })
 }
 
 /// What a superuser migrates belongs to the role that owns what is there, which else could not load

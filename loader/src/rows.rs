@@ -1,7 +1,5 @@
 //! From a batch to the rows of its table.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use shared::batch::{Batch, Record, is_storable};
 use shared::resource::{Key, Resource};
@@ -25,39 +23,37 @@ pub(crate) struct Row<'a> {
     pub(crate) deleted_at: Option<Timestamp>,
 }
 
-/// The newest form of each key in the batch. Records that cannot even be sent to Postgres for
-/// comparison come back as dead.
+/// The newest form of each key in the batch, in the order of the keys. Records that cannot even be sent
+/// to Postgres for comparison come back as dead.
 pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, Vec<DeadRecord>) {
     let mut dead = Vec::new();
-    let mut newest: HashMap<(i64, i64), Row<'a>> = HashMap::with_capacity(batch.records.len());
+    let mut rows: Vec<Row<'a>> = Vec::with_capacity(batch.records.len());
     for (record_index, record) in batch.records.iter().enumerate() {
-        let data = match text(record) {
-            Ok(data) => data,
-            Err(reason) => {
-                dead.push(DeadRecord { record_index, reason, sqlstate: None });
-                continue;
-            }
-        };
-        let workspace_id = record.workspace_id.unwrap_or(batch.workspace_id);
-        let content_hash = xxh3_64(&record.data).cast_signed();
-        let deleted_at = record.deleted_at;
-        let row = Row { record_index, record, data, workspace_id, content_hash, deleted_at };
-        let key = match resource.key {
-            Key::Source => (0, record.source_id),
-            Key::WorkspaceAndSource => (workspace_id, record.source_id),
-        };
-        newest
-            .entry(key)
-            .and_modify(|other| {
-                if other.record.modified_at <= record.modified_at {
-                    *other = row;
-                }
-            })
-            .or_insert(row);
+        match text(record) {
+            Ok(data) => rows.push(Row {
+                record_index,
+                record,
+                data,
+                workspace_id: record.workspace_id.unwrap_or(batch.workspace_id),
+                content_hash: xxh3_64(&record.data).cast_signed(),
+                deleted_at: record.deleted_at,
+            }),
+            Err(reason) => dead.push(DeadRecord { record_index, reason, sqlstate: None }),
+        }
     }
-    let mut rows: Vec<_> = newest.into_values().collect();
-    rows.sort_unstable_by_key(|row| row.record_index);
+    // Of two of the same key and time the later one, which the order keeps, is the newer one.
+    rows.sort_by_key(|row| (key(resource, row), row.record.modified_at));
+    rows.reverse();
+    rows.dedup_by_key(|row| key(resource, row));
+    rows.reverse();
     (rows, dead)
+}
+
+const fn key(resource: &Resource, row: &Row<'_>) -> (i64, i64) {
+    match resource.key {
+        Key::Source => (0, row.record.source_id),
+        Key::WorkspaceAndSource => (row.workspace_id, row.record.source_id),
+    }
 }
 
 /// The record's JSON, if it is text and its times are such as Postgres can hold.

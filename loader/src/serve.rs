@@ -11,7 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::apply::Options;
 use crate::database::Database;
+use crate::meters::Meters;
+use crate::rules::Rules;
 use crate::subscriber::Subscriber;
 use crate::writer::Writer;
 
@@ -24,6 +27,10 @@ pub struct Settings {
     pub ack_wait: Duration,
     /// Connections to Postgres, each applying one batch at a time.
     pub writers: usize,
+    /// How each batch is applied.
+    pub options: Options,
+    /// Where the work is counted.
+    pub meters: Meters,
 }
 
 /// Why the loader ended other than by being asked to.
@@ -51,7 +58,10 @@ pub async fn serve(
     let (sender, receiver) = async_channel::bounded(settings.writers);
     let mut writers = JoinSet::new();
     for _ in 0..settings.writers {
-        writers.spawn(Writer::new(database.clone(), shutdown.clone()).run(receiver.clone()));
+        let rules = Rules::of(settings.options);
+        let meters = settings.meters.clone();
+        let writer = Writer::new(database.clone(), rules, meters, shutdown.clone());
+        writers.spawn(writer.run(receiver.clone()));
     }
     drop(receiver);
 
@@ -63,6 +73,7 @@ pub async fn serve(
             stream_args: settings.stream.clone(),
             ack_wait: settings.ack_wait,
             deliveries: sender.clone(),
+            meters: settings.meters.clone(),
             stop: shutdown.soft.clone(),
             halt: CancellationToken::new(),
         };

@@ -6,7 +6,8 @@ use async_channel::Sender;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{MessagesErrorKind, Stream};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
+use shared::fault_point;
 use shared::resource::Resource;
 use shared::retry::Delays;
 use shared::stream::{self, StreamArgs};
@@ -14,12 +15,24 @@ use shared::telemetry::SUBSCRIBER;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Received};
+use crate::meters::Meters;
 
-/// Messages pulled ahead per table. Few, for their `ack_wait` runs while they wait here.
-const PULL_AHEAD: usize = 4;
-/// A pull request is renewed this often.
-const PULL_EXPIRES: Duration = Duration::from_secs(30);
+/// Messages pulled at once. More would lie in the client, where nobody holds on to them; the next one is
+/// asked for while a writer is busy with the last.
+const PULL: usize = 1;
+/// A pull request is renewed this often. Until then the server speaks of it, also on a line on which it
+/// hears nothing any more, which keeps the client from noticing that.
+const PULL_EXPIRES: Duration = Duration::from_secs(15);
+/// How long one that was asked for is waited for when no more are wanted; where there is one, it comes
+/// within a round trip.
+const FAREWELL: Duration = Duration::from_millis(200);
+/// Silence of this length after a message is looked into: a message that is quicker than the client's note
+/// of having asked for it is counted as still to come (async-nats 0.51), and then the client asks for the
+/// next one only when the request would have expired, and five seconds later.
+/// Then again after twice that, and so on, for as long.
+const LULL: Duration = Duration::from_millis(500);
+const LONGEST_LULL: Duration = Duration::from_secs(20);
 /// Silence of three of these means that the server has forgotten the pull request.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const MAX_MISSED_HEARTBEATS: u32 = 3;
@@ -34,7 +47,8 @@ pub(crate) struct Subscriber {
     pub(crate) context: Context,
     pub(crate) stream_args: StreamArgs,
     pub(crate) ack_wait: Duration,
-    pub(crate) deliveries: Sender<Delivery>,
+    pub(crate) deliveries: Sender<Received>,
+    pub(crate) meters: Meters,
     /// Cancelled when the process is asked to end.
     pub(crate) stop: CancellationToken,
     /// Cancelled when this table cannot be loaded until a person acts.
@@ -47,14 +61,15 @@ impl Subscriber {
     pub(crate) async fn run(self) -> bool {
         let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
         while !self.ended() {
-            match self.messages().await {
-                Ok(messages) => {
-                    let delivered = self.pull(messages).await;
+            match self.until_ended(Box::pin(self.messages())).await {
+                None => break,
+                Some(Ok((consumer, messages))) => {
+                    let delivered = self.pull(&consumer, messages).await;
                     if delivered {
                         delays.reset();
                     }
                 }
-                Err(error) => error!(
+                Some(Err(error)) => error!(
                     target: SUBSCRIBER,
                     resource = self.resource.name,
                     "Could not set up the consumer {}: {error:#}",
@@ -80,28 +95,45 @@ impl Subscriber {
     }
 
     /// Stream and consumer are declared at every (re)start: either may have been deleted.
-    async fn messages(&self) -> anyhow::Result<Stream> {
+    async fn messages(&self) -> anyhow::Result<(PullConsumer, Stream)> {
         stream::ensure_stream(&self.context, &self.stream_args).await?;
         let consumer: PullConsumer =
             stream::ensure_consumer(&self.context, self.resource, self.ack_wait).await?;
         debug!(target: SUBSCRIBER, "Consuming {}", self.resource.subject());
-        Ok(consumer
+        let messages = consumer
             .stream()
-            .max_messages_per_batch(PULL_AHEAD)
+            .max_messages_per_batch(PULL)
             .expires(PULL_EXPIRES)
             .heartbeat(HEARTBEAT)
             .messages()
-            .await?)
+            .await?;
+        Ok((consumer, messages))
     }
 
     /// Hands on messages until the stream must be rebuilt. True if any came.
-    async fn pull(&self, mut messages: Stream) -> bool {
+    async fn pull(&self, consumer: &PullConsumer, mut messages: Stream) -> bool {
         let mut delivered = false;
+        let mut patience = Duration::MAX;
         let mut missed = 0;
-        while let Some(next) = self.until_ended(messages.next()).await {
+        // Looked at only while more is wanted: whoever looks asks the server for the next one.
+        while !self.ended() {
+            let next = tokio::time::timeout(patience, messages.next());
+            let Some(next) = self.until_ended(next).await else {
+                break;
+            };
+            let Ok(next) = next else {
+                patience = Some(patience * 2)
+                    .filter(|lull| *lull <= LONGEST_LULL)
+                    .unwrap_or(Duration::MAX);
+                if is_forgotten(consumer).await {
+                    break;
+                }
+                continue;
+            };
             match next {
                 Some(Ok(message)) => {
                     delivered = true;
+                    patience = LULL;
                     missed = 0;
                     self.hand_on(message).await;
                 }
@@ -109,36 +141,47 @@ impl Subscriber {
                     missed += 1;
                     if missed >= MAX_MISSED_HEARTBEATS {
                         warn!(target: SUBSCRIBER, resource = self.resource.name, "No sign of the server, pulling anew");
-                        return delivered;
+                        break;
                     }
                 }
                 Some(Err(error)) => {
                     warn!(target: SUBSCRIBER, resource = self.resource.name, %error, "Rebuilding the consumer");
-                    return delivered;
+                    break;
                 }
                 None => {
                     warn!(target: SUBSCRIBER, resource = self.resource.name, "The message stream ended, rebuilding it");
-                    return delivered;
+                    break;
                 }
             }
         }
-        // What was pulled ahead goes back at once instead of waiting for its `ack_wait`.
-        while let Some(Some(Ok(message))) = messages.next().now_or_never() {
-            if let Some(delivery) = self.delivery(message) {
-                delivery.release().await;
-            }
-        }
+        self.hand_back(messages).await;
         delivered
+    }
+
+    /// What has been asked for and is on its way goes back at once, instead of after an `ack_wait`.
+    async fn hand_back(&self, mut messages: Stream) {
+        let last = tokio::time::timeout(FAREWELL, messages.next()).await;
+        if let Ok(Some(Ok(message))) = last
+            && let Some(delivery) = self.delivery(message)
+        {
+            delivery.release().await;
+        }
     }
 
     async fn hand_on(&self, message: async_nats::jetstream::Message) {
         let Some(delivery) = self.delivery(message) else {
             return;
         };
+        if delivery.redelivered {
+            self.meters.redelivered(self.resource);
+        }
+        fault_point::reach(fault_point::DELIVERED);
+        let delivery = delivery.hold(self.ack_wait);
+        let batch = delivery.decode();
         // The channel closes only after every subscriber has ended; it is bounded, so that nothing is
         // pulled while the writers are busy.
-        if let Err(closed) = self.deliveries.send(delivery).await {
-            closed.into_inner().release().await;
+        if let Err(closed) = self.deliveries.send(Received { delivery, batch }).await {
+            closed.into_inner().delivery.release().await;
         }
     }
 
@@ -149,4 +192,9 @@ impl Subscriber {
         }
         delivery
     }
+}
+
+/// Whether nobody asks the server for messages.
+async fn is_forgotten(consumer: &PullConsumer) -> bool {
+    consumer.get_info().await.is_ok_and(|info| info.num_waiting == 0)
 }

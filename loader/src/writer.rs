@@ -1,74 +1,92 @@
 //! A writer owns one connection and applies one delivery after the other.
 
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use shared::batch::{Batch, DecodeError};
 use shared::exit::chain;
+use shared::fault_point;
 use shared::resource::Resource;
 use shared::retry::{Delays, Disposition};
 use shared::shutdown::Shutdown;
-use shared::telemetry::{RAW_CLIENT, SUBSCRIBER};
-use sqlx::{Connection as _, PgConnection};
-use tokio::task::JoinSet;
-use tracing::{debug, error, info, warn};
+use shared::telemetry::{RAW_CLIENT, SUBSCRIBER, run_span};
+use tokio::task::{JoinError, JoinSet};
+use tracing::{Instrument as _, debug, error, info, warn};
 
-use crate::apply::{Applied, ApplyError, apply};
-use crate::database::{Database, classify};
-use crate::dead_letters;
-use crate::delivery::Delivery;
-
-/// Longer than any statement may run; past it the peer is taken for dead.
-pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(90);
+use crate::applier::{Applier, WriteError};
+use crate::apply::Applied;
+use crate::database::Database;
+use crate::delivery::{Delivery, Received};
+use crate::meters::Meters;
+use crate::rules::Rules;
 
 /// Acknowledgements of a writer on their way at once: as many as all tables together may have in its
 /// hands. Committed work is safe without them, so none is worth waiting for.
 const MAX_ACKS: usize = 128;
 
 /// Waits between attempts while Postgres is in trouble.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_secs(15);
+pub(crate) const FIRST_DELAY: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
 /// Applies deliveries until the channel closes. Trouble that is not the data's fault is waited out
 /// with the message held; only a shutdown gives it back.
 pub(crate) struct Writer {
-    database: Database,
-    /// None after trouble: a connection in an unknown state is dropped, never reused.
-    connection: Option<PgConnection>,
+    applier: Applier,
     /// Acknowledgements on their way: the next batch does not wait for them.
     acks: JoinSet<()>,
+    meters: Meters,
     shutdown: Shutdown,
 }
 
 impl Writer {
-    pub(crate) fn new(database: Database, shutdown: Shutdown) -> Self {
-        Self { database, connection: None, acks: JoinSet::new(), shutdown }
+    pub(crate) fn new(
+        database: Database,
+        rules: Rules,
+        meters: Meters,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { applier: Applier::new(database, rules), acks: JoinSet::new(), meters, shutdown }
     }
 
     /// Runs until every sender is gone and the channel is empty.
-    pub(crate) async fn run(mut self, deliveries: Receiver<Delivery>) {
-        while let Ok(delivery) = deliveries.recv().await {
+    pub(crate) async fn run(mut self, deliveries: Receiver<Received>) {
+        loop {
+            let received = tokio::select! {
+                Some(ended) = self.acks.join_next() => {
+                    no_panic(ended);
+                    continue;
+                }
+                received = deliveries.recv() => received,
+            };
+            let Ok(Received { delivery, batch }) = received else { break };
             if self.shutdown.requested() {
                 delivery.release().await;
                 continue;
             }
-            match delivery.decode() {
-                Ok((resource, batch)) => self.load(delivery, resource, &batch).await,
+            match batch {
+                Ok((resource, batch)) => {
+                    let span = run_span(batch.run_id);
+                    self.load(delivery, resource, &batch).instrument(span).await;
+                }
                 Err(reason) => self.bury(delivery, &reason).await,
             }
         }
-        while self.acks.join_next().await.is_some() {}
-        if let Some(connection) = self.connection {
-            drop(connection.close().await);
+        while let Some(ended) = self.acks.join_next().await {
+            no_panic(ended);
         }
+        self.applier.close().await;
     }
 
     async fn load(&mut self, delivery: Delivery, resource: &'static Resource, batch: &Batch) {
         let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
         let started = Instant::now();
         loop {
-            match self.apply(&delivery, resource, batch).await {
+            let attempt = Instant::now();
+            match self.applier.apply(resource, batch, &delivery.origin).await {
                 Ok(applied) => {
+                    self.meters.applied(resource, &applied, attempt.elapsed());
+                    fault_point::reach(fault_point::BEFORE_ACK);
                     self.ack(delivery).await;
                     log_applied(resource, batch, &applied, started.elapsed());
                     return;
@@ -85,18 +103,27 @@ impl Writer {
     /// A server that came back without its last consumer state never answers some of them.
     async fn ack(&mut self, delivery: Delivery) {
         while self.acks.len() >= MAX_ACKS {
-            self.acks.join_next().await;
+            if let Some(ended) = self.acks.join_next().await {
+                no_panic(ended);
+            }
         }
-        while self.acks.try_join_next().is_some() {}
-        self.acks.spawn(delivery.ack());
+        while let Some(ended) = self.acks.try_join_next() {
+            no_panic(ended);
+        }
+        let acking = async move {
+            delivery.ack().await;
+            fault_point::reach(fault_point::AFTER_ACK);
+        };
+        self.acks.spawn(acking.in_current_span());
     }
 
     async fn bury(&mut self, delivery: Delivery, reason: &DecodeError) {
         let reason = chain(reason);
         let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
         loop {
-            match self.keep_message(&delivery, &reason).await {
+            match self.applier.keep_message(&delivery, &reason).await {
                 Ok(()) => {
+                    self.meters.buried(delivery.resource);
                     error!(
                         target: SUBSCRIBER,
                         resource = delivery.resource.name,
@@ -114,36 +141,6 @@ impl Writer {
         }
     }
 
-    async fn apply(
-        &mut self,
-        delivery: &Delivery,
-        resource: &'static Resource,
-        batch: &Batch,
-    ) -> Result<Applied, WriteError> {
-        let connection = self.connected().await?;
-        let applying = apply(connection, resource, batch, &delivery.origin, false);
-        match tokio::time::timeout(APPLY_TIMEOUT, applying).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(WriteError::TimedOut),
-        }
-    }
-
-    async fn keep_message(&mut self, delivery: &Delivery, reason: &str) -> Result<(), WriteError> {
-        let connection = self.connected().await?;
-        let keeping = dead_letters::keep_message(connection, delivery, reason);
-        match tokio::time::timeout(APPLY_TIMEOUT, keeping).await {
-            Ok(result) => Ok(result.map_err(ApplyError::from)?),
-            Err(_) => Err(WriteError::TimedOut),
-        }
-    }
-
-    async fn connected(&mut self) -> Result<&mut PgConnection, WriteError> {
-        match &mut self.connection {
-            Some(connection) => Ok(connection),
-            none => Ok(none.insert(self.database.connect().await?)),
-        }
-    }
-
     /// Drops the connection and waits for the next attempt, holding on to the message. False when
     /// there is to be none: the table must stop, or the process is ending.
     async fn wait_out(
@@ -152,7 +149,8 @@ impl Writer {
         error: &WriteError,
         delays: &mut Delays,
     ) -> bool {
-        self.connection = None;
+        self.applier.forget_connection();
+        self.meters.postgres_lost();
         if error.disposition() == Disposition::Stop {
             return false;
         }
@@ -166,7 +164,6 @@ impl Writer {
             delay.as_secs_f64(),
             chain(error)
         );
-        delivery.keep().await;
         self.shutdown.soft.run_until_cancelled(tokio::time::sleep(delay)).await.is_some()
     }
 
@@ -182,30 +179,17 @@ impl Writer {
             delivery.resource.table(),
             chain(error)
         );
+        self.meters.stopped(delivery.resource);
         delivery.halt();
     }
 }
 
-/// Why a delivery was not written.
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error(transparent)]
-    Connect(#[from] crate::database::ConnectError),
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    #[error("no answer within {} s", APPLY_TIMEOUT.as_secs())]
-    TimedOut,
-}
-
-impl WriteError {
-    fn disposition(&self) -> Disposition {
-        match self {
-            Self::Apply(error) => error.disposition(),
-            Self::Connect(crate::database::ConnectError::Refused { source, .. }) => {
-                classify(source).disposition()
-            }
-            Self::Connect(_) | Self::TimedOut => Disposition::Retry(None),
-        }
+/// A task that died takes its writer with it, and that the process.
+fn no_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        resume_unwind(panic);
     }
 }
 
@@ -215,7 +199,7 @@ fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: D
     let elapsed_ms = elapsed.as_millis();
     debug!(
         target: RAW_CLIENT,
-        run_id = %batch.run_id, workspace_id = batch.workspace_id, part = batch.part, received, written, unchanged, stale,
+        workspace_id = batch.workspace_id, part = batch.part, received, written, unchanged, stale,
         deleted, dead, elapsed_ms, "Applied a batch to raw.{table}"
     );
     if written + deleted > 0 || unchanged + stale == 0 {

@@ -80,6 +80,7 @@ impl From<ApplyError> for LettersError {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Database(error) => error.into(),
+            ApplyError::TimedOut(_) => Self::TimedOut,
             error => Self::Apply(error),
         }
     }

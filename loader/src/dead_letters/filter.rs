@@ -1,14 +1,14 @@
 //! Which dead letters a command is about.
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
-use shared::catalogue::CATALOGUE;
 use sqlx::PgConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
 use sqlx::{FromRow, Postgres};
 
 use super::error::LettersError;
+use crate::cli::resource_names;
 
 /// The condition of every query that goes by a [`Filter`]: `$1` ids, `$2` resources, `$3` reason.
 macro_rules! selected {
@@ -32,7 +32,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(i64).range(1..))]
     pub(super) id: Vec<i64>,
     /// Only of these resources.
-    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = names())]
+    #[arg(long, value_name = "R", value_delimiter = ',', value_parser = resource_names())]
     resource: Vec<String>,
     /// Only where the reason contains this text, in upper or lower case.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
@@ -48,10 +48,6 @@ pub(crate) struct Selection {
     /// All that there are.
     #[arg(long, conflicts_with_all = ["id", "resource", "reason"])]
     all: bool,
-}
-
-fn names() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(CATALOGUE.iter().map(|resource| resource.name))
 }
 
 impl Filter {

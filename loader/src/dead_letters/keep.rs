@@ -8,9 +8,11 @@ use tracing::info;
 
 use crate::delivery::{Delivery, Origin};
 use crate::rows::Row;
+use crate::rules::Schema;
+use crate::upsert::query;
 
 /// A record that Postgres refuses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DeadRecord {
     /// Place of the record in its batch.
     pub(crate) record_index: usize,
@@ -37,6 +39,7 @@ impl DeadRecord {
 /// the newest form of it. An old form would be taken for a record that a later listing did not have.
 pub(crate) async fn keep_record(
     connection: &mut PgConnection,
+    schema: &Schema,
     batch: &Batch,
     origin: &Origin,
     dead: &DeadRecord,
@@ -52,14 +55,14 @@ pub(crate) async fn keep_record(
         api_version: batch.api_version.clone(),
         ..*batch
     };
-    sqlx::query(
+    query(format!(
         "with same as (
-             select dead_letter_id, fetched_at, payload from raw.toggl_track__dead_letters
+             select dead_letter_id, fetched_at, payload from {schema}.toggl_track__dead_letters
              where resource = $1 and workspace_id = $2 and kind = 'record' and source_id = $8
          ), known as (
              select from same where fetched_at > $3 or (fetched_at = $3 and payload = $12)
          ), renewed as (
-             update raw.toggl_track__dead_letters
+             update {schema}.toggl_track__dead_letters
              set fetched_at = $3, run_id = $4, subject = $5, stream_sequence = $6,
                  published_at = $7, record_index = $9, reason = $10, sqlstate = $11,
                  payload = $12, batch = $13
@@ -67,13 +70,13 @@ pub(crate) async fn keep_record(
                and not exists (select from known)
              returning dead_letter_id
          )
-         insert into raw.toggl_track__dead_letters
+         insert into {schema}.toggl_track__dead_letters
              (resource, workspace_id, fetched_at, run_id, subject, stream_sequence, published_at,
               source_id, record_index, reason, sqlstate, payload, batch)
          select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
          where not exists (select from known) and not exists (select from renewed)
-         on conflict do nothing",
-    )
+         on conflict do nothing"
+    ))
     .bind(&batch.resource)
     .bind(batch.workspace_id)
     .bind(batch.fetched_at.to_sqlx())
@@ -96,23 +99,24 @@ pub(crate) async fn keep_record(
 /// dead letter for as long as it stays the same.
 pub(crate) async fn keep_rejected(
     connection: &mut PgConnection,
+    schema: &Schema,
     batch: &Batch,
     origin: &Origin,
 ) -> sqlx::Result<()> {
     for (record_index, rejected) in (batch.records.len()..).zip(&batch.rejected) {
         let Rejected { source_id, reason, data } = rejected;
-        sqlx::query(
-            "insert into raw.toggl_track__dead_letters
+        query(format!(
+            "insert into {schema}.toggl_track__dead_letters
                  (resource, workspace_id, fetched_at, run_id, subject, stream_sequence,
                   published_at, source_id, record_index, reason, payload)
              select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
              where not exists (
-                 select from raw.toggl_track__dead_letters
+                 select from {schema}.toggl_track__dead_letters
                  where resource = $1 and source_id is not distinct from $8 and reason = $10
                    and payload = $11
              )
-             on conflict do nothing",
-        )
+             on conflict do nothing"
+        ))
         .bind(&batch.resource)
         .bind(batch.workspace_id)
         .bind(batch.fetched_at.to_sqlx())
@@ -133,6 +137,7 @@ pub(crate) async fn keep_rejected(
 /// Keeps a batch whose claim was not believed, whole, so that a person can have it applied.
 pub(crate) async fn keep_claim(
     connection: &mut PgConnection,
+    schema: &Schema,
     batch: &Batch,
     origin: &Origin,
     reason: &str,
@@ -143,15 +148,15 @@ pub(crate) async fn keep_claim(
         Coverage::Ids { after, through } => (Some((after, through)), None, None),
         Coverage::Starts { from, to, user_id } => (None, Some((from, to)), user_id),
     };
-    sqlx::query(
-        "insert into raw.toggl_track__dead_letters
+    query(format!(
+        "insert into {schema}.toggl_track__dead_letters
              (resource, workspace_id, fetched_at, run_id, subject, stream_sequence, published_at,
               reason, payload, encoding, batch, user_id, ids, starts)
          select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9, $11,
                 case when $12 then int8range($13, $14, '(]') end,
                 case when not $12 then tstzrange($15, $16, '[)') end
-         on conflict do nothing",
-    )
+         on conflict do nothing"
+    ))
     .bind(&batch.resource)
     .bind(batch.workspace_id)
     .bind(batch.fetched_at.to_sqlx())
@@ -176,18 +181,22 @@ pub(crate) async fn keep_claim(
 /// Deletes the refused claims of the batch's resource and workspace that newer listings, believed or
 /// not, cover whole. To apply such a claim would change nothing, or is asked anew by the newer one;
 /// and they would come with every sync.
-pub(crate) async fn supersede(connection: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
-    let superseded = sqlx::query(
+pub(crate) async fn supersede(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    batch: &Batch,
+) -> sqlx::Result<()> {
+    let superseded = query(format!(
         "with listings as (
              select ids, starts, user_id, fetched_at, null::bigint as dead_letter_id
-             from raw.toggl_track__claims
+             from {schema}.toggl_track__claims
              where resource = $1 and workspace_id = $2
              union all
              select ids, starts, user_id, fetched_at, dead_letter_id
-             from raw.toggl_track__dead_letters
+             from {schema}.toggl_track__dead_letters
              where resource = $1 and workspace_id = $2 and kind = 'claim'
          )
-         delete from raw.toggl_track__dead_letters d
+         delete from {schema}.toggl_track__dead_letters d
          where d.resource = $1 and d.workspace_id = $2 and d.kind = 'claim'
            and (
                select int8multirange(d.ids) <@ range_agg(l.ids)
@@ -198,8 +207,8 @@ pub(crate) async fn supersede(connection: &mut PgConnection, batch: &Batch) -> s
                  and (l.fetched_at > d.fetched_at
                    or l.fetched_at = d.fetched_at
                      and (l.dead_letter_id is null or l.dead_letter_id > d.dead_letter_id))
-           )",
-    )
+           )"
+    ))
     .bind(&batch.resource)
     .bind(batch.workspace_id)
     .execute(connection)
@@ -218,15 +227,16 @@ pub(crate) async fn supersede(connection: &mut PgConnection, batch: &Batch) -> s
 /// Keeps a whole message that cannot be decoded.
 pub(crate) async fn keep_message(
     connection: &mut PgConnection,
+    schema: &Schema,
     delivery: &Delivery,
     reason: &str,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into raw.toggl_track__dead_letters
+    query(format!(
+        "insert into {schema}.toggl_track__dead_letters
              (resource, subject, stream_sequence, published_at, reason, payload, encoding)
          values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict do nothing",
-    )
+         on conflict do nothing"
+    ))
     .bind(delivery.resource.name)
     .bind(&delivery.origin.subject)
     .bind(delivery.origin.stream_sequence)

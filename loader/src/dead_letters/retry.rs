@@ -12,9 +12,9 @@ use super::filter::Selection;
 use super::outcome::{Outcome, Tally};
 use super::text::print;
 use super::{Kind, Letter};
-use crate::apply::{ApplyError, Origin, apply_again};
+use crate::apply::{APPLY_TIMEOUT, ApplyError, Options, Origin, apply_again, within};
 use crate::database::{Database, Trouble, classify};
-use crate::writer::APPLY_TIMEOUT;
+use crate::history::History;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +50,7 @@ pub(super) async fn retry(
     database: Database,
     mut connection: PgConnection,
     args: &RetryArgs,
+    history: History,
 ) -> Result<Exit, LettersError> {
     let ids = args.selection.filter.ids(&mut connection).await?;
     for id in args.selection.filter.missing(&ids) {
@@ -59,8 +60,8 @@ pub(super) async fn retry(
         print("No dead letters to apply\n")?;
         return Ok(Exit::Done);
     }
-    let allow_mass_delete = args.allow_mass_delete;
-    let mut retrying = Retrying { database, connection: Some(connection), allow_mass_delete };
+    let options = Options { allow_mass_delete: args.allow_mass_delete, history };
+    let mut retrying = Retrying { database, connection: Some(connection), options };
     let mut tally = Tally::of(ids.len());
     let settled = retrying.settle_each(ids, &mut tally).await;
     print(tally.to_string())?;
@@ -71,7 +72,7 @@ struct Retrying {
     database: Database,
     /// None after trouble: a connection in an unknown state is dropped, never reused.
     connection: Option<PgConnection>,
-    allow_mass_delete: bool,
+    options: Options,
 }
 
 impl Retrying {
@@ -103,17 +104,16 @@ impl Retrying {
             Some(connection) => connection,
             none => none.insert(self.database.connect().await?),
         };
-        let applying = apply_letter(connection, id, self.allow_mass_delete);
-        tokio::time::timeout(APPLY_TIMEOUT, applying).await.map_err(|_| LettersError::TimedOut)?
+        apply_letter(connection, id, self.options).await
     }
 }
 
 async fn apply_letter(
     connection: &mut PgConnection,
     id: i64,
-    allow_mass_delete: bool,
+    options: Options,
 ) -> Result<(String, Outcome), LettersError> {
-    let Some(stored) = read(connection, id).await? else {
+    let Some(stored) = within(APPLY_TIMEOUT, read(connection, id)).await? else {
         return Ok(("dead letter".to_owned(), Outcome::Gone));
     };
     let source_id = stored.source_id.map_or_else(String::new, |id| format!(" {id}"));
@@ -129,7 +129,7 @@ async fn apply_letter(
         }
     };
     let origin = stored.origin();
-    let applying = apply_again(connection, resource, &batch, &origin, letter, allow_mass_delete);
+    let applying = apply_again(connection, resource, &batch, &origin, letter, options);
     let outcome = match applying.await {
         Ok(applied) if letter.kind == Kind::Record && applied.dead > 0 => {
             Outcome::Stays(letter.reason(connection).await?)
@@ -162,7 +162,7 @@ fn is_about_the_data(error: &ApplyError) -> bool {
     match error {
         ApplyError::Database(error) => classify(error) == Trouble::Data,
         ApplyError::ShapeChanged { .. } => true,
-        ApplyError::Encode(_) | ApplyError::LetterGone => false,
+        ApplyError::TimedOut(_) | ApplyError::Encode(_) | ApplyError::LetterGone => false,
     }
 }
 

@@ -1,10 +1,9 @@
 //! Text from outside on its way to a terminal.
 
-use std::io::{self, ErrorKind, Write as _};
-
 use jiff_sqlx::Timestamp;
 
 use super::error::LettersError;
+use crate::stdout;
 
 /// One line that does to a terminal what text does: everything else is escaped.
 pub(super) fn escaped(text: &str) -> String {
@@ -59,11 +58,7 @@ pub(super) fn time(time: Timestamp) -> String {
 
 /// Writes to standard output. That its reader has seen enough is no error.
 pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), LettersError> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(LettersError::Output(error)),
-        _ => Ok(()),
-    }
+    stdout::print(bytes).map_err(LettersError::Output)
 }
 
 #[cfg(test)]

@@ -1,0 +1,102 @@
+//! The connection that batches are applied on.
+
+use std::collections::HashMap;
+
+use shared::batch::Batch;
+use shared::resource::Resource;
+use shared::retry::Disposition;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::apply::{APPLY_TIMEOUT, Applied, ApplyError, Origin, apply_by, within};
+use crate::beside::Guess;
+use crate::database::{ConnectError, Database, classify};
+use crate::dead_letters;
+use crate::delivery::Delivery;
+use crate::rules::Rules;
+
+/// Owns one connection and makes it anew when it is needed.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    database: Database,
+    rules: Rules,
+    /// None after trouble: a connection in an unknown state is dropped, never reused.
+    connection: Option<PgConnection>,
+    /// What the next batch of a table is likely to bring.
+    guesses: HashMap<&'static str, Guess>,
+}
+
+impl Applier {
+    pub(crate) fn new(database: Database, rules: Rules) -> Self {
+        Self { database, rules, connection: None, guesses: HashMap::new() }
+    }
+
+    /// # Errors
+    /// See [`WriteError`]; nothing of the batch is stored then, or its commit was not heard of.
+    pub(crate) async fn apply(
+        &mut self,
+        resource: &'static Resource,
+        batch: &Batch,
+        origin: &Origin,
+    ) -> Result<Applied, WriteError> {
+        let Self { database, rules, connection, guesses } = self;
+        let connection = connected(database, connection).await?;
+        let guess = guesses.entry(resource.name).or_default();
+        Ok(apply_by(rules, connection, resource, batch, origin, guess).await?)
+    }
+
+    /// Keeps a message that cannot be decoded as a dead letter.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub(crate) async fn keep_message(
+        &mut self,
+        delivery: &Delivery,
+        reason: &str,
+    ) -> Result<(), WriteError> {
+        let Self { database, rules, connection, .. } = self;
+        let connection = connected(database, connection).await?;
+        let keeping = dead_letters::keep_message(connection, &rules.schema, delivery, reason);
+        Ok(within(APPLY_TIMEOUT, keeping).await?)
+    }
+
+    /// After an error: the next attempt has a new connection.
+    pub(crate) fn forget_connection(&mut self) {
+        self.connection = None;
+    }
+
+    /// Takes leave of the server.
+    pub(crate) async fn close(self) {
+        if let Some(connection) = self.connection {
+            drop(connection.close().await);
+        }
+    }
+}
+
+async fn connected<'a>(
+    database: &Database,
+    connection: &'a mut Option<PgConnection>,
+) -> Result<&'a mut PgConnection, ConnectError> {
+    match connection {
+        Some(connection) => Ok(connection),
+        none => Ok(none.insert(database.connect().await?)),
+    }
+}
+
+/// Why a delivery was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl WriteError {
+    pub(crate) fn disposition(&self) -> Disposition {
+        match self {
+            Self::Apply(error) => error.disposition(),
+            Self::Connect(ConnectError::Refused { source, .. }) => classify(source).disposition(),
+            Self::Connect(_) => Disposition::Retry(None),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `loader check`: everything that loading needs, tried in order.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use shared::checkup::Checkup;
+use shared::exit::{Exit, Failure};
+use shared::nats::{self, Server};
+use shared::stream::{self, EnsureConsumerError, STREAM, SUBJECT_PREFIX, StreamArgs};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::database::Database;
+use crate::migrations::{self, Standing};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  loader check
+  loader check && loader    only where everything is in order";
+
+/// What Postgres 14 says of itself; before it, functions that the migrations use are missing.
+const OLDEST_SERVER: i32 = 140_000;
+/// The server removes a consumer of a program that died while it tried it.
+const TRIAL: Duration = Duration::from_secs(30);
+
+/// What Postgres does not let us do, and what lets it.
+#[derive(Debug, thiserror::Error)]
+enum PostgresError {
+    #[error("could not ask Postgres")]
+    Ask(#[from] sqlx::Error),
+    #[error("this Postgres is version {0}; 14 or newer is needed")]
+    Old(String),
+    #[error("this Postgres only reads: is DATABASE_URL that of a standby?")]
+    ReadOnly,
+    #[error(
+        "the tables are missing or not up to date, and {user} may not make them: run `loader setup` \
+         as an administrator, or `grant create on database {database} to {user}`"
+    )]
+    Unmade { user: String, database: String },
+    #[error("the tables are of a newer version than this loader: update it")]
+    Newer,
+    #[error(
+        "{user} lacks rights to {tables}: run `migrations/roles.sql` and `loader setup` as an \
+         administrator, or `grant select, insert, update, delete on all tables in schema raw to {user}`"
+    )]
+    Rights { user: String, tables: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "NATS does not let this user read the stream {STREAM}; the block `authorization` of \
+     docker-compose.yml has the rights that the loader needs"
+)]
+struct ReadError(#[source] async_nats::Error);
+
+/// Trouble is printed, and is the exit code.
+pub(crate) async fn run(
+    server: Server<'_>,
+    database: Database,
+    args: &StreamArgs,
+) -> Result<Exit, Failure> {
+    let mut checkup = Checkup::default();
+    match database.connect().await {
+        Ok(mut connection) => {
+            if let Err(error) = postgres(&mut checkup, &mut connection).await {
+                let exit = match error {
+                    PostgresError::Ask(_) => Exit::Unreachable,
+                    _ => Exit::Failed,
+                };
+                checkup.bad(exit, &error);
+            }
+            drop(connection.close().await);
+        }
+        Err(error) => {
+            checkup.bad(Exit::Unreachable, &error);
+            checkup.untried("the tables");
+        }
+    }
+    match server.connect("toggl-track-loader").await {
+        Ok(client) => {
+            checkup.good("NATS lets us in");
+            broker(&mut checkup, args, &nats::jetstream(client)).await;
+        }
+        Err(error) => {
+            checkup.bad(Exit::Unreachable, &error);
+            checkup.untried(format_args!("the stream {STREAM}"));
+        }
+    }
+    Ok(checkup.exit())
+}
+
+async fn postgres(
+    checkup: &mut Checkup,
+    connection: &mut PgConnection,
+) -> Result<(), PostgresError> {
+    let (number, version, user, database, read_only, fsync): (
+        i32,
+        String,
+        String,
+        String,
+        bool,
+        bool,
+    ) = sqlx::query_as(
+        "select current_setting('server_version_num')::int, current_setting('server_version'),
+                 current_user::text, current_database()::text,
+                 current_setting('transaction_read_only')::bool, current_setting('fsync')::bool",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if number < OLDEST_SERVER {
+        return Err(PostgresError::Old(version));
+    }
+    if read_only {
+        return Err(PostgresError::ReadOnly);
+    }
+    checkup.good(format_args!("Postgres {version} lets {user} in to {database}"));
+    if !fsync {
+        checkup.note("Postgres runs with fsync off: a power failure can lose what was loaded");
+    }
+    match migrations::standing(connection).await? {
+        Standing::Current => {}
+        Standing::Newer => return Err(PostgresError::Newer),
+        Standing::Pending { may_migrate: true } => {
+            checkup.good(
+                "the tables are not up to date; the next start, or `loader migrate`, makes them so",
+            );
+            return Ok(());
+        }
+        Standing::Pending { may_migrate: false } => {
+            return Err(PostgresError::Unmade { user, database });
+        }
+    }
+    let lacking = lacking_rights(connection).await?;
+    if !lacking.is_empty() {
+        return Err(PostgresError::Rights { user, tables: lacking.join(", ") });
+    }
+    checkup.good("the tables are up to date, and ours to write");
+    Ok(())
+}
+
+/// Tables that this role may not read or write.
+async fn lacking_rights(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let tables: Vec<_> = migrations::tables().map(|table| format!("raw.{table}")).collect();
+    sqlx::query_scalar(
+        "select name from unnest($1::text[]) name
+         where not coalesce(has_schema_privilege(to_regnamespace('raw'), 'usage'), false)
+             or not (select coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), false)
+                     from unnest('{select,insert,update,delete}'::text[]) privilege)",
+    )
+    .bind(tables)
+    .fetch_all(connection)
+    .await
+}
+
+/// The stream is made or changed as at every start. What a loader does with its consumers is tried
+/// with one that gets nothing to do.
+async fn broker(checkup: &mut Checkup, args: &StreamArgs, context: &Context) {
+    if let Err(error) = stream::ensure_stream(context, args).await {
+        return checkup.bad(Exit::Unreachable, &error);
+    }
+    checkup.good(format_args!("the stream {STREAM} is there"));
+    let stream = match context.get_stream(STREAM).await.map_err(EnsureConsumerError::from) {
+        Ok(stream) => stream,
+        Err(error) => return checkup.bad(Exit::Unreachable, &error),
+    };
+    let trial = pull::Config {
+        name: Some(format!("trial_{}", std::process::id())),
+        filter_subject: format!("{SUBJECT_PREFIX}.trial"),
+        deliver_policy: DeliverPolicy::New,
+        ack_policy: AckPolicy::Explicit,
+        inactive_threshold: TRIAL,
+        memory_storage: true,
+        ..pull::Config::default()
+    };
+    let consumer = match stream.create_consumer(trial).await.map_err(EnsureConsumerError::from) {
+        Ok(consumer) => consumer,
+        Err(error) => return checkup.bad(Exit::Unreachable, &error),
+    };
+    let name = consumer.cached_info().name.clone();
+    match consumer.fetch().max_messages(1).messages().await {
+        Ok(_) => checkup.good("NATS lets us read the stream by consumers"),
+        Err(error) => checkup.bad(Exit::Unreachable, &ReadError(error.into())),
+    }
+    // One that cannot be deleted expires.
+    drop(stream.delete_consumer(&name).await);
+}

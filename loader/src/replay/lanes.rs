@@ -1,0 +1,170 @@
+//! From messages to tables: decoded ahead, and applied over a few connections at once.
+//!
+//! What concerns one resource and workspace is applied in the order of the stream, except for the parts
+//! of one run that claim: they claim different rows, so their order changes nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use jiff::Timestamp;
+use shared::batch::{Batch, Coverage};
+use shared::exit::chain;
+use shared::resource::Resource;
+use shared::retry::{Delays, Disposition};
+use shared::telemetry::REPLAY;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use super::error::ReplayError;
+use super::tally::Outcome;
+use crate::applier::{Applier, WriteError};
+use crate::delivery::Delivery;
+use crate::writer::{FIRST_DELAY, LONGEST_DELAY};
+
+/// How long one batch is tried again while Postgres is in trouble.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A message, read as far as it can be.
+pub(super) struct Work {
+    delivery: Delivery,
+    batch: Result<(&'static Resource, Batch), String>,
+    /// Held until it is settled.
+    _turn: TaskTrackerToken,
+}
+
+/// What became of a message of a resource.
+pub(super) type Done = (&'static str, Outcome);
+
+/// The batches of a resource and workspace that are being applied side by side.
+#[derive(Default)]
+struct Group {
+    /// The run whose claims they are; none for a batch that is to be alone.
+    run_id: Option<Uuid>,
+    turns: TaskTracker,
+}
+
+impl Group {
+    /// A turn beside the others of its run, or when all before it are done.
+    async fn turn(&mut self, run_id: Option<Uuid>) -> TaskTrackerToken {
+        if run_id.is_none() || self.run_id != run_id {
+            self.turns.close();
+            self.turns.wait().await;
+            self.turns.reopen();
+            self.run_id = run_id;
+        }
+        self.turns.token()
+    }
+}
+
+/// Decodes messages and deals them out. What was fetched later than is wanted ends here; of a message
+/// that cannot be decoded only the time of publishing is known.
+pub(super) async fn deal(
+    from: Receiver<Delivery>,
+    lanes: Sender<Work>,
+    done: Sender<Done>,
+    until: Option<Timestamp>,
+) {
+    let mut groups: HashMap<_, Group> = HashMap::new();
+    while let Ok(delivery) = from.recv().await {
+        let batch = delivery.decode().map_err(|error| chain(&error));
+        let (key, fetched_at, run_id) = match &batch {
+            Ok((resource, batch)) => {
+                let claims = batch.coverage != Coverage::Partial;
+                let key = (resource.name, batch.workspace_id);
+                (key, batch.fetched_at, claims.then_some(batch.run_id))
+            }
+            Err(_) => ((delivery.resource.name, 0), delivery.origin.published_at, None),
+        };
+        let sent = if until.is_some_and(|until| fetched_at > until) {
+            done.send((key.0, Outcome::Later)).await.is_ok()
+        } else {
+            let turn = groups.entry(key).or_default().turn(run_id).await;
+            lanes.send(Work { delivery, batch, _turn: turn }).await.is_ok()
+        };
+        // Lanes that are gone have said why.
+        if !sent {
+            return;
+        }
+    }
+}
+
+/// Applies batches on one connection.
+pub(super) struct Lane {
+    pub(super) applier: Applier,
+    pub(super) done: Sender<Done>,
+    /// Cancelled when the replay is to end before it is done.
+    pub(super) stop: CancellationToken,
+}
+
+impl Lane {
+    /// Until the channel closes, or until `stop`, which lets the batch in hand be finished.
+    pub(super) async fn run(mut self, works: Receiver<Work>) -> Result<(), ReplayError> {
+        while let Ok(work) = works.recv().await {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            match self.settle(&work).await {
+                Ok(None) => break,
+                Ok(Some(done)) => {
+                    if self.done.send(done).await.is_err() {
+                        break;
+                    }
+                }
+                Err(source) => {
+                    self.stop.cancel();
+                    let Delivery { resource, origin, .. } = &work.delivery;
+                    let sequence = origin.stream_sequence;
+                    return Err(ReplayError::Apply { sequence, resource: resource.name, source });
+                }
+            }
+        }
+        self.applier.close().await;
+        Ok(())
+    }
+
+    /// Tries until it is applied. None if that was not to be waited for.
+    async fn settle(&mut self, work: &Work) -> Result<Option<Done>, WriteError> {
+        let mut delays = Delays::within(FIRST_DELAY, LONGEST_DELAY, PATIENCE);
+        loop {
+            let error = match self.attempt(work).await {
+                Ok(done) => return Ok(Some(done)),
+                Err(error) if error.disposition() == Disposition::Stop => return Err(error),
+                Err(error) => error,
+            };
+            self.applier.forget_connection();
+            let Some(delay) = delays.next_delay() else { return Err(error) };
+            warn!(
+                target: REPLAY,
+                "Postgres is in trouble, next attempt in {:.1} s: {}",
+                delay.as_secs_f64(),
+                chain(&error)
+            );
+            if self.stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn attempt(&mut self, Work { delivery, batch, .. }: &Work) -> Result<Done, WriteError> {
+        let sequence = delivery.origin.stream_sequence;
+        match batch {
+            Ok((resource, batch)) => {
+                let applied = self.applier.apply(resource, batch, &delivery.origin).await?;
+                debug!(target: REPLAY, sequence, resource = resource.name, ?applied, "Applied a batch");
+                if let Some(refused) = applied.refused {
+                    warn!(target: REPLAY, sequence, "Did not believe a listing of {}, kept it as a dead letter: {refused}", resource.name);
+                }
+                Ok((resource.name, Outcome::Applied(applied)))
+            }
+            Err(reason) => {
+                self.applier.keep_message(delivery, reason).await?;
+                error!(target: REPLAY, sequence, resource = delivery.resource.name, "Kept an unreadable message as a dead letter: {reason}");
+                Ok((delivery.resource.name, Outcome::Unreadable))
+            }
+        }
+    }
+}

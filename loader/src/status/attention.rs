@@ -1,0 +1,274 @@
+//! What needs a person, and what to do about it.
+
+use jiff::Timestamp;
+use shared::stream::STREAM;
+
+use super::Status;
+use super::queue::{Queue, StreamState};
+use super::store::Store;
+use super::words::{bytes, duration, time};
+
+/// A usual batch is loaded within a second; one that waits for so long is not waiting for its turn.
+const OLD: i64 = 5 * 60;
+/// A table of which a batch waits for so long without anybody asking for it has stopped.
+const UNASKED: i64 = 60;
+/// Longer than any usual pause between two runs of the fetcher.
+const SILENCE: i64 = 24 * 60 * 60;
+/// Two batches of the largest size, below which a stream refuses what comes next.
+const LEAST_ROOM: u64 = 1024 * 1024;
+
+pub(super) fn attention(status: &Status) -> Vec<String> {
+    let mut found = Vec::new();
+    match &status.queue {
+        Ok(queue) => of_queue(queue, status.at, &mut found),
+        Err(away) => found.push(away.words.clone()),
+    }
+    match &status.store {
+        Ok(store) => of_store(store, &mut found),
+        Err(away) => found.push(away.words.clone()),
+    }
+    if !status.stopped.is_empty() {
+        found.push(format!(
+            "this loader has stopped loading {}; its log says why, and nothing is lost. Mend it and start \
+             the loader again",
+            status.stopped.join(", ")
+        ));
+    }
+    if let Some(away) = &status.uncounted {
+        found.push(format!("the rows could not be counted: {}", away.words));
+    }
+    found.extend(of_silence(status));
+    found
+}
+
+fn of_queue(queue: &Queue, now: Timestamp, found: &mut Vec<String>) {
+    let Some(stream) = &queue.stream else {
+        found.push(format!(
+            "the stream {STREAM} is missing: start a loader, which makes it, or run `loader setup` as \
+             the administrator"
+        ));
+        return;
+    };
+    if queue.backlogs.is_empty() {
+        found.push(
+            "no loader has ever started: the stream has no consumers; start one with `loader`"
+                .to_owned(),
+        );
+    } else {
+        let missing: Vec<_> = queue.unserved().collect();
+        if !missing.is_empty() {
+            found.push(format!(
+                "the consumers of {} are missing: a running loader of this version makes them; is one \
+                 running?",
+                missing.join(", ")
+            ));
+        }
+        of_backlogs(queue, now, found);
+    }
+    found.extend(of_room(stream));
+}
+
+fn of_backlogs(queue: &Queue, now: Timestamp, found: &mut Vec<String>) {
+    let waited = |at: Timestamp| now.duration_since(at).as_secs();
+    if !queue.is_served() {
+        if queue.unloaded() > 0 {
+            let since =
+                queue.oldest_at().map_or_else(String::new, |at| format!(" since {}", time(at)));
+            found.push(format!(
+                "{} wait{since} and no loader is at work: start one with `loader`",
+                batches(queue.unloaded())
+            ));
+        }
+        return;
+    }
+    for (resource, backlog) in &queue.backlogs {
+        let Some(oldest) = backlog.oldest_at else {
+            continue;
+        };
+        let wait = format!(
+            "{} of {resource} wait, the oldest for {}",
+            batches(backlog.unloaded()),
+            duration(waited(oldest))
+        );
+        let is_asked_for = backlog.pulls > 0 || backlog.in_flight > 0;
+        if !is_asked_for && waited(oldest) > UNASKED {
+            found.push(format!(
+                "{wait}, and no loader asks for them: that table has stopped; the loader's log says why. \
+                 Mend it and start the loader again"
+            ));
+        } else if waited(oldest) > OLD {
+            found.push(format!(
+                "{wait}: the logs of the loaders say what holds them up, or whether that table has \
+                 stopped. Mend it and start the loader again, or start more loaders"
+            ));
+        }
+    }
+}
+
+fn of_room(stream: &StreamState) -> Option<String> {
+    let limit = stream.max_bytes?;
+    let room = limit.saturating_sub(stream.bytes);
+    (room < LEAST_ROOM || stream.bytes >= limit / 10 * 9).then(|| {
+        format!(
+            "the stream is full or nearly so ({} of {}), and full it refuses new batches: raise \
+             STREAM_MAX_BYTES (and max_file_store of NATS), or lower STREAM_MAX_AGE",
+            bytes(stream.bytes),
+            bytes(limit)
+        )
+    })
+}
+
+fn of_store(store: &Store, found: &mut Vec<String>) {
+    if !store.missing.is_empty() {
+        found.push(format!(
+            "tables are missing in the schema raw ({}): run `loader migrate`; one that was dropped is \
+             restored from a backup, or made anew and filled by `loader replay`",
+            store.missing.join(", ")
+        ));
+    }
+    let total: i64 = store.dead_letters.values().sum();
+    if total > 0 {
+        let by_resource: Vec<_> = store
+            .dead_letters
+            .iter()
+            .map(|(resource, count)| format!("{count} {resource}"))
+            .collect();
+        found.push(format!(
+            "{total} dead letter{} ({}): `loader dead-letters list` says why, and `loader dead-letters \
+             retry` applies them once the cause is gone",
+            if total == 1 { "" } else { "s" },
+            by_resource.join(", ")
+        ));
+    }
+}
+
+/// Nothing has come for long, which no loader can know the reason of.
+fn of_silence(status: &Status) -> Option<String> {
+    let published = status
+        .queue
+        .as_ref()
+        .ok()
+        .map(|queue| queue.stream.and_then(|stream| stream.last_published_at));
+    let fetched =
+        status.store.as_ref().ok().map(|store| {
+            store.freshness.values().filter_map(|freshness| freshness.last_fetch).max()
+        });
+    match published.flatten().max(fetched.flatten()) {
+        Some(last) => (status.at.duration_since(last).as_secs() > SILENCE).then(|| {
+            format!(
+                "nothing has been fetched since {}: is cron running the fetcher? Is the token still \
+                 valid? Run `fetcher check`",
+                time(last)
+            )
+        }),
+        // What only one of them could tell is not known.
+        None => (published.is_some() && fetched.is_some())
+            .then(|| "nothing was ever fetched: run `fetcher check`, then `fetcher`".to_owned()),
+    }
+}
+
+fn batches(count: u64) -> String {
+    if count == 1 { "1 batch".to_owned() } else { format!("{count} batches") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::queue::Backlog;
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn ago(seconds: i64) -> Timestamp {
+        Timestamp::from_second(NOW - seconds).unwrap()
+    }
+
+    /// A pipeline that is well, but for these tables.
+    fn with(backlogs: &[(&'static str, u64, u64, usize, i64)]) -> Status {
+        let idle = Backlog { pending: 0, in_flight: 0, pulls: 1, oldest_at: None };
+        let names = shared::catalogue::CATALOGUE.iter().map(|resource| resource.name);
+        let mut all: BTreeMap<_, _> = names.map(|name| (name, idle)).collect();
+        for (name, pending, in_flight, pulls, seconds) in backlogs.iter().copied() {
+            let oldest_at = Some(ago(seconds));
+            all.insert(name, Backlog { pending, in_flight, pulls, oldest_at });
+        }
+        let stream = StreamState {
+            messages: 1,
+            bytes: 0,
+            max_bytes: Some(1 << 32),
+            last_published_at: Some(ago(60)),
+        };
+        let store = Store {
+            missing: Vec::new(),
+            freshness: BTreeMap::new(),
+            dead_letters: BTreeMap::new(),
+        };
+        Status {
+            at: ago(0),
+            queue: Ok(Queue { stream: Some(stream), backlogs: all }),
+            store: Ok(store),
+            counts: None,
+            uncounted: None,
+            stopped: Vec::new(),
+        }
+    }
+
+    fn only(status: &Status) -> String {
+        let [words] = <[String; 1]>::try_from(status.attention()).unwrap();
+        words
+    }
+
+    fn stream(status: &mut Status) -> &mut StreamState {
+        status.queue.as_mut().unwrap().stream.as_mut().unwrap()
+    }
+
+    #[test]
+    fn batches_on_their_way_need_nobody() {
+        for busy in [("tags", 3, 4, 0, 200), ("tags", 9, 0, 1, 299), ("tags", 9, 0, 0, 59)] {
+            assert_eq!(with(&[busy]).attention(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_table_that_nobody_asks_for_has_stopped() {
+        let words = only(&with(&[("tags", 2, 0, 0, 65)]));
+        assert!(words.starts_with("2 batches of tags wait, the oldest for 1m 5s"), "{words}");
+        assert!(words.contains("has stopped; the loader's log"), "{words}");
+    }
+
+    #[test]
+    fn what_waits_for_long_names_the_logs_and_more_loaders() {
+        let words = only(&with(&[("tags", 0, 1, 1, 400)]));
+        assert!(words.starts_with("1 batch of tags wait"), "{words}");
+        assert!(words.contains("logs of the loaders") && words.contains("more loaders"), "{words}");
+    }
+
+    #[test]
+    fn a_day_without_a_batch_asks_for_cron_and_token() {
+        let mut status = with(&[]);
+        stream(&mut status).last_published_at = Some(ago(SILENCE));
+        assert!(status.attention().is_empty());
+        stream(&mut status).last_published_at = Some(ago(SILENCE + 1));
+        let words = only(&status);
+        assert!(words.contains("cron") && words.contains("`fetcher check`"), "{words}");
+    }
+
+    #[test]
+    fn little_room_in_the_stream_names_the_setting() {
+        let mut status = with(&[]);
+        stream(&mut status).bytes = (1 << 32) / 10 * 9 - 1;
+        assert!(status.attention().is_empty());
+        stream(&mut status).bytes += 1;
+        assert!(only(&status).contains("STREAM_MAX_BYTES"));
+        stream(&mut status).max_bytes = None;
+        assert!(status.attention().is_empty());
+    }
+
+    #[test]
+    fn a_table_that_this_loader_has_given_up_is_named() {
+        let mut status = with(&[]);
+        status.stopped.push("tags");
+        assert!(only(&status).contains("stopped loading tags"));
+    }
+}

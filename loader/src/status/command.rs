@@ -1,0 +1,172 @@
+//! `loader status`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::exit::{Exit, Failure, OrExit as _, chain};
+use shared::nats::{self, Server};
+
+use super::queue::{self, Queue};
+use super::store::{Counts, Looker, Store};
+use super::words::{bytes, known, time};
+use super::{Away, Line, Status, Verdict};
+use crate::database::Database;
+use crate::stdout::print;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  loader status
+  loader status --json | jq '.resources[] | select(.pending > 0)'
+  loader status >/dev/null || echo 'the pipeline needs attention'
+
+Exit codes: 0 healthy, 6 something needs attention, 5 NATS or Postgres is out of reach.";
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks once and says what it sees, beside running loaders or without any.
+pub(crate) async fn run(
+    server: Server<'_>,
+    database: Database,
+    args: &StatusArgs,
+) -> Result<Exit, Failure> {
+    let (queue, (store, counts)) = tokio::join!(ask_nats(&server), ask_postgres(database));
+    let (counts, uncounted) = match counts {
+        Some(Ok(counts)) => (Some(Arc::new(counts)), None),
+        Some(Err(away)) => (None, Some(away)),
+        None => (None, None),
+    };
+    let status =
+        Status { at: Timestamp::now(), queue, store, counts, uncounted, stopped: Vec::new() };
+    let text = if args.json { json(&status) } else { text(&status) };
+    print(text).or_exit(Exit::Failed)?;
+    Ok(match status.verdict() {
+        Verdict::Healthy => Exit::Done,
+        Verdict::NeedsAttention => Exit::Incomplete,
+        Verdict::OutOfReach => Exit::Unreachable,
+    })
+}
+
+async fn ask_nats(server: &Server<'_>) -> Result<Queue, Away> {
+    // By this name the loader's user may hear answers.
+    match server.connect("toggl-track-loader").await {
+        Ok(client) => queue::look(&nats::jetstream(client)).await,
+        Err(error) => Err(Away { words: chain(&error), out_of_reach: true }),
+    }
+}
+
+/// Rows are counted only where the rest was told.
+async fn ask_postgres(database: Database) -> (Result<Store, Away>, Option<Result<Counts, Away>>) {
+    let mut looker = Looker::new(database);
+    let store = looker.look().await;
+    let counts = match &store {
+        Ok(store) => Some(looker.count(&store.missing).await),
+        Err(_) => None,
+    };
+    (store, counts)
+}
+
+fn json(status: &Status) -> String {
+    let lines: Vec<Line> = status.lines().collect();
+    let stream = status.queue.as_ref().ok().and_then(|queue| queue.stream);
+    let object = json!({
+        "verdict": status.verdict().words(),
+        "attention": status.attention(),
+        "at": status.at,
+        "nats_reachable": !status.queue.as_ref().is_err_and(|away| away.out_of_reach),
+        "postgres_reachable": !status.store.as_ref().is_err_and(|away| away.out_of_reach),
+        "loader_at_work": status.queue.as_ref().map(Queue::is_served).ok(),
+        "stream": stream.map_or(Value::Null, |stream| json!({
+            "messages": stream.messages,
+            "bytes": stream.bytes,
+            "max_bytes": stream.max_bytes,
+            "last_published_at": stream.last_published_at,
+        })),
+        "resources": lines,
+    });
+    format!("{object}\n")
+}
+
+const TITLES: [&str; 9] = [
+    "RESOURCE",
+    "LIVE",
+    "DELETED",
+    "COMPLETE (UTC)",
+    "LAST CHANGE (UTC)",
+    "PENDING",
+    "IN FLIGHT",
+    "DEAD",
+    "OLDEST UNLOADED (UTC)",
+];
+
+fn text(status: &Status) -> String {
+    let rows =
+        std::iter::once(TITLES.map(str::to_owned)).chain(status.lines().map(|line| cells(&line)));
+    let mut lines = aligned(&rows.collect::<Vec<_>>());
+    lines.push(String::new());
+    lines.extend(summary(status));
+    lines.push(String::new());
+    let attention = status.attention();
+    if attention.is_empty() {
+        lines.push("Healthy".to_owned());
+    } else {
+        lines.push("Needs attention:".to_owned());
+        lines.extend(attention.iter().map(|words| format!("  - {words}")));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What is not a table's own.
+pub(crate) fn summary(status: &Status) -> Vec<String> {
+    let Ok(queue) = &status.queue else {
+        return vec!["Stream: not known".to_owned()];
+    };
+    let stream = known(queue.stream, |stream| {
+        let limit = stream.max_bytes.map_or_else(|| "no limit".to_owned(), bytes);
+        format!(
+            "{} batches, {} of {limit}, last published {}",
+            stream.messages,
+            bytes(stream.bytes),
+            known(stream.last_published_at, time)
+        )
+    });
+    let loaders = if queue.is_served() { "at work" } else { "none at work" };
+    vec![format!("Stream: {stream}"), format!("Loaders: {loaders}")]
+}
+
+fn cells(line: &Line) -> [String; 9] {
+    let number = |number: Option<i64>| known(number, |number| number.to_string());
+    let count = |count: Option<u64>| known(count, |count| count.to_string());
+    [
+        line.resource.to_owned(),
+        number(line.rows_live),
+        number(line.rows_deleted),
+        known(line.complete_at, time),
+        known(line.last_changed_at, time),
+        count(line.pending),
+        count(line.in_flight),
+        number(line.dead_letters),
+        known(line.oldest_unloaded_at, time),
+    ]
+}
+
+/// The first column to the left, the others to the right.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let widths: Vec<usize> = (0..N)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            if column == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,48 @@
+//! What is known of one raw table.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::resource::Resource;
+
+use super::Status;
+
+/// None is what is not known: a server was away, or there is no such thing yet.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Line {
+    pub(crate) resource: &'static str,
+    pub(crate) rows_live: Option<i64>,
+    pub(crate) rows_deleted: Option<i64>,
+    /// Everything in the table is at least as new.
+    pub(crate) complete_at: Option<Timestamp>,
+    pub(crate) last_fetched_at: Option<Timestamp>,
+    pub(crate) last_changed_at: Option<Timestamp>,
+    /// Batches that no loader has in hand.
+    pub(crate) pending: Option<u64>,
+    /// Batches in the hands of loaders.
+    pub(crate) in_flight: Option<u64>,
+    /// When the oldest of both was published.
+    pub(crate) oldest_unloaded_at: Option<Timestamp>,
+    pub(crate) dead_letters: Option<i64>,
+}
+
+impl Line {
+    pub(super) fn of(status: &Status, resource: &Resource) -> Self {
+        let name = resource.name;
+        let store = status.store.as_ref().ok();
+        let rows = status.counts.as_ref().and_then(|counts| counts.rows.get(name));
+        let freshness = store.and_then(|store| store.freshness.get(name));
+        let backlog = status.queue.as_ref().ok().and_then(|queue| queue.backlogs.get(name));
+        Self {
+            resource: name,
+            rows_live: rows.map(|rows| rows.live),
+            rows_deleted: rows.map(|rows| rows.deleted),
+            complete_at: freshness.and_then(|freshness| freshness.complete),
+            last_fetched_at: freshness.and_then(|freshness| freshness.last_fetch),
+            last_changed_at: freshness.and_then(|freshness| freshness.last_change),
+            pending: backlog.map(|backlog| backlog.pending),
+            in_flight: backlog.map(|backlog| backlog.in_flight),
+            oldest_unloaded_at: backlog.and_then(|backlog| backlog.oldest_at),
+            dead_letters: store.map(|store| store.dead_letters.get(name).copied().unwrap_or(0)),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What Postgres knows: how current each table is, what waits as a dead letter, and how many rows
+//! there are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff_sqlx::Timestamp as SqlTimestamp;
+use shared::catalogue::CATALOGUE;
+use shared::exit::chain;
+use sqlx::error::DatabaseError;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use super::Away;
+use crate::database::{ConnectError, Database, Trouble, classify};
+
+/// Longer than a healthy server takes, shorter than a person's patience.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
+/// Millions of rows take seconds to count; the session's own limit on a statement is shorter.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(45);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    /// Tables that should be there.
+    pub(crate) missing: Vec<&'static str>,
+    /// By resource, of those that were ever loaded.
+    pub(crate) freshness: BTreeMap<String, Freshness>,
+    /// By resource.
+    pub(crate) dead_letters: BTreeMap<String, i64>,
+}
+
+/// Of all workspaces together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Freshness {
+    pub(crate) last_fetch: Option<Timestamp>,
+    pub(crate) last_change: Option<Timestamp>,
+    /// Of the workspace for which it is longest ago.
+    pub(crate) complete: Option<Timestamp>,
+}
+
+/// Rows, and when they were counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Counts {
+    pub(crate) at: Timestamp,
+    pub(crate) rows: BTreeMap<&'static str, Rows>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    pub(crate) live: i64,
+    pub(crate) deleted: i64,
+}
+
+/// Looks into Postgres, by a connection of its own.
+#[derive(Debug)]
+pub(crate) struct Looker {
+    database: Database,
+    /// None after trouble.
+    connection: Option<PgConnection>,
+}
+
+impl Looker {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, connection: None }
+    }
+
+    pub(crate) async fn look(&mut self) -> Result<Store, Away> {
+        self.within(LOOK_TIMEOUT, async |connection| store(connection).await).await
+    }
+
+    /// Counts the rows of these tables.
+    pub(crate) async fn count(&mut self, missing: &[&'static str]) -> Result<Counts, Away> {
+        self.within(COUNT_TIMEOUT, async |connection| count(connection, missing).await).await
+    }
+
+    async fn within<T>(
+        &mut self,
+        limit: Duration,
+        question: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, Away> {
+        // Put back only after an answer: in doubt the connection is made anew.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.connect().await.map_err(|error| unconnected(&error))?,
+        };
+        match tokio::time::timeout(limit, question(&mut connection)).await {
+            Ok(Ok(answer)) => {
+                self.connection = Some(connection);
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(Away {
+                words: format!(
+                    "Postgres did not answer in {} s; is it in trouble?",
+                    limit.as_secs()
+                ),
+                out_of_reach: true,
+            }),
+        }
+    }
+}
+
+fn unconnected(error: &ConnectError) -> Away {
+    Away { words: chain(error), out_of_reach: true }
+}
+
+fn refused(error: &sqlx::Error) -> Away {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let words = match code.as_deref() {
+        Some("42P01" | "3F000" | "42703") => {
+            "the tables of this database are missing or older than this loader: run `loader migrate`"
+                .to_owned()
+        }
+        Some("42501") => format!(
+            "this database role may not look: grant it what loaders have (migrations/roles.sql): {error}"
+        ),
+        _ => format!("Postgres is in trouble: {}", chain(error)),
+    };
+    Away { words, out_of_reach: classify(error) == Trouble::Passing }
+}
+
+#[derive(Debug, FromRow)]
+struct FreshnessRow {
+    resource: String,
+    last_fetched_at: Option<SqlTimestamp>,
+    last_changed_at: Option<SqlTimestamp>,
+    complete_at: Option<SqlTimestamp>,
+}
+
+async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
+    let rows: Vec<FreshnessRow> = sqlx::query_as(
+        "select resource, max(last_fetched_at) as last_fetched_at,
+                max(last_changed_at) as last_changed_at,
+                case when bool_and(complete_at is not null) then min(complete_at) end as complete_at
+         from staging.stg_toggl_track__freshness group by resource",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let time = |time: Option<SqlTimestamp>| time.map(SqlTimestamp::to_jiff);
+    let freshness = rows.into_iter().map(|row| {
+        let freshness = Freshness {
+            last_fetch: time(row.last_fetched_at),
+            last_change: time(row.last_changed_at),
+            complete: time(row.complete_at),
+        };
+        (row.resource, freshness)
+    });
+    let freshness = freshness.collect();
+    let dead_letters: Vec<(String, i64)> = sqlx::query_as(
+        "select resource, count(*) from raw.toggl_track__dead_letters group by resource",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let missing = missing(connection).await?;
+    Ok(Store { missing, freshness, dead_letters: dead_letters.into_iter().collect() })
+}
+
+async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<&'static str>> {
+    let tables: Vec<String> = CATALOGUE.iter().map(shared::resource::Resource::table).collect();
+    let there: Vec<bool> = sqlx::query_scalar(
+        "select to_regclass('raw.' || name) is not null
+         from unnest($1::text[]) with ordinality as tables (name, place) order by place",
+    )
+    .bind(tables)
+    .fetch_all(connection)
+    .await?;
+    let missing = CATALOGUE.iter().zip(there).filter(|(_, there)| !there);
+    Ok(missing.map(|(resource, _)| resource.name).collect())
+}
+
+#[derive(Debug, FromRow)]
+struct CountRow {
+    place: i32,
+    live: i64,
+    deleted: i64,
+}
+
+async fn count(connection: &mut PgConnection, missing: &[&str]) -> sqlx::Result<Counts> {
+    let at = Timestamp::now();
+    let selects: Vec<String> = CATALOGUE
+        .iter()
+        .enumerate()
+        .filter(|(_, resource)| !missing.contains(&resource.name))
+        .map(|(place, resource)| {
+            format!(
+                "select {place} as place, count(*) filter (where deleted_at is null) as live,
+                        count(deleted_at) as deleted
+                 from raw.{}",
+                resource.table()
+            )
+        })
+        .collect();
+    if selects.is_empty() {
+        return Ok(Counts { at, rows: BTreeMap::new() });
+    }
+    let sql = selects.join(" union all ");
+    let counted: Vec<CountRow> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    let rows = counted.into_iter().filter_map(|row| {
+        let resource = CATALOGUE.get(usize::try_from(row.place).ok()?)?;
+        Some((resource.name, Rows { live: row.live, deleted: row.deleted }))
+    });
+    Ok(Counts { at, rows: rows.collect() })
+}

@@ -1,0 +1,59 @@
+//! Whose turn it is: every batch begins by taking a lock on its resource and workspace.
+//!
+//! Claims of these have a lock of their own, so that batches that only add rows do that at the same
+//! time and look at each other's rows and claims one after the other. It is always the second one.
+
+use shared::resource::Resource;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
+
+use crate::rules::Schema;
+
+/// How a batch takes its turn among those of its resource and workspace, however many loaders there
+/// are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// While no other is applied.
+    Alone,
+    /// Beside others of its kind; see [`beside`](crate::beside).
+    Shared,
+    /// Beside others that add rows, and alone among those that claim.
+    Claiming,
+}
+
+/// Begins a transaction that holds the locks to its end, in one round trip.
+pub(crate) async fn begin<'c>(
+    connection: &'c mut PgConnection,
+    schema: &Schema,
+    resource: &Resource,
+    workspace_id: i64,
+    turn: Turn,
+) -> sqlx::Result<Transaction<'c, Postgres>> {
+    // Names of schemas and resources have no quotes in them; see `upsert`.
+    let lock = schema.lock_name(resource.name);
+    let key = format!("hashtextextended('{lock}', {workspace_id})");
+    let take = match turn {
+        Turn::Alone => format!("select pg_advisory_xact_lock({key})"),
+        Turn::Shared => format!("select pg_advisory_xact_lock_shared({key})"),
+        Turn::Claiming => {
+            let claims = claims_lock(schema, resource, workspace_id);
+            format!("select pg_advisory_xact_lock_shared({key}); {claims}")
+        }
+    };
+    connection.begin_with(AssertSqlSafe(format!("begin; {take}"))).await
+}
+
+/// From now on this is the only batch that claims. What is read afterwards is what the others left.
+pub(crate) async fn claim(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    resource: &Resource,
+    workspace_id: i64,
+) -> sqlx::Result<()> {
+    let lock = claims_lock(schema, resource, workspace_id);
+    sqlx::query(AssertSqlSafe(lock)).persistent(false).execute(connection).await.map(drop)
+}
+
+fn claims_lock(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
+    let lock = schema.lock_name(resource.name);
+    format!("select pg_advisory_xact_lock(hashtextextended('{lock} claims', {workspace_id}))")
+}
