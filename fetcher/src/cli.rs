@@ -1,27 +1,34 @@
 //! The command line of the fetcher.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
+use shared::manual::Manual;
 use shared::nats::NatsArgs;
 use shared::stream::StreamArgs;
 use shared::telemetry::LogArgs;
 
+use self::chronicle::{Chronicle, ChronicleArgs};
 use crate::credentials::CredentialArgs;
 use crate::selection::Names;
 use crate::toggl::TogglArgs;
 
 mod accounts;
+mod checkup;
+mod chronicle;
 mod credentials;
 mod runs;
+mod schedule;
 mod summary;
 
 const EXAMPLES: &str = "\
 Examples:
   fetcher                                  the last three days of time entries, and every master
   fetcher --days 30 --log-level debug      a month, every request shown
+  fetcher --wait && dbt run                go on when the tables have it
   fetcher --days 400                       what Toggl's three months do not hold comes from reports
   fetcher --only default,tasks             the usual, and tasks besides
   fetcher --only time_entries --days 1     three or four requests, for every ten minutes
@@ -58,10 +65,15 @@ struct CommonArgs {
     #[command(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
+    chronicle: ChronicleArgs,
+    #[command(flatten)]
     log: LogArgs,
     /// What to do when another run of the same account is at work: it would ask for the same.
     #[arg(long, env = "FETCHER_IF_RUNNING", value_enum, default_value_t, global = true)]
     if_running: IfRunning,
+    /// Wait until loaders have stored what was published; where that takes longer (5m unless told), fail.
+    #[arg(long, env = "FETCHER_WAIT", value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5m", value_parser = humantime::parse_duration, global = true)]
+    wait: Option<Duration>,
 }
 
 /// What a second run of an account does.
@@ -115,12 +127,26 @@ enum Command {
     /// them. Interrupted, the same command goes on where it was.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
-    /// Show whose token it is, the workspaces and their plans, and what is left of the quotas.
+    /// Try everything that a sync needs: credentials, Toggl, NATS, and the rights there. Says for what
+    /// does not work how to mend it, and shows whose token it is, the workspaces and their plans, and
+    /// what is left of the quotas.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check,
+    /// Stay, and sync by a cron expression: one run at a time, each a process of its own. For
+    /// containers; elsewhere cron or a systemd timer does it.
+    #[command(after_help = schedule::EXAMPLES)]
+    Schedule(Box<schedule::ScheduleArgs>),
     /// The Toggl credentials in the Postgres vault.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = credentials::EXAMPLES)]
     Credentials(credentials::Command),
+    #[command(flatten)]
+    Manual(Manual),
 }
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  fetcher check
+  fetcher check --account all     every account in the vault";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -137,9 +163,19 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     match &cli.command {
-        None => Box::pin(runs::sync(&cli.common, &cli.sync)).await,
-        Some(Command::Report(args)) => Box::pin(runs::report(&cli.common, args)).await,
-        Some(Command::Check) => runs::check(&cli.common).await,
+        None => {
+            let mut chronicle = Chronicle::begin("sync");
+            let ended = Box::pin(runs::sync(&cli.common, &cli.sync, &mut chronicle)).await;
+            chronicle.write(&cli.common.chronicle, ended)
+        }
+        Some(Command::Report(args)) => {
+            let mut chronicle = Chronicle::begin("report");
+            let ended = Box::pin(runs::report(&cli.common, args, &mut chronicle)).await;
+            chronicle.write(&cli.common.chronicle, ended)
+        }
+        Some(Command::Schedule(args)) => schedule::run(args).await,
+        Some(Command::Check) => checkup::run(&cli.common).await,
+        Some(Command::Manual(manual)) => manual.run(Cli::command()),
         Some(Command::Credentials(command)) => {
             credentials::run(command, &cli.common.credentials).await
         }

@@ -10,6 +10,7 @@
 //! batch.
 
 mod account;
+mod arrival;
 mod check;
 pub mod cli;
 pub mod credentials;
@@ -18,7 +19,7 @@ mod orchestrator;
 mod outcome;
 mod progress;
 pub mod publisher;
-mod record;
+pub mod record;
 mod report;
 mod selection;
 pub mod state;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use futures::try_join;
 use jiff::Timestamp;
 use shared::catalogue;
 use shared::listing::Listing;
@@ -15,7 +16,7 @@ use crate::masters;
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::selection::Selection;
-use crate::state::{Lease, State, SyncProgress};
+use crate::state::{Lease, Limits, Since, State, SyncProgress};
 use crate::toggl::{self, Client};
 
 mod cost;
@@ -76,11 +77,7 @@ pub async fn sync_all(
     options: &SyncOptions,
 ) -> Result<SyncResult, SyncError> {
     let started = Instant::now();
-    info!(
-        target: ORCHESTRATOR,
-        run_id = %publisher.run_id(),
-        "Starting Toggl Track full sync ({} days)", options.days
-    );
+    info!(target: ORCHESTRATOR, "Starting Toggl Track full sync ({} days)", options.days);
     let session = Session::open(client, publisher, state, options.patience).await?;
     let mut sync = Sync::new(session, options).await?;
     let workspace_ids = sync.workspace_ids().await?;
@@ -98,6 +95,8 @@ struct Session<'a> {
     account: Account,
     /// The answer of /me, until it is sent.
     me: Option<Listing>,
+    /// What is known of limits, as it stands in the bucket.
+    limits: Limits,
     /// Held until the run has ended, and written down what the next one needs.
     _lease: Lease,
 }
@@ -118,9 +117,10 @@ impl<'a> Session<'a> {
         let account: Option<Account> = masters::decode(&fetched)?.pop();
         let account = account.ok_or_else(|| unusable_account(&fetched))?;
         let lease = state.lease(account.id, publisher.run_id(), patience).await?;
-        let session = Self { client, publisher, state, account, me: Some(fetched), _lease: lease };
-        session.remember_limits().await?;
-        Ok(session)
+        let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
+        client.remember(&limits.standings.iter().copied().collect(), &limits.doubts);
+        let me = Some(fetched);
+        Ok(Self { client, publisher, state, account, me, limits, _lease: lease })
     }
 
     /// The workspaces of the token's owner, and the listing that they stand in.
@@ -153,6 +153,8 @@ struct Sync<'a> {
     session: Session<'a>,
     options: &'a SyncOptions,
     progress: SyncProgress,
+    /// Up to when an earlier sync has read the changes.
+    last_since: Option<Since>,
     /// The listing of workspaces, where it was needed before its turn.
     workspaces: Option<Listing>,
     counts: Vec<(&'static Resource, usize)>,
@@ -166,8 +168,10 @@ impl<'a> Sync<'a> {
     async fn new(session: Session<'a>, options: &'a SyncOptions) -> Result<Self, SyncError> {
         let now = Timestamp::now();
         let signature = signature(options);
-        let saved: Option<SyncProgress> =
-            session.state.load(&SyncProgress::key(session.account.id)).await?;
+        let (state, user_id) = (session.state, session.account.id);
+        let (progress, since) = (SyncProgress::key(user_id), Since::key(user_id));
+        let (saved, last_since): (Option<SyncProgress>, _) =
+            try_join!(state.load(&progress), state.load(&since))?;
         let saved = saved.filter(|saved| {
             saved.signature == signature
                 && now.duration_since(saved.started_at).as_hours() < RESUMABLE_HOURS
@@ -188,7 +192,8 @@ impl<'a> Sync<'a> {
             ..SyncProgress::default()
         });
         let (counts, result) = (Vec::new(), SyncResult::default());
-        Ok(Self { session, options, progress, workspaces: None, counts, result, quota: None })
+        let (workspaces, quota) = (None, None);
+        Ok(Self { session, options, progress, last_since, workspaces, counts, result, quota })
     }
 
     async fn workspace_ids(&mut self) -> Result<Vec<i64>, SyncError> {

@@ -1,6 +1,6 @@
 //! Batches to JetStream: a batch counts only when the server has acknowledged it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,9 +8,11 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::context::{PublishError as NatsError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, Context, ErrorCode};
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use shared::batch::{Batch, EncodeError, ZSTD};
-use shared::listing::Listing;
+use shared::fault_point;
+use shared::listing::{Listing, MAX_BYTES};
 use shared::resource::Resource;
 use shared::retry::{Delays, Disposition};
 use shared::stream::STREAM;
@@ -25,7 +27,7 @@ const HEADER_ROOM: usize = 1024;
 /// What is kept of something unusable that is larger than the server takes.
 const SHORTENED_BYTES: usize = 16 * 1024;
 /// How long a publish is repeated; well inside the stream's duplicate window.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Publishes the batches of one run.
 #[derive(Debug)]
@@ -34,7 +36,24 @@ pub struct Publisher {
     max_payload: usize,
     run_id: Uuid,
     next_parts: Mutex<HashMap<(&'static str, i64), u32>>,
+    sent: Mutex<BTreeMap<&'static str, Sent>>,
 }
+
+/// What JetStream has acknowledged of one resource.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Records.
+    pub records: u64,
+    /// Messages that held them.
+    pub batches: u64,
+    /// Bytes of these messages, compressed.
+    pub bytes: u64,
+    /// Place of the newest of them in the stream.
+    pub last_sequence: u64,
+}
+
+/// Of each resource the place of the newest message in the stream.
+pub type Newest = BTreeMap<&'static str, u64>;
 
 /// What became of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,6 +62,16 @@ pub struct Published {
     pub records: usize,
     /// Ids of records too large for the server.
     pub too_large: Vec<i64>,
+}
+
+impl Published {
+    fn sum(outcomes: Vec<Self>) -> Self {
+        outcomes.into_iter().fold(Self::default(), |mut sum, one| {
+            sum.records += one.records;
+            sum.too_large.extend(one.too_large);
+            sum
+        })
+    }
 }
 
 /// Why a batch could not be stored.
@@ -64,7 +93,11 @@ pub enum PublishError {
         subject: String,
     },
     /// Not acknowledged in a minute, with repetitions.
-    #[error("NATS did not acknowledge a batch on {subject} within {} s", PATIENCE.as_secs())]
+    #[error(
+        "NATS did not acknowledge a batch on {subject} within {} s; its log says why (a full disk, for \
+         instance)",
+        PATIENCE.as_secs()
+    )]
     Unacknowledged {
         /// The subject.
         subject: String,
@@ -78,12 +111,32 @@ impl Publisher {
     /// Starts a run. `max_payload` is the server's limit on a message, headers included.
     pub fn new(context: Context, max_payload: usize) -> Self {
         let run_id = Uuid::now_v7();
-        Self { context, max_payload, run_id, next_parts: Mutex::default() }
+        let (next_parts, sent) = (Mutex::default(), Mutex::default());
+        Self { context, max_payload, run_id, next_parts, sent }
     }
 
     /// The run whose batches these are.
     pub const fn run_id(&self) -> Uuid {
         self.run_id
+    }
+
+    /// What was acknowledged so far, by resource.
+    pub fn sent(&self) -> BTreeMap<&'static str, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where in the stream the newest acknowledged messages are.
+    pub fn newest(&self) -> Newest {
+        self.sent().into_iter().map(|(resource, sent)| (resource, sent.last_sequence)).collect()
+    }
+
+    fn note_sent(&self, resource: &Resource, records: usize, bytes: usize, sequence: u64) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = sent.entry(resource.name).or_default();
+        sent.records += records as u64;
+        sent.batches += 1;
+        sent.bytes += bytes as u64;
+        sent.last_sequence = sent.last_sequence.max(sequence);
     }
 
     /// Publishes a listing and waits for every acknowledgement. Records too large for the server are
@@ -99,11 +152,7 @@ impl Publisher {
             .buffer_unordered(IN_FLIGHT)
             .try_collect()
             .await?;
-        Ok(outcomes.into_iter().fold(Published::default(), |mut sum, one| {
-            sum.records += one.records;
-            sum.too_large.extend(one.too_large);
-            sum
-        }))
+        Ok(Published::sum(outcomes))
     }
 
     /// Numbers go on where the last listing of the same resource and workspace ended.
@@ -111,10 +160,21 @@ impl Publisher {
         let key = (listing.resource.name, listing.workspace_id);
         let mut parts = self.next_parts.lock().unwrap_or_else(PoisonError::into_inner);
         let next = parts.entry(key).or_default();
-        let batches =
-            listing.into_batches(self.run_id, *next, self.max_payload.saturating_sub(HEADER_ROOM));
+        let batches = listing.into_batches(self.run_id, *next, self.room());
         *next += u32::try_from(batches.len()).unwrap_or(u32::MAX);
         batches
+    }
+
+    fn next_part(&self, resource: &'static Resource, workspace_id: i64) -> u32 {
+        let mut parts = self.next_parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = parts.entry((resource.name, workspace_id)).or_default();
+        *next += 1;
+        *next - 1
+    }
+
+    /// For the payload of a message.
+    const fn room(&self) -> usize {
+        self.max_payload.saturating_sub(HEADER_ROOM)
     }
 
     async fn publish_batch(
@@ -122,17 +182,40 @@ impl Publisher {
         resource: &'static Resource,
         batch: Batch,
     ) -> Result<Published, PublishError> {
-        let mut payload = batch.encode()?;
-        if payload.len() + HEADER_ROOM > self.max_payload && !batch.rejected.is_empty() {
+        let payload = batch.encode()?;
+        if payload.len() <= self.room().min(MAX_BYTES) {
+            return self.publish_message(resource, batch, payload).await;
+        }
+        if batch.rejected.is_empty() && batch.records.len() > 1 {
+            let workspace_id = batch.workspace_id;
+            let smaller = batch.cut_again(self.room(), || self.next_part(resource, workspace_id));
+            let mut outcomes = Vec::with_capacity(smaller.len());
+            for batch in smaller {
+                let payload = batch.encode()?;
+                outcomes.push(self.publish_message(resource, batch, payload).await?);
+            }
+            return Ok(Published::sum(outcomes));
+        }
+        self.publish_message(resource, batch, payload).await
+    }
+
+    async fn publish_message(
+        &self,
+        resource: &'static Resource,
+        batch: Batch,
+        mut payload: Bytes,
+    ) -> Result<Published, PublishError> {
+        if payload.len() > self.room() && !batch.rejected.is_empty() {
             payload = shortened(&batch).encode()?;
         }
-        if payload.len() + HEADER_ROOM > self.max_payload {
+        if payload.len() > self.room() {
             // Only a record that fills a batch by itself gets here: the cut keeps the others below.
             return Ok(Published {
                 records: 0,
                 too_large: batch.records.iter().map(|record| record.source_id).collect(),
             });
         }
+        let bytes = payload.len();
         let mut headers = HeaderMap::new();
         headers.insert("Content-Encoding", ZSTD);
         let message = PublishMessage::build()
@@ -140,29 +223,33 @@ impl Publisher {
             .headers(headers)
             .message_id(batch.message_id())
             .expected_stream(STREAM);
-        self.send(resource.subject(), message).await?;
+        let sequence = self.send(resource.subject(), message).await?;
+        self.note_sent(resource, batch.records.len(), bytes, sequence);
         debug!(
             target: PUBLISHER,
             part = batch.part,
             records = batch.records.len(),
+            bytes,
             "Published a batch of {}", resource.name
         );
         Ok(Published { records: batch.records.len(), too_large: Vec::new() })
     }
 
     /// Repeats a publish with the same message id until it is acknowledged, so that an attempt whose
-    /// acknowledgement was lost is not stored twice.
-    async fn send(&self, subject: String, message: PublishMessage) -> Result<(), PublishError> {
+    /// acknowledgement was lost is not stored twice. Answers its place in the stream.
+    async fn send(&self, subject: String, message: PublishMessage) -> Result<u64, PublishError> {
         let mut delays =
             Delays::within(Duration::from_millis(200), Duration::from_secs(5), PATIENCE);
+        fault_point::reach(fault_point::BEFORE_PUBLISH);
         loop {
             let error = match self.context.send_publish(subject.clone(), message.clone()).await {
                 Ok(acknowledgement) => match acknowledgement.await {
                     Ok(acknowledged) => {
+                        fault_point::reach(fault_point::AFTER_PUBLISH);
                         if acknowledged.duplicate {
                             debug!(target: PUBLISHER, "Was stored at the first attempt");
                         }
-                        return Ok(());
+                        return Ok(acknowledged.sequence);
                     }
                     Err(error) => error,
                 },
@@ -195,7 +282,8 @@ fn shortened(batch: &Batch) -> Batch {
 
 fn disposition(error: &NatsError) -> Disposition {
     match error.kind() {
-        // A server that has just started does not know its streams yet.
+        // No stream answers just after a server's start, while a cluster chooses its leader, or until
+        // somebody has made it anew.
         PublishErrorKind::StreamNotFound
         | PublishErrorKind::TimedOut
         | PublishErrorKind::BrokenPipe
@@ -213,15 +301,15 @@ fn refused(subject: String, error: NatsError) -> PublishError {
     }
 }
 
-fn is_full(error: &NatsError) -> bool {
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<jetstream::Error>())
-        .is_some_and(|error| {
-            matches!(
-                error.error_code(),
-                ErrorCode::STREAM_STORE_FAILED
-                    | ErrorCode::INSUFFICIENT_RESOURCES
-                    | ErrorCode::STORAGE_RESOURCES_EXCEEDED
-            )
-        })
+/// Whether JetStream had no room, as one of the causes says then.
+pub(crate) fn is_full(error: &dyn std::error::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<jetstream::Error>()).any(|error| {
+        matches!(
+            error.error_code(),
+            ErrorCode::STREAM_STORE_FAILED
+                | ErrorCode::INSUFFICIENT_RESOURCES
+                | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+        )
+    })
 }

@@ -4,21 +4,28 @@
 //! Losing the bucket loses nothing that was sent: reports and interrupted syncs start over. Only changes of
 //! entries outside the days of the next sync are not asked for then; `--since-days 85` does that.
 
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
-use async_nats::jetstream::kv::{EntryError, PutError, Store, UpdateError};
+use async_nats::jetstream::kv::{EntryError, PutError, Store, UpdateError, UpdateErrorKind};
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use shared::fault_point;
 use shared::resource::Resource;
+use shared::retry::{Delays, persist};
 pub use shared::stream::BUCKET;
 use shared::stream::{EnsureStreamError, StreamArgs, ensure_bucket};
 use shared::telemetry::ORCHESTRATOR;
-use std::collections::BTreeMap;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::publisher::{PATIENCE, is_full};
 use crate::report::Cursor;
 use crate::time_entries::Window;
 use crate::toggl::{Bucket, Standing};
@@ -43,7 +50,7 @@ pub enum StateError {
     /// It could not be written.
     #[error("could not write to the NATS key-value bucket {BUCKET}")]
     Write(#[from] PutError),
-    /// It could not be cleared.
+    /// It could not be cleared, or tried.
     #[error("could not write to the NATS key-value bucket {BUCKET}")]
     Forget(#[from] UpdateError),
     /// A bug.
@@ -66,7 +73,8 @@ impl State {
     /// When the server refuses.
     pub async fn open(context: &Context, args: &StreamArgs) -> Result<Self, StateError> {
         ensure_bucket(context, args).await?;
-        let store = context.get_key_value(BUCKET).await?;
+        let opening = persist(delays(), is_passing, || context.get_key_value(BUCKET));
+        let store = opening.await?;
         Ok(Self { store, leases: TaskTracker::new() })
     }
 
@@ -75,7 +83,8 @@ impl State {
         &self,
         key: &str,
     ) -> Result<Option<T>, StateError> {
-        let Some(value) = self.store.get(key).await? else {
+        let reading = persist(delays(), is_passing, || self.store.get(key));
+        let Some(value) = reading.await? else {
             return Ok(None);
         };
         Ok(serde_json::from_slice(&value)
@@ -90,14 +99,37 @@ impl State {
         key: &str,
         value: &T,
     ) -> Result<(), StateError> {
-        self.store.put(key, serde_json::to_vec(value)?.into()).await?;
+        fault_point::reach(fault_point::BEFORE_CURSOR);
+        let value = Bytes::from(serde_json::to_vec(value)?);
+        persist(delays(), is_passing, || self.store.put(key, value.clone())).await?;
         Ok(())
     }
 
+    /// Reads and writes, without leaving a trace: what is said to come after the revision `never` is
+    /// refused, by a server that would have taken it otherwise.
+    pub(crate) async fn probe(&self, never: u64) -> Result<(), StateError> {
+        const KEY: &str = "check";
+        self.store.get(KEY).await?;
+        match self.store.update(KEY, Bytes::new(), never).await {
+            Err(error) if error.kind() != UpdateErrorKind::WrongLastRevision => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) async fn forget(&self, key: &str) -> Result<(), StateError> {
-        self.store.purge(key).await?;
+        persist(delays(), is_passing, || self.store.purge(key)).await?;
         Ok(())
     }
+}
+
+/// As patient as with batches: what was sent is worth little if the run does not know.
+fn delays() -> Delays {
+    Delays::within(Duration::from_millis(200), Duration::from_secs(5), PATIENCE)
+}
+
+/// Everything but a full store may get better by itself.
+fn is_passing(error: &impl Error) -> bool {
+    !is_full(error)
 }
 
 /// Up to when the changes of a user's entries have been read. Key `since.<user>`.

@@ -4,13 +4,17 @@
 mod address;
 mod client;
 mod error;
+mod exchange;
 mod limits;
 mod pace;
 mod payment;
 mod quotas;
+mod traffic;
+mod trouble;
 
-pub(crate) use client::QUOTA_PATH;
 pub use client::{Answer, Client, TogglArgs};
+pub(crate) use client::{QUOTA_PATH, http};
 pub use error::Error;
 pub(crate) use limits::ListedQuota;
 pub use quotas::{Bucket, Standing, Standings};
+pub use traffic::{Requests, Traffic, Wait, Waits};

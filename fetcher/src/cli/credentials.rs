@@ -6,14 +6,40 @@ use shared::exit::{Exit, Failure};
 use super::runs::{credentials_failure, vault_failure};
 use crate::credentials::{CredentialArgs, Credentials, CredentialsError, ask_for_token};
 
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  fetcher credentials set                            asks for the token
+  fetcher credentials set --account eva < token.txt
+  fetcher credentials show --account all             the names of all accounts
+  fetcher credentials remove --account eva";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  fetcher credentials set                               asks for the token
+  fetcher credentials set < token.txt
+  fetcher credentials set --account eva --workspace 1234567";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  fetcher credentials show
+  fetcher credentials show --account all    the names of all accounts";
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  fetcher credentials remove
+  fetcher credentials remove --account eva";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Store the API token of an account, read from standard input or a prompt; --workspace is stored
     /// with it.
+    #[command(after_help = SET_EXAMPLES)]
     Set,
     /// Say whether credentials are stored, without showing them.
+    #[command(after_help = SHOW_EXAMPLES)]
     Show,
     /// Delete the stored credentials of an account.
+    #[command(after_help = REMOVE_EXAMPLES)]
     Remove,
 }
 

@@ -5,28 +5,36 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use async_nats::jetstream::Context;
+use futures::join;
 use jiff::Zoned;
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::nats;
 use shared::shutdown::Shutdown;
 use shared::stream;
+use shared::telemetry::{ORCHESTRATOR, run_span};
+use tracing::{Instrument as _, info};
 
 use super::accounts::Accounts;
+use super::chronicle::Chronicle;
 use super::{CommonArgs, IfRunning, ReportArgs, SyncArgs, summary};
 use crate::account::Workspaces;
-use crate::check;
+use crate::arrival;
 use crate::credentials::vault::VaultError;
 use crate::credentials::{CredentialsError, Login};
-use crate::publisher::{PublishError, Publisher};
+use crate::publisher::{Newest, PublishError, Publisher};
 use crate::selection::Selection;
 use crate::state::{LeaseError, Running, State};
 use crate::toggl::{self, Client};
 use crate::{ReportOptions, SyncError, SyncOptions, report_all, sync_all};
 
-pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, Failure> {
+pub(super) async fn sync(
+    common: &CommonArgs,
+    args: &SyncArgs,
+    chronicle: &mut Chronicle,
+) -> Result<Exit, Failure> {
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
-    let mut accounts = Accounts::default();
+    let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
     let mut read_already = HashSet::new();
     let (logins, broker) = start(common).await?;
     for login in &logins {
@@ -39,23 +47,34 @@ pub(super) async fn sync(common: &CommonArgs, args: &SyncArgs) -> Result<Exit, F
             is_second_choice: accounts.exit() != Exit::Done,
             patience: patience(common),
         };
-        let client = client(common, login)?;
+        let client = broker.client(common, login);
         let publisher = broker.publisher();
         let syncing = sync_all(&client, &publisher, &broker.state, &options);
-        let ended = broker.run(syncing).await?;
+        let syncing = syncing.instrument(run_span(publisher.run_id()));
+        let ended = Box::pin(broker.run(syncing)).await;
+        chronicle.note(&login.account, &client, &publisher);
+        newest.extend(publisher.newest());
+        let ended = ended?;
         if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
             return yielded(common, running, &accounts);
         }
         let ended = ended.map_err(failure).and_then(|result| {
             read_already.extend(result.workspace_ids.iter().copied());
+            chronicle.lacks(&result);
             summary::sync(&result, account_of(login, &logins))
         });
+        chronicle.ended(&ended);
         accounts.note(&login.account, ended, logins.len())?;
     }
+    broker.until_stored(common, newest).await?;
     Ok(accounts.exit())
 }
 
-pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exit, Failure> {
+pub(super) async fn report(
+    common: &CommonArgs,
+    args: &ReportArgs,
+    chronicle: &mut Chronicle,
+) -> Result<Exit, Failure> {
     if args.to.is_some_and(|to| to < args.from) {
         return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
     }
@@ -63,7 +82,7 @@ pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exi
     if Zoned::now().date().tomorrow().is_ok_and(|tomorrow| args.from > tomorrow) {
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
-    let mut accounts = Accounts::default();
+    let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = ReportOptions {
@@ -73,38 +92,30 @@ pub(super) async fn report(common: &CommonArgs, args: &ReportArgs) -> Result<Exi
             restart: args.restart,
             patience: patience(common),
         };
-        let client = client(common, login)?;
+        let client = broker.client(common, login);
         let publisher = broker.publisher();
         let reporting = report_all(&client, &publisher, &broker.state, &options);
-        let ended = broker.run(reporting).await?;
+        let reporting = reporting.instrument(run_span(publisher.run_id()));
+        let ended = Box::pin(broker.run(reporting)).await;
+        chronicle.note(&login.account, &client, &publisher);
+        newest.extend(publisher.newest());
+        let ended = ended?;
         if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
             return yielded(common, running, &accounts);
         }
-        let ended = ended
-            .map_err(failure)
-            .and_then(|result| summary::report(&result, account_of(login, &logins)));
-        accounts.note(&login.account, ended, logins.len())?;
-    }
-    Ok(accounts.exit())
-}
-
-/// Needs no NATS: what can be asked is asked.
-pub(super) async fn check(common: &CommonArgs) -> Result<Exit, Failure> {
-    let mut accounts = Accounts::default();
-    let logins = common.credentials.load().await.map_err(credentials_failure)?;
-    for login in &logins {
-        let found = check::check(&client(common, login)?).await;
-        let ended = found.map_err(|error| failure(error.into())).map(|found| {
-            summary::check(&found, account_of(login, &logins));
-            Exit::Done
+        let ended = ended.map_err(failure).and_then(|result| {
+            chronicle.lacks(&result.rest);
+            summary::report(&result, account_of(login, &logins))
         });
+        chronicle.ended(&ended);
         accounts.note(&login.account, ended, logins.len())?;
     }
+    broker.until_stored(common, newest).await?;
     Ok(accounts.exit())
 }
 
 /// The name of an account, where there is more than one.
-fn account_of<'a>(login: &'a Login, logins: &[Login]) -> Option<&'a str> {
+pub(super) fn account_of<'a>(login: &'a Login, logins: &[Login]) -> Option<&'a str> {
     (logins.len() > 1).then_some(login.account.as_str())
 }
 
@@ -113,7 +124,7 @@ fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {
     common.credentials.workspaces.clone().or_else(stored).unwrap_or_default()
 }
 
-fn client(common: &CommonArgs, login: &Login) -> Result<Client, Failure> {
+pub(super) fn client(common: &CommonArgs, login: &Login) -> Result<Client, Failure> {
     Client::new(&common.toggl, login.credentials.api_token.clone()).or_exit(Exit::Failed)
 }
 
@@ -135,12 +146,13 @@ fn yielded(common: &CommonArgs, running: &Running, accounts: &Accounts) -> Resul
     Err(anyhow!("{running}; --if-running says what to do then")).or_exit(Exit::Failed)
 }
 
-/// NATS as every account uses it.
+/// NATS as every account uses it, and the connections to Toggl.
 struct Broker {
     shutdown: Shutdown,
     context: Context,
     max_payload: usize,
     state: State,
+    http: reqwest::Client,
 }
 
 async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
@@ -152,18 +164,42 @@ async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
 
 async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>, Broker), Failure> {
     let server = common.nats.server().or_exit(Exit::Usage)?;
+    let timeout = common.toggl.toggl_timeout;
+    // As long as that takes, NATS is waited for anyway.
+    let http = tokio::task::spawn_blocking(move || toggl::http(timeout));
     let logins = common.credentials.load().await.map_err(credentials_failure)?;
     let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
     let max_payload = nats.server_info().max_payload;
     let context = nats::jetstream(nats);
-    stream::ensure_stream(&context, &common.stream).await.or_exit(Exit::Unreachable)?;
-    let state = State::open(&context, &common.stream).await.or_exit(Exit::Unreachable)?;
-    Ok((logins, Broker { shutdown, context, max_payload, state }))
+    let (stream, state) = join!(
+        stream::ensure_stream(&context, &common.stream),
+        State::open(&context, &common.stream)
+    );
+    stream.or_exit(Exit::Unreachable)?;
+    let state = state.or_exit(Exit::Unreachable)?;
+    let http = http.await.or_exit(Exit::Failed)?.or_exit(Exit::Failed)?;
+    Ok((logins, Broker { shutdown, context, max_payload, state, http }))
 }
 
 impl Broker {
+    fn client(&self, common: &CommonArgs, login: &Login) -> Client {
+        let token = login.credentials.api_token.clone();
+        Client::over(self.http.clone(), &common.toggl, token)
+    }
+
     fn publisher(&self) -> Publisher {
         Publisher::new(self.context.clone(), self.max_payload)
+    }
+
+    /// If that was asked for.
+    async fn until_stored(&self, common: &CommonArgs, newest: Newest) -> Result<(), Failure> {
+        let Some(patience) = common.wait else {
+            return Ok(());
+        };
+        let storing = arrival::until_stored(&self.context, newest, patience);
+        self.run(storing).await?.or_exit(Exit::Failed)?;
+        info!(target: ORCHESTRATOR, "Loaders have stored all of it");
+        Ok(())
     }
 
     /// Until the run ends or somebody ends it.
@@ -178,7 +214,7 @@ impl Broker {
     }
 }
 
-fn failure(error: SyncError) -> Failure {
+pub(super) fn failure(error: SyncError) -> Failure {
     let exit = match &error {
         SyncError::Toggl(toggl::Error::Credentials { .. }) => Exit::Credentials,
         SyncError::Toggl(toggl::Error::Quota { .. }) | SyncError::Quota { .. } => Exit::Quota,

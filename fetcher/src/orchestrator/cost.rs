@@ -17,32 +17,16 @@ use crate::toggl::{Bucket, ListedQuota, QUOTA_PATH};
 type Cost = BTreeMap<Bucket, u32>;
 
 impl Session<'_> {
-    /// Takes over what earlier runs have learned of quotas.
-    pub(super) async fn remember_limits(&self) -> Result<(), SyncError> {
-        let limits = self.limits().await?;
-        self.client.remember(&limits.standings.into_iter().collect(), &limits.doubts);
-        Ok(())
-    }
-
     /// Writes down what this run has learned of quotas.
-    pub(super) async fn save_standings(&self) -> Result<(), SyncError> {
-        self.save_limits(None).await
+    pub(super) async fn save_standings(&mut self) -> Result<(), SyncError> {
+        self.limits.standings = self.client.standings().into_iter().collect();
+        self.limits.doubts = self.client.doubts();
+        self.save_limits().await
     }
 
-    async fn save_limits(
-        &self,
-        cost: Option<(String, Vec<(Bucket, u32)>)>,
-    ) -> Result<(), SyncError> {
-        let mut limits = self.limits().await?;
-        limits.standings = self.client.standings().into_iter().collect();
-        limits.doubts = self.client.doubts();
-        limits.cost = cost.or(limits.cost);
-        self.state.save(&Limits::key(self.account.id), &limits).await?;
+    async fn save_limits(&self) -> Result<(), SyncError> {
+        self.state.save(&Limits::key(self.account.id), &self.limits).await?;
         Ok(())
-    }
-
-    async fn limits(&self) -> Result<Limits, SyncError> {
-        Ok(self.state.load(&Limits::key(self.account.id)).await?.unwrap_or_default())
     }
 
     /// What Toggl says of every quota; nothing where it does not answer, for nothing depends on it.
@@ -59,17 +43,18 @@ impl Session<'_> {
 
 impl Sync<'_> {
     /// Says what the sync is about to cost, and warns where that is more than there is.
-    pub(super) async fn announce_cost(&self, workspace_ids: &[i64]) -> Result<(), SyncError> {
-        let mut limits = self.session.limits().await?;
-        if limits.totals.is_empty() {
-            limits.totals = totals(&self.session.listed_quotas().await, workspace_ids);
-            self.session.state.save(&Limits::key(self.session.account.id), &limits).await?;
+    pub(super) async fn announce_cost(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
+        if self.session.limits.totals.is_empty() {
+            let totals = totals(&self.session.listed_quotas().await, workspace_ids);
+            self.session.limits.totals = totals;
+            self.session.save_limits().await?;
         }
+        let limits = &self.session.limits;
         let now = Timestamp::now();
         let standings = self.session.client.standings();
-        let last = limits.cost.filter(|(signature, _)| *signature == self.progress.signature);
-        let cost = match last {
-            Some((_, cost)) => cost.into_iter().collect(),
+        let last = limits.cost.as_ref();
+        let cost = match last.filter(|(signature, _)| *signature == self.progress.signature) {
+            Some((_, cost)) => cost.iter().copied().collect(),
             None => self.least_cost(workspace_ids),
         };
         for (bucket, requests) in cost {
@@ -117,13 +102,12 @@ impl Sync<'_> {
     }
 
     /// Writes down what this run has learned of quotas, and what it cost if it was a whole one.
-    pub(super) async fn save_limits(&self) -> Result<(), SyncError> {
-        let is_whole = self.quota.is_none() && !self.progress.was_saved;
-        let cost = is_whole.then(|| {
+    pub(super) async fn save_limits(&mut self) -> Result<(), SyncError> {
+        if self.quota.is_none() && !self.progress.was_saved {
             let requests = self.session.client.requests().into_iter().collect();
-            (self.progress.signature.clone(), requests)
-        });
-        self.session.save_limits(cost).await
+            self.session.limits.cost = Some((self.progress.signature.clone(), requests));
+        }
+        self.session.save_standings().await
     }
 }
 

@@ -135,7 +135,7 @@ impl Sync<'_> {
         tally: &mut Tally,
         sent: &mut Sent,
     ) -> Result<(), Stopped> {
-        let asked = self.asked_since().await?;
+        let asked = self.asked_since()?;
         if let Some(fetched_at) = self.progress.changes_at {
             // An interrupted run had them, and the windows it went on to have been read by now.
             return self.note_changes(resource, asked, fetched_at, tally).await;
@@ -190,9 +190,8 @@ impl Sync<'_> {
     }
 
     /// The last sync's request, less a margin; the first sync asks for the changes of its own days.
-    async fn asked_since(&self) -> Result<Asked, Stopped> {
-        let last: Option<Since> =
-            self.session.state.load(&Since::key(self.session.account.id)).await?;
+    fn asked_since(&self) -> Result<Asked, jiff::Error> {
+        let last = self.last_since;
         let days = match (self.options.since_days, last) {
             (Some(days), _) => days,
             (None, None) => self.options.days.min(FLOOR_DAYS),

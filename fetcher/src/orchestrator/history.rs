@@ -57,7 +57,7 @@ pub async fn report_all(
     options: &ReportOptions,
 ) -> Result<ReportResult, SyncError> {
     let started = Instant::now();
-    let session = Session::open(client, publisher, state, options.patience).await?;
+    let mut session = Session::open(client, publisher, state, options.patience).await?;
     let (workspaces, _) = session.workspaces().await?;
     let workspace_ids = match session.named_workspaces(&options.workspaces)? {
         Some(ids) => ids,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use shared::process;
 use shared::telemetry::ORCHESTRATOR;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, warn};
 use uuid::Uuid;
 
 use super::{State, StateError};
@@ -103,7 +103,7 @@ impl State {
         let claim = Claim { store: self.store.clone(), key: format!("lease.{user_id}"), value };
         let revision = claim.take(user_id, patience).await?;
         let ended = CancellationToken::new();
-        self.leases.spawn(claim.keep(revision, ended.clone()));
+        self.leases.spawn(claim.keep(revision, ended.clone()).in_current_span());
         Ok(Lease { _held: ended.drop_guard() })
     }
 

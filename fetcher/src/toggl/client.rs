@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use clap::Args;
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap};
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Response, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::exit::chain;
 use shared::retry::Delays;
@@ -16,11 +16,14 @@ use tracing::{debug, warn};
 use url::Url;
 
 use super::address::AddressParser;
-use super::error::{Error, message};
+use super::error::Error;
+use super::exchange::{Exchange, Question, read_body};
 use super::limits::{self, Quota};
 use super::pace::Pace;
-use super::payment::{Doubts, Payment};
+use super::payment::Doubts;
 use super::quotas::{Bucket, Quotas, Standings};
+use super::traffic::{Meter, Traffic, Wait};
+use super::trouble::{Trouble, judge};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence in the middle of an answer.
@@ -38,8 +41,6 @@ const MAX_BURSTS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// How often in a row a request waits for a quota: somebody else may use up each new window.
 const MAX_RESETS: u32 = 3;
-/// A larger body is none of Toggl's: the longest list that anybody reported has 200 MB.
-const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
 /// Clocks that differ by more make `fetched_at` of several fetchers incomparable.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
@@ -92,60 +93,44 @@ pub struct Client {
     pace: Pace,
     quotas: Quotas,
     doubts: Doubts,
+    meter: Meter,
     clock_checked: std::sync::Once,
 }
 
-/// What is asked.
-#[derive(Debug, Clone, Copy)]
-struct Question<'a> {
-    path: &'a str,
-    query: &'a [(&'a str, &'a str)],
-    /// Sent by POST.
-    json: Option<&'a serde_json::Value>,
-}
-
-/// An answer of any status.
-struct Exchange {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-/// Why an answer is no good.
-enum Trouble {
-    /// May be over in a second: a 5xx, a broken connection.
-    Passing(Error),
-    /// Too fast; the wait that was asked for, if any.
-    Burst(Option<Duration>),
-    /// The hourly quota is used up.
-    Quota(Quota),
-    /// A 402 that does not say whether quota or plan.
-    Doubtful(Error),
-    /// The same again would be answered the same.
-    Lasting(Error),
+/// What carries the requests. It reads all certificates that the system trusts, hundreds of files.
+///
+/// # Errors
+/// When there are none.
+pub(crate) fn http(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("toggl-track-fetcher/", env!("CARGO_PKG_VERSION")))
+        // The API redirects nobody; whoever does shall not get the token.
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .timeout(timeout)
+        .build()
 }
 
 impl Client {
     /// # Errors
-    /// When the HTTP client cannot be built (no certificate store).
+    /// Where the TLS of this machine cannot be set up.
     pub fn new(args: &TogglArgs, token: SecretString) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("toggl-track-fetcher/", env!("CARGO_PKG_VERSION")))
-            // The API redirects nobody; whoever does shall not get the token.
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(args.toggl_timeout)
-            .build()?;
-        Ok(Self {
+        Ok(Self::over(http(args.toggl_timeout)?, args, token))
+    }
+
+    /// Over connections that other clients use, too.
+    pub(crate) fn over(http: reqwest::Client, args: &TogglArgs, token: SecretString) -> Self {
+        Self {
             http,
             base: args.toggl_url.clone(),
             token,
             pace: Pace::new(args.requests_per_second, args.burst),
             quotas: Quotas::new(args.max_wait),
             doubts: Doubts::default(),
+            meter: Meter::default(),
             clock_checked: std::sync::Once::new(),
-        })
+        }
     }
 
     /// Asks for `path` (from the root, with the API's prefix). 429 is waited for, and so is the reset
@@ -175,6 +160,11 @@ impl Client {
         self.quotas.requests()
     }
 
+    /// Every request and wait of this process so far.
+    pub fn traffic(&self) -> Traffic {
+        self.meter.traffic()
+    }
+
     /// Takes over what an earlier run has learned of quotas and of what the plan lacks.
     pub fn remember(&self, standings: &Standings, doubts: &BTreeMap<String, Timestamp>) {
         self.quotas.remember(standings);
@@ -193,9 +183,9 @@ impl Client {
         let (mut bursts, mut resets) = (0, 0);
         let mut pauses = Delays::forever(BURST_PAUSE, LONGEST_BURST_PAUSE);
         loop {
-            let admitted = self.quotas.admit(bucket).await;
+            let admitted = self.meter.waiting(Wait::Quota, self.quotas.admit(bucket)).await;
             admitted.map_err(|used_up| Error::Quota { bucket, resets_at: used_up.resets_at })?;
-            self.pace.turn().await;
+            self.meter.waiting(Wait::Pace, self.pace.turn()).await;
             let fetched_at = Timestamp::now();
             let trouble = match self.exchange(question).await {
                 Ok(exchange) => match judge(path, &exchange) {
@@ -213,7 +203,7 @@ impl Client {
                 Trouble::Passing(error) if !tried_again => {
                     tried_again = true;
                     warn!(target: API, "{}; one more try", chain(&error));
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                    self.meter.waiting(Wait::Retry, tokio::time::sleep(RETRY_PAUSE)).await;
                 }
                 Trouble::Passing(error) | Trouble::Lasting(error) | Trouble::Doubtful(error) => {
                     return Err(error);
@@ -255,6 +245,16 @@ impl Client {
     }
 
     async fn exchange(&self, question: Question<'_>) -> Result<Exchange, Error> {
+        let answered = self.send(question).await;
+        let (status, bytes) = match &answered {
+            Ok(exchange) => (Some(exchange.status.as_u16()), exchange.body.len()),
+            Err(_) => (None, 0),
+        };
+        self.meter.requested(question.method(), question.path, status, bytes);
+        answered
+    }
+
+    async fn send(&self, question: Question<'_>) -> Result<Exchange, Error> {
         let Question { path, query, json } = question;
         let transport = |source: reqwest::Error| Error::Transport {
             path: path.to_owned(),
@@ -281,7 +281,7 @@ impl Client {
             quota_remaining = remaining,
             quota_resets_in_s = resets_in.map(|wait| wait.as_secs()),
             request_id = headers.get("x-toggl-request-id").and_then(|id| id.to_str().ok()),
-            "{} {path} {query:?}", if json.is_some() { "POST" } else { "GET" }
+            "{} {path} {query:?}", question.method()
         );
         Ok(Exchange { status, headers, body })
     }
@@ -303,78 +303,5 @@ impl Client {
                 );
             }
         });
-    }
-}
-
-/// The whole body, up to [`MAX_BODY_BYTES`].
-async fn read_body(mut response: Response, path: &str) -> Result<Bytes, Error> {
-    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(MAX_BODY_BYTES));
-    let chunks = async {
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Ok(true);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok::<_, reqwest::Error>(false)
-    };
-    match chunks.await {
-        Ok(false) => Ok(body.freeze()),
-        Ok(true) => Err(Error::TooLarge { path: path.to_owned(), bytes: MAX_BODY_BYTES }),
-        Err(source) => {
-            Err(Error::Transport { path: path.to_owned(), source: source.without_url() })
-        }
-    }
-}
-
-/// None for a good answer.
-fn judge(path: &str, exchange: &Exchange) -> Option<Trouble> {
-    let Exchange { status, headers, body } = exchange;
-    if status.is_success() {
-        return None;
-    }
-    let (is_me, status) = (path.ends_with("/me"), *status);
-    let path = path.to_owned();
-    Some(match status.as_u16() {
-        401 => Trouble::Lasting(Error::Credentials { status }),
-        // Toggl answers a wrong token with 403.
-        403 if is_me => Trouble::Lasting(Error::Credentials { status }),
-        402 => {
-            let error = Error::Unavailable { path, status, message: message(body) };
-            match Payment::of(headers, body) {
-                Payment::Quota(quota) => Trouble::Quota(quota),
-                Payment::Plan => Trouble::Lasting(error),
-                Payment::Doubtful => Trouble::Doubtful(error),
-            }
-        }
-        403 | 404 | 410 => {
-            Trouble::Lasting(Error::Unavailable { path, status, message: message(body) })
-        }
-        429 => Trouble::Burst(limits::retry_after(headers, SystemTime::now())),
-        500.. => Trouble::Passing(Error::Status { path, status, message: message(body) }),
-        _ => Trouble::Lasting(Error::Status { path, status, message: message(body) }),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use shared::retry::Disposition;
-
-    #[test]
-    fn a_403_is_about_the_token_only_on_me() {
-        let disposition = |status, path| {
-            let status = StatusCode::from_u16(status).unwrap();
-            let exchange = Exchange { status, headers: HeaderMap::new(), body: Bytes::new() };
-            match judge(path, &exchange).unwrap() {
-                Trouble::Lasting(error) => error.disposition(),
-                _ => panic!("not lasting"),
-            }
-        };
-        assert_eq!(disposition(403, "/api/v9/me"), Disposition::Stop);
-        assert_eq!(disposition(403, "/api/v9/me/time_entries"), Disposition::Skip);
-        assert_eq!(disposition(403, "/api/v9/workspaces/1/groups"), Disposition::Skip);
-        assert_eq!(disposition(401, "/api/v9/workspaces/1/groups"), Disposition::Stop);
     }
 }
