@@ -5,14 +5,18 @@ FROM rust:1.95.0-slim-trixie AS build
 WORKDIR /src
 
 # Dependencies are compiled with empty crates in place of ours, and so again only when a manifest or
-# the lock changes. `tests` is never compiled, but the lock holds only with every member present.
+# the lock changes. `tests` is never compiled, but the lock holds only with every member present, and a
+# manifest only with every file that it names.
 COPY Cargo.toml Cargo.lock ./
 COPY shared/Cargo.toml shared/
 COPY fetcher/Cargo.toml fetcher/
 COPY loader/Cargo.toml loader/
 COPY tests/Cargo.toml tests/
-RUN mkdir -p shared/src fetcher/src loader/src tests/src/bin \
+RUN mkdir -p shared/src fetcher/src loader/src tests/src/bin tests/benches \
     && touch shared/src/lib.rs fetcher/src/lib.rs loader/src/lib.rs tests/src/lib.rs \
+    && for bench in $(grep -A1 -F '[[bench]]' tests/Cargo.toml | sed -n 's/^name = "\(.*\)"/\1/p'); do \
+           touch "tests/benches/$bench.rs" || exit 1; \
+       done \
     && for main in fetcher/src/main.rs loader/src/main.rs tests/src/bin/sandbox.rs; do \
            echo 'fn main() {}' > "$main" || exit 1; \
        done \
@@ -24,11 +28,15 @@ COPY shared shared
 COPY fetcher fetcher
 COPY loader loader
 COPY migrations migrations
-RUN cargo build --release --locked --package fetcher --package loader
+# Beside the programs, only the C library's files that they name, and the roots for TLS.
+RUN cargo build --release --locked --package fetcher --package loader \
+    && mkdir /runtime \
+    && cp --parents --dereference /etc/ssl/certs/ca-certificates.crt \
+        $(ldd target/release/fetcher target/release/loader | grep -o '/[^ :]*\.so[^ ]*' | sort -u) /runtime
 
-# Brings the C library and the time zones; roots for TLS are the build image's.
-FROM debian:13.6-slim AS runtime
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+# No shell, no package manager: nothing to run but the program.
+FROM scratch AS runtime
+COPY --from=build /runtime/ /
 LABEL org.opencontainers.image.licenses="MIT"
 USER 65532:65532
 STOPSIGNAL SIGTERM
