@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use loader::apply::{Origin, apply};
+use loader::apply::{Options, Origin, apply};
 use shared::batch::{Batch, Coverage, Record, VERSION};
 use shared::catalogue;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
@@ -128,7 +128,7 @@ async fn measure(connection: &mut PgConnection, batch: &Batch) -> Result<String>
     };
     let before = touched(connection, &batch.resource).await?;
     let started = Instant::now();
-    apply(connection, resource, batch, &origin, false).await?;
+    apply(connection, resource, batch, &origin, Options::default()).await?;
     let elapsed = started.elapsed();
     let after = touched(connection, &batch.resource).await?;
     Ok(format!("{:.1} ms, {} rows", elapsed.as_secs_f64() * 1e3, after - before))

@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use tests::servers::{NatsOptions, NatsServer, wait_for};
 use tests::toggl::{Account, AccountSize, Simulator, TOKEN};
-use tests::workers::{Resident, Worker};
+use tests::workers::Worker;
 
 const SIZES: [usize; 2] = [50_000, 500_000];
 const DEADLINE: Duration = Duration::from_mins(10);
@@ -58,18 +58,10 @@ async fn report(entries: usize) -> Result<Taken> {
         .await?;
     let mut peak_kib = 0;
     wait_for("the end of the report", DEADLINE, || {
-        peak_kib = peak(&fetcher).unwrap_or(peak_kib);
+        peak_kib = fetcher.peak_memory().unwrap_or(peak_kib);
         std::future::ready(fetcher.exit_code())
     })
     .await?;
     ensure!(fetcher.exit_code() == Some(0), "the fetcher failed: {}", fetcher.log());
     Ok(Taken { peak_kib, seconds: started.elapsed().as_secs_f64() })
-}
-
-/// The most memory that the process has had resident so far, in KiB; none once it has ended.
-fn peak(process: &Resident) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).context("it has ended")?;
-    Ok(kib.parse()?)
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use loader::apply::{Origin, apply};
+use loader::apply::{Options, Origin, apply};
 use shared::batch::{Batch, Coverage, Record, VERSION};
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, PgConnection};
+use tests::rows::unrecorded;
 use tests::servers::{Database, shared_postgres};
 use tests::workers::Worker;
 use tokio::sync::Mutex;
@@ -53,6 +54,11 @@ impl Stored {
             case.apply(&mut other, batches.iter().skip(1).step_by(2)),
         );
         case.claims_are_disjoint(&mut one).await;
+        case.history_ends_in_the_live_rows(&mut one).await;
+        // Some will do.
+        if (case.base / CASE) % 4 == 0 {
+            case.redelivery_records_nothing(&mut one, batches).await;
+        }
         case.live_rows(&mut one).await
     }
 }
@@ -85,7 +91,7 @@ impl Case {
                 published_at: Timestamp::UNIX_EPOCH,
             };
             let batch = self.batch(sent);
-            apply(connection, self.resource(), &batch, &origin, false).await.unwrap();
+            apply(connection, self.resource(), &batch, &origin, Options::default()).await.unwrap();
         }
     }
 
@@ -98,7 +104,7 @@ impl Case {
             started_at: is_entry.then(|| self.moment(seen.live.start)),
             user_id: is_entry.then_some(self.base),
             deleted_at: seen.deleted.then(|| self.moment(seen.live.modified_at)),
-            data: data(seen.live, seen.deleted).into(),
+            data: data(seen.id, seen.live, seen.deleted).into(),
         });
         Batch {
             version: VERSION,
@@ -146,6 +152,30 @@ impl Case {
         assert_eq!(overlapping, 0, "claims overlap");
     }
 
+    async fn history_ends_in_the_live_rows(self, connection: &mut PgConnection) {
+        let ids = self.base..=self.base + CASE - 1;
+        let unrecorded = unrecorded(connection, self.resource(), ids).await.unwrap();
+        assert_eq!(unrecorded, Vec::<String>::new(), "the history lags behind");
+    }
+
+    /// Not even the first one, unless that tells of a deletion that it was earlier than was known: a
+    /// listing that came before the row it lacks, and whose claim a newer one has replaced, is only
+    /// then compared with it.
+    async fn redelivery_records_nothing(self, connection: &mut PgConnection, batches: &[Sent]) {
+        self.apply(connection, batches.iter()).await;
+        let before = self.changes(connection).await;
+        self.apply(connection, batches.iter()).await;
+        assert_eq!(before, self.changes(connection).await, "a batch that came again was recorded");
+    }
+
+    /// How many changes of the case are on record.
+    async fn changes(self, connection: &mut PgConnection) -> i64 {
+        let sql = "select count(*) from raw.toggl_track__history
+                   where resource = $1 and source_id between $2 and $3";
+        let count = sqlx::query_scalar(sql).bind(self.resource().name).bind(self.base);
+        count.bind(self.base + CASE - 1).fetch_one(connection).await.unwrap()
+    }
+
     async fn live_rows(self, connection: &mut PgConnection) -> BTreeMap<i64, Live> {
         let sql = format!(
             "select source_id, (data->>'content')::int, (data->>'start')::bigint,
@@ -165,10 +195,10 @@ impl Case {
 }
 
 /// Like Toggl's, the JSON of a listing says the same of an unchanged record every time.
-fn data(live: Live, deleted: bool) -> String {
+fn data(id: i64, live: Live, deleted: bool) -> String {
     let Live { content, start, modified_at } = live;
     format!(
-        r#"{{"content":{content},"start":{start},"at":{modified_at},"server_deleted_at":{}}}"#,
+        r#"{{"id":{id},"content":{content},"start":{start},"at":{modified_at},"server_deleted_at":{}}}"#,
         if deleted { "\"then\"" } else { "null" }
     )
 }

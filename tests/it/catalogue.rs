@@ -11,7 +11,7 @@ use tests::servers::shared_postgres;
 use tests::workers::Worker;
 
 /// Tables that hold no resource.
-const BOOKKEEPING: [&str; 4] = ["claims", "dead_letters", "loads", "migrations"];
+const BOOKKEEPING: [&str; 5] = ["claims", "dead_letters", "history", "loads", "migrations"];
 
 const COLUMNS: [(&str, &str, &str); 9] = [
     ("source_id", "bigint", "NO"),

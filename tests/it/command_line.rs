@@ -10,7 +10,7 @@ use shared::stream::{StreamArgs, ensure_stream};
 use tests::toggl::Account;
 use tests::world::World;
 
-const COMPONENTS: [&str; 11] = [
+const COMPONENTS: [&str; 12] = [
     "toggl-orchestrator",
     "toggl-masters",
     "toggl-time-entries",
@@ -22,6 +22,7 @@ const COMPONENTS: [&str; 11] = [
     "replay",
     "migrations",
     "nats",
+    "http",
 ];
 
 async fn world() -> World {
@@ -76,6 +77,21 @@ async fn debug_lines_show_every_request() {
 }
 
 #[tokio::test]
+async fn lines_about_a_run_end_with_its_id_in_both_programs() {
+    let world = world().await;
+    let finished = world.sync(&[]).await.unwrap();
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    let id = |line: &str| line.rsplit_once(" run_id=").map(|(_, id)| id.to_owned());
+    let first = finished.stderr.lines().find_map(id).unwrap();
+    let about_it = |log: &str| log.lines().filter_map(id).filter(|id| *id == first).count();
+    assert!(about_it(&finished.stderr) >= 8, "{}", finished.stderr);
+    let upserted = loader.log().matches("Upserted").count();
+    assert!(upserted > 0 && about_it(&loader.log()) >= upserted, "{}", loader.log());
+}
+
+#[tokio::test]
 async fn json_logs_are_one_object_a_line() {
     let world = world().await;
     let fetcher = world.fetcher(&["--log-level", "debug"]).env("LOG_FORMAT", "json");
@@ -84,6 +100,9 @@ async fn json_logs_are_one_object_a_line() {
     for line in finished.stderr.lines() {
         let object: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(object["timestamp"].is_string() && object["level"].is_string(), "{line}");
+        if object["target"] != "nats" {
+            assert!(object["span"]["run_id"].is_string(), "{line}");
+        }
         assert!(COMPONENTS.contains(&object["target"].as_str().unwrap()), "{line}");
     }
 }

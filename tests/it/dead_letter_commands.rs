@@ -1,6 +1,7 @@
 //! `loader dead-letters`: looking at what could not be loaded, and discarding it.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -200,11 +201,13 @@ async fn on_a_terminal_it_asks_and_only_a_yes_discards() {
         python.args(["-c", ON_A_TERMINAL]).arg(&loader).args(["dead-letters", "discard", "--all"]);
         python.env("DATABASE_URL", &letters.world.database.url).env("LOG_LEVEL", "debug");
         let pipe = || Stdio::piped();
-        let mut python = python.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+        python.stdin(pipe()).stdout(pipe()).stderr(pipe()).kill_on_drop(true);
+        let mut python = python.spawn().unwrap();
         // Kept open: a terminal does not end before its program does.
         let mut stdin = python.stdin.take().unwrap();
         stdin.write_all(answer.as_bytes()).await.unwrap();
-        let output = python.wait_with_output().await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_mins(2), python.wait_with_output()).await;
+        let output = ended.expect("it ends when it is answered").unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{shown}");
         assert!(shown.contains("Discard 5 dead letters? Nothing brings them back."), "{shown}");

@@ -185,7 +185,7 @@ async fn a_message_whose_shape_has_changed_stays_whole() {
     letters.run(&["retry", "--all"], 6).await;
     let [kept] = <[_; 1]>::try_from(letters.kept().await).unwrap();
     assert_eq!((kept.dead_letter_id, &*kept.kind), (id, "message"));
-    assert!(kept.reason.starts_with("60 of 60 records are refused"), "{kept:?}");
+    assert!(kept.reason.starts_with("at least 51 of 60 records are refused"), "{kept:?}");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn a_late_batch_does_not_bring_back_what_was_there_between_two_equal_listi
 async fn a_claim_that_was_cut_into_several_batches_confirms_every_row_it_covers() {
     let mut running = Running::start().await;
     let tags = resource("tags");
-    let many = |text: &str| (1..=2_500).map(|id| record(tags, id, 5, text)).collect::<Vec<_>>();
+    let many = |text: &str| (1..=6_000).map(|id| record(tags, id, 5, text)).collect::<Vec<_>>();
     running.load(&listing(tags, 10, many("A"))).await;
     let second = listing(tags, 50, many("A"));
     assert!(second.len() >= 3, "{}", second.len());

@@ -64,7 +64,7 @@ async fn nothing_changed_and_nothing_arrived_are_told_apart() {
 async fn a_listing_that_has_arrived_in_part_completes_nothing() {
     let mut running = Running::start().await;
     let tags = resource("tags");
-    let many = |text: &str| (1..=2_500).map(|id| record(tags, id, 5, text)).collect::<Vec<_>>();
+    let many = |text: &str| (1..=6_000).map(|id| record(tags, id, 5, text)).collect::<Vec<_>>();
     let first = listing(tags, 10, many("A"));
     let (rest, last) = (&first[..first.len() - 1], &first[first.len() - 1..]);
     running.load(rest).await;
@@ -114,7 +114,7 @@ async fn a_window_with_a_gap_counts_from_the_gap_on() {
     let mut running = Running::start().await;
     let entries = resource("time_entries");
     let span = Span::Starts { from: moment(0), to: moment(1_000_000), user_id: Some(USER) };
-    let records = (1..=2_500).map(|id| record(entries, id, 5, "entry")).collect();
+    let records = (1..=6_000).map(|id| record(entries, id, 5, "entry")).collect();
     let batches = cut(entries, 10, span, records);
     assert!(batches.len() >= 3, "{}", batches.len());
     let last = batches.len() - 1;

@@ -16,6 +16,7 @@ use tests::world::World;
 use uuid::Uuid;
 
 use crate::batches::{USER, WORKSPACE, cut, moment, publish, record};
+use crate::dice::Dice;
 use crate::expected_rows::resource;
 
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -28,32 +29,6 @@ const ENTRIES_PER_BATCH: i64 = 15;
 struct Flow {
     world: World,
     batches: Vec<Batch>,
-}
-
-/// Random moments; the seed is shown when a test fails.
-struct Dice(u64);
-
-impl Dice {
-    #[expect(clippy::print_stderr, reason = "shown with the failure of a test")]
-    fn new() -> Self {
-        let (_, seed) = Uuid::now_v7().as_u64_pair();
-        eprintln!("seed {seed}");
-        Self(seed)
-    }
-
-    /// So many places in the first half of the batches, in order.
-    fn places(&mut self, number: usize, batches: usize) -> Vec<usize> {
-        let place = |_| {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(self.0 >> 33).unwrap() % (batches / 2) + 1
-        };
-        let mut places: Vec<_> = (0..number).map(place).collect();
-        places.sort_unstable();
-        places
-    }
 }
 
 impl Flow {
@@ -123,8 +98,7 @@ impl Flow {
 
     /// Waits until all is loaded, stops the loader in order, and compares everything.
     async fn finish(&self, loader: &Resident) {
-        let loaded = self.world.loaded().await;
-        loaded.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+        self.world.loaded_by(loader).await.unwrap();
         assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
         let mut connection = self.world.connect().await.unwrap();
         for name in ["time_entries", "tags"] {

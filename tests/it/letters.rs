@@ -37,8 +37,7 @@ impl Letters {
     }
 
     pub(crate) async fn loaded(&self) {
-        let loaded = self.world.loaded().await;
-        loaded.unwrap_or_else(|error| panic!("{error:#}\n{}", self.loader.log()));
+        self.world.loaded_by(&self.loader).await.unwrap();
     }
 
     /// From now on this table refuses records whose name begins with `poison`.

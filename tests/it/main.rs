@@ -1,4 +1,26 @@
 //! End-to-end tests: real servers, real processes, a simulated Toggl.
+//!
+//! What may happen to the pipeline, and where it is made to happen. After each fault `oracle` looks that
+//! every acknowledged record is a row or a dead letter, that the tables hold the newest state of what
+//! stands in the stream, and that loading went on within a minute of the fault's end.
+//!
+//! | row | fault | tests |
+//! |---|---|---|
+//! | 1 | a loader dies before or after its commit, or after its acknowledgement | `faults_kills`, `kills` |
+//! | 2 | a fetcher dies between an acknowledgement and its cursor | `faults_kills` |
+//! | 3 | NATS is killed, frozen, restarted with acknowledgements on their way | `faults_nats`, `kills` |
+//! | 4 | Postgres restarts, or ends sessions at their COMMIT | `faults_postgres`, `kills` |
+//! | 5 | a line is cut at some byte, slow, or silent in one direction or both | `faults_line` |
+//! | 6 | the reply to a COMMIT is lost | `faults_postgres` |
+//! | 7 | batches come twice, late, in any order, over several loaders | `convergence`, `random_histories`, `delivery` |
+//! | 8 | a value that Postgres refuses: one of a thousand, or all | `faults_poison`, `dead_letters` |
+//! | 9 | a full stream, a full store, a full disk | `faults_room` |
+//! | 10 | two loaders and two fetchers at once | `faults_crowd`, `runs_at_once` |
+//! | 11 | a consumer or the stream is deleted, or has other settings | `faults_nats`, `rights_nats` |
+//! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense | `limits`, `quotas`, `odd_answers`, `failures` |
+//! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials`, `rights_postgres` |
+//! |  | any node of a cluster dies, or a loader is cut off from all of them | `faults_cluster` |
+//! |  | all of it at random | `faults_soak` |
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -6,10 +28,13 @@
     reason = "a test fails at the line that fails"
 )]
 
+mod arrival;
 mod batches;
 mod catalogue;
 mod certificates;
 mod changes;
+mod checkups;
+mod chronicle;
 mod command_line;
 mod credentials;
 mod dead_letter_claims;
@@ -18,24 +43,50 @@ mod dead_letter_retries;
 mod dead_letters;
 mod deletions;
 mod delivery;
+mod dice;
 mod end_to_end;
 mod endings;
 mod expected_rows;
 mod failures;
+mod faults_cluster;
+mod faults_crowd;
+#[cfg(debug_assertions)]
+mod faults_kills;
+mod faults_line;
+mod faults_nats;
+mod faults_poison;
+mod faults_postgres;
+mod faults_room;
+mod faults_soak;
+mod flow;
 mod freshness;
 mod guarded;
+mod help;
+mod history;
+mod history_past;
+mod history_switch;
 mod kills;
 mod letters;
 mod limits;
+mod metrics;
 mod odd_answers;
+mod oracle;
+mod page;
 mod quotas;
 mod random_histories;
+mod readme;
+mod replay;
+mod replay_force;
+mod replay_interrupted;
+mod replay_into;
+mod replaying;
 mod reports;
 mod resync;
 mod rights_nats;
 mod rights_postgres;
 mod running;
 mod runs_at_once;
+mod schedule;
 mod secrets;
 mod selection;
 mod staged;
@@ -45,4 +96,7 @@ mod staging_entries;
 mod staging_random;
 mod staging_times;
 mod staging_values;
+mod status;
+mod status_trouble;
 mod tls;
+mod watched;

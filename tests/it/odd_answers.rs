@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use shared::listing::MAX_BYTES;
+use shared::stream::STREAM;
 use tests::rows::{count, raw_rows};
 use tests::servers::NatsOptions;
 use tests::toggl::{Account, Answer, List, Simulator};
@@ -254,6 +256,34 @@ async fn a_list_of_200_megabytes_is_loaded_whole() {
     drop(loader);
     let mut connection = world.connect().await.unwrap();
     assert_eq!(count(&mut connection, resource("clients")).await.unwrap(), 10_000);
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_pack_arrives_whole_in_messages_that_fit() {
+    const NOTES: usize = 8_000;
+    let world = world().await;
+    let noise = incompressible(300 * NOTES);
+    let notes = noise.as_bytes().chunks(NOTES).map(|notes| std::str::from_utf8(notes).unwrap());
+    let clients: Vec<String> = (1..)
+        .zip(notes)
+        .map(|(id, notes)| {
+            format!(r#"{{"id":{id},"wid":2230991,"archived":false,"name":"n","notes":"{notes}"}}"#)
+        })
+        .collect();
+    let list = format!("[{}]", clients.join(","));
+    world.toggl.script("/api/v9/workspaces/{w}/clients", Answer::json(list).forever());
+    world.sync_and_load(&["--only", "clients"]).await.unwrap();
+    let mut connection = world.connect().await.unwrap();
+    assert_eq!(count(&mut connection, resource("clients")).await.unwrap(), 300);
+
+    let context = world.jetstream().await.unwrap();
+    let stream = context.get_stream(STREAM).await.unwrap();
+    let messages = stream.cached_info().state.messages;
+    assert!(messages > 3, "{messages}");
+    for sequence in 1..=messages {
+        let bytes = stream.get_raw_message(sequence).await.unwrap().payload.len();
+        assert!(bytes <= MAX_BYTES, "message {sequence} has {bytes} bytes");
+    }
 }
 
 /// Letters without a pattern that a compressor could use.

@@ -8,6 +8,7 @@ use shared::listing::Span;
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::collections::BTreeMap;
+use tests::rows::unrecorded;
 use tests::toggl::Account;
 use tests::world::World;
 use tokio::runtime::Runtime;
@@ -150,7 +151,7 @@ async fn check(world: &World, case: &Case) -> Result<(), TestCaseError> {
         expected.into_iter().map(|(id, (data, at, seen))| (id, (json(&data), at, seen))).collect();
     let mut connection = world.connect().await.unwrap();
     let truncate = format!(
-        "truncate raw.{}, raw.toggl_track__claims, raw.toggl_track__loads",
+        "truncate raw.{}, raw.toggl_track__claims, raw.toggl_track__loads, raw.toggl_track__history",
         resource.table()
     );
     sqlx::query(AssertSqlSafe(truncate)).execute(&mut connection).await.unwrap();
@@ -160,6 +161,8 @@ async fn check(world: &World, case: &Case) -> Result<(), TestCaseError> {
     world.loaded().await.unwrap();
 
     prop_assert_eq!(state(&mut connection, resource).await, expected);
+    let unrecorded = unrecorded(&mut connection, resource, 0..=i64::MAX).await.unwrap();
+    prop_assert_eq!(unrecorded, Vec::<String>::new(), "the history lags behind");
     connection.close().await.unwrap();
     Ok(())
 }

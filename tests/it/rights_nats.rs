@@ -79,9 +79,11 @@ async fn with_these_rights_both_programs_do_all_their_work_and_nothing_is_refuse
         assert!(!finished.stderr.contains("WARN"), "{}", finished.stderr);
     }
     let loader = guarded.loader(&[]).start().await.unwrap();
-    guarded.world.loaded().await.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+    guarded.world.loaded_by(&loader).await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
     assert!(!loader.log().contains("WARN"), "{}", loader.log());
+    let finished = guarded.loader(&["replay"]).run().await.unwrap();
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert_tables_hold(&guarded.world).await;
     let violations = guarded.world.nats.log().matches("Violation").count();
     assert_eq!(violations, 0, "{}", guarded.world.nats.log());
@@ -181,7 +183,7 @@ async fn a_stream_with_other_settings_that_the_user_may_not_change_is_used_with_
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert_eq!(finished.stderr.matches(warning).count(), 1, "{}", finished.stderr);
     let loader = guarded.loader(&[]).env("STREAM_MAX_AGE", "7d").start().await.unwrap();
-    guarded.world.loaded().await.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+    guarded.world.loaded_by(&loader).await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
     assert_eq!(loader.log().matches(warning).count(), 1, "{}", loader.log());
 

@@ -1,10 +1,12 @@
 //! What the roles of `migrations/roles.sql` may do in Postgres, and what they may not.
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tests::rows::raw_rows;
 use tests::toggl::TOKEN;
 
+use crate::batches::{listing, publish, record};
 use crate::endings::assert_fails;
-use crate::expected_rows::assert_tables_hold;
+use crate::expected_rows::{assert_tables_hold, resource};
 use crate::guarded::{ANALYST, FETCHER, Guarded, LOADER};
 
 /// With credentials of two accounts in the vault, and a secret of somebody else.
@@ -89,7 +91,7 @@ async fn a_loader_owns_its_schemas_and_cannot_open_the_vault() {
     let finished = guarded.fetcher(&["--days", "60"]).run().await.unwrap();
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     let loader = guarded.loader(&[]).start().await.unwrap();
-    guarded.world.loaded().await.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+    guarded.world.loaded_by(&loader).await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
     assert!(!loader.log().contains("WARN"), "{}", loader.log());
     assert_tables_hold(&guarded.world).await;
@@ -114,6 +116,29 @@ async fn a_loader_owns_its_schemas_and_cannot_open_the_vault() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_table_under_row_level_security_is_loaded_although_nothing_can_be_copied_into_it() {
+    let guarded = Guarded::start().await;
+    guarded.set_up().await;
+    let mut connection = guarded.connect_as(LOADER).await;
+    for sql in [
+        "alter table raw.toggl_track__tags enable row level security",
+        "alter table raw.toggl_track__tags force row level security",
+        "create policy everything on raw.toggl_track__tags using (true) with check (true)",
+    ] {
+        may(&mut connection, sql).await;
+    }
+    let tags = resource("tags");
+    let many = (1..=600).map(|id| record(tags, id, 5, "new")).collect();
+
+    publish(&guarded.world.jetstream().await.unwrap(), &listing(tags, 10, many)).await;
+    let loader = guarded.loader(&[]).start().await.unwrap();
+    guarded.world.loaded_by(&loader).await.unwrap();
+
+    assert_eq!(raw_rows(&mut connection, tags).await.unwrap().len(), 600);
+    assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
 }
 
 #[tokio::test]

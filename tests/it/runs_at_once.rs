@@ -110,10 +110,7 @@ async fn a_run_that_ends_in_any_other_way_leaves_no_trace() {
 #[tokio::test]
 async fn two_runs_that_do_not_know_of_each_other_are_harmless() {
     let (world, first) = busy(Duration::from_secs(10)).await;
-    let context = world.jetstream().await.unwrap();
-    let bucket = context.get_key_value(fetcher::state::BUCKET).await.unwrap();
-    let user_id = world.toggl.with_account(|account| account.user_id());
-    bucket.purge(format!("lease.{user_id}")).await.unwrap();
+    world.forget_lease().await.unwrap();
     // It holds the lease when the first comes to renew it.
     let second = begin(&world, TAGS, &["--days", "60"], Duration::from_secs(8)).await;
     succeeds(&second).await;

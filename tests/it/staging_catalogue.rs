@@ -97,7 +97,7 @@ async fn a_reader_needs_no_rights_on_the_raw_tables() {
 }
 
 /// A role of its own; roles belong to the server, which other tests use too.
-async fn new_role(connection: &mut PgConnection, options: &str) -> String {
+pub(crate) async fn new_role(connection: &mut PgConnection, options: &str) -> String {
     let role = format!("role_{}", uuid::Uuid::now_v7().simple());
     let create = format!("create role {role} {options}");
     connection.execute(AssertSqlSafe(create)).await.unwrap();

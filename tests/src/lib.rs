@@ -8,6 +8,9 @@
     reason = "a harness fails loudly, at the line where it fails"
 )]
 
+pub mod bench;
+pub mod browser;
+pub mod proxy;
 pub mod rows;
 pub mod servers;
 pub mod toggl;

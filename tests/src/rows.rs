@@ -1,6 +1,7 @@
 //! Looking at the raw tables.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -105,4 +106,37 @@ pub async fn ledger(connection: &mut PgConnection, resource: &str) -> Result<Vec
 pub async fn snapshot(connection: &mut PgConnection, table: &str) -> Result<Vec<String>> {
     let sql = format!("select t::text || ' xmin ' || t.xmin from raw.{table} t order by 1");
     Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await?)
+}
+
+/// In what the live rows of a raw table differ from the newest answer of its history, volatile fields
+/// aside; nothing, unless changes went unrecorded.
+///
+/// # Errors
+/// When the query fails.
+pub async fn unrecorded(
+    connection: &mut PgConnection,
+    resource: &Resource,
+    ids: RangeInclusive<i64>,
+) -> Result<Vec<String>> {
+    let sql = format!(
+        "with live as (
+             select source_id, workspace_id, data - $2::text[] as data, modified_at
+             from raw.{}
+             where deleted_at is null and source_id between $3 and $4
+         ), known as (
+             select source_id, workspace_id, data - $2::text[] as data, modified_at
+             from raw.toggl_track__as_of($1, 'infinity')
+             where source_id between $3 and $4
+         )
+         select 'live: ' || l::text from (table live except all table known) l
+         union all
+         select 'known: ' || k::text from (table known except all table live) k",
+        resource.table()
+    );
+    let query = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(resource.name)
+        .bind(resource.volatile_fields)
+        .bind(*ids.start())
+        .bind(*ids.end());
+    Ok(query.fetch_all(connection).await?)
 }

@@ -5,7 +5,9 @@
 
 pub(crate) mod account;
 mod binaries;
+pub(crate) mod cluster;
 pub(crate) mod folder;
+mod hung;
 mod nats;
 mod ports;
 mod postgres;
@@ -13,12 +15,15 @@ pub(crate) mod process;
 mod wait;
 mod wheels;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use tokio::sync::OnceCell;
 
 pub use self::nats::{NatsOptions, NatsServer};
 pub use self::postgres::{Database, PostgresOptions, PostgresServer, Shutdown};
 pub use self::wait::wait_for;
+pub(crate) use self::wheels::python;
 
 /// The Postgres that the tests of one process share: each takes a database of its own from it with
 /// [`PostgresServer::create_database`]. It belongs to no runtime, and ends with the process. A test
@@ -26,4 +31,12 @@ pub use self::wait::wait_for;
 pub async fn shared_postgres() -> Result<&'static PostgresServer> {
     static SHARED: OnceCell<PostgresServer> = OnceCell::const_new();
     SHARED.get_or_try_init(|| PostgresServer::start(PostgresOptions::default())).await
+}
+
+/// The nats-server that [`NatsServer::start`] would start.
+///
+/// # Errors
+/// When there is none, and none can be fetched.
+pub async fn nats_server_program() -> Result<PathBuf> {
+    tokio::task::spawn_blocking(|| binaries::Places::from_environment().nats_server()).await?
 }

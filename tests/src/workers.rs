@@ -191,6 +191,13 @@ impl Resident {
         self.process.pid()
     }
 
+    /// The most memory that it has had resident so far, in KiB; none once it has ended.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Its exit code, if it has ended by itself.
     pub fn exit_code(&self) -> Option<i32> {
         self.process.exited().and_then(|status| status.code())

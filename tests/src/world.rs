@@ -7,9 +7,11 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
 use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
-use shared::stream::STREAM;
+use shared::stream::{BUCKET, STREAM};
 use sqlx::PgConnection;
 
+use crate::proxy::Proxy;
+use crate::servers::cluster::start_cluster;
 use crate::servers::{
     Database, NatsOptions, NatsServer, PostgresOptions, PostgresServer, shared_postgres, wait_for,
 };
@@ -24,6 +26,8 @@ const LOAD_DEADLINE: Duration = Duration::from_secs(90);
 pub struct World {
     /// Its own server.
     pub nats: NatsServer,
+    /// The other nodes, where that is one of a cluster.
+    pub peers: Vec<NatsServer>,
     /// Its own database.
     pub database: Database,
     /// Toggl.
@@ -76,11 +80,40 @@ impl World {
         Self::build(account, nats, Postgres::Own(Box::new(postgres))).await
     }
 
+    /// With a NATS cluster of three nodes, which keep three copies of everything.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with_cluster(account: Account) -> Result<Self> {
+        let postgres = Postgres::Shared(shared_postgres().await?);
+        let mut nodes = start_cluster(&NatsOptions::default()).await?;
+        let nats = nodes.pop().context("a cluster without nodes")?;
+        Self::around(account, nats, nodes, postgres).await
+    }
+
     async fn build(account: Account, nats: NatsOptions, postgres: Postgres) -> Result<Self> {
-        let (nats, database) =
-            tokio::try_join!(NatsServer::start(nats), postgres.server().create_database())?;
+        let nats = NatsServer::start(nats).await?;
+        Self::around(account, nats, Vec::new(), postgres).await
+    }
+
+    async fn around(
+        account: Account,
+        nats: NatsServer,
+        peers: Vec<NatsServer>,
+        postgres: Postgres,
+    ) -> Result<Self> {
+        let database = postgres.server().create_database().await?;
         let toggl = Simulator::start(account).await;
-        Ok(Self { nats, database, toggl, postgres })
+        Ok(Self { nats, peers, database, toggl, postgres })
+    }
+
+    /// Every node of NATS.
+    pub fn nodes(&self) -> impl Iterator<Item = &NatsServer> {
+        std::iter::once(&self.nats).chain(&self.peers)
+    }
+
+    fn copies(&self) -> String {
+        self.nodes().count().to_string()
     }
 
     /// The server that holds the database.
@@ -92,7 +125,8 @@ impl World {
     pub fn fetcher(&self, arguments: &[&str]) -> Worker {
         let token = self.toggl.with_account(|account| account.token().to_owned());
         Worker::new("fetcher", arguments)
-            .env("NATS_URL", self.nats.url())
+            .env("NATS_URL", self.nats_addresses().join(","))
+            .env("STREAM_REPLICAS", self.copies())
             .env("TOGGL_URL", self.toggl.url().as_str())
             .env("TOGGL_API_TOKEN", token)
             .env("TOGGL_REQUESTS_PER_SECOND", "1000")
@@ -100,12 +134,15 @@ impl World {
             .env("STREAM_MAX_BYTES", "268435456")
     }
 
-    /// The loader with everything set; messages of a killed loader come again after two seconds.
+    /// The loader with everything set; messages of a killed loader come again after two seconds. It
+    /// serves no page, for which loaders of other tests would contend.
     pub fn loader(&self, arguments: &[&str]) -> Worker {
         Worker::new("loader", arguments)
-            .env("NATS_URL", self.nats.url())
+            .env("NATS_URL", self.nats_addresses().join(","))
+            .env("STREAM_REPLICAS", self.copies())
             .env("DATABASE_URL", &self.database.url)
             .env("LOADER_ACK_WAIT", "2s")
+            .env("LOADER_HTTP", "off")
             .env("STREAM_MAX_BYTES", "268435456")
     }
 
@@ -127,6 +164,17 @@ impl World {
         Ok(finished)
     }
 
+    /// `DATABASE_URL` for a worker whose connections go through a proxy before Postgres.
+    pub fn database_url_through(&self, proxy: &Proxy) -> String {
+        let direct = format!(":{}/", self.postgres().port());
+        self.database.url.replace(&direct, &format!(":{}/", proxy.port()))
+    }
+
+    /// Every address of NATS.
+    pub fn nats_addresses(&self) -> Vec<String> {
+        self.nodes().map(NatsServer::url).collect()
+    }
+
     /// A connection to the database, as superuser.
     ///
     /// # Errors
@@ -140,7 +188,17 @@ impl World {
     /// # Errors
     /// When NATS is not running.
     pub async fn jetstream(&self) -> Result<Context> {
-        Ok(jetstream::new(async_nats::connect(self.nats.url()).await?))
+        Ok(jetstream::new(async_nats::connect(self.nats_addresses()).await?))
+    }
+
+    /// Takes the lease from whoever holds it; that of a killed fetcher else lasts for half a minute.
+    ///
+    /// # Errors
+    /// When NATS is not running, or there is no bucket yet.
+    pub async fn forget_lease(&self) -> Result<()> {
+        let user_id = self.toggl.with_account(|account| account.user_id());
+        let bucket = self.jetstream().await?.get_key_value(BUCKET).await?;
+        Ok(bucket.purge(format!("lease.{user_id}")).await?)
     }
 
     /// Waits until the loaders have acknowledged every message of the stream.
@@ -148,8 +206,24 @@ impl World {
     /// # Errors
     /// When that takes longer than 90 seconds.
     pub async fn loaded(&self) -> Result<()> {
+        self.loaded_within(LOAD_DEADLINE).await
+    }
+
+    /// The same; the error shows what this loader has logged.
+    ///
+    /// # Errors
+    /// As [`loaded`](Self::loaded).
+    pub async fn loaded_by(&self, loader: &Resident) -> Result<()> {
+        self.loaded().await.with_context(|| loader.log())
+    }
+
+    /// The same within another time.
+    ///
+    /// # Errors
+    /// When it takes longer.
+    pub async fn loaded_within(&self, deadline: Duration) -> Result<()> {
         let context = self.jetstream().await?;
-        wait_for("every message to be loaded", LOAD_DEADLINE, || async {
+        wait_for("every message to be loaded", deadline, || async {
             is_loaded(&context).await.ok().filter(|loaded| *loaded).map(drop)
         })
         .await
@@ -162,7 +236,7 @@ impl World {
     pub async fn sync_and_load(&self, arguments: &[&str]) -> Result<Finished> {
         let finished = self.sync(arguments).await?;
         let loader = self.start_loader().await?;
-        self.loaded().await.with_context(|| loader.log())?;
+        self.loaded_by(&loader).await?;
         let code = loader.terminate().await?;
         ensure!(code == Some(0), "the loader failed ({code:?}): {}", loader.log());
         Ok(finished)

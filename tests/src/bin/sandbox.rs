@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use sqlx::PgConnection;
 use sqlx::Row as _;
+use tests::bench::{self, BenchArgs};
 use tests::rows;
 use tests::toggl::{Account, AccountSize};
 use tests::workers::Worker;
@@ -30,11 +31,22 @@ struct Cli {
     /// Leave the servers running and say how to connect, until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure instead: how fast everything is beside Postgres' own COPY of the same rows.
+    Bench(BenchArgs),
 }
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
+    if let Some(Command::Bench(args)) = &cli.command {
+        return measure(args).await;
+    }
     let started = Instant::now();
     say("Starting a private NATS and Postgres (fetched once where they are not installed) …");
     let world = World::start(account(&cli)).await?;
@@ -61,6 +73,21 @@ async fn main() -> Result<ExitCode> {
         println!("  nats --server {} stream view TOGGL_TRACK_RAW", world.nats.url());
         tokio::signal::ctrl_c().await?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is not optimised is not worth measuring: then the same again, as it is released.
+async fn measure(args: &BenchArgs) -> Result<ExitCode> {
+    if cfg!(debug_assertions) {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = tokio::process::Command::new(cargo)
+            .args(["run", "--quiet", "--release", "--package", "tests", "--bin", "sandbox", "--"])
+            .args(env::args_os().skip(1))
+            .status()
+            .await?;
+        return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    bench::run(args, say).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::account::Account;
+use super::hung::watch_this_test;
 
 /// Its standard input is a pipe whose other end this process holds, so it ends with this process.
 /// It removes more than once, since the server is being ended at the same moment.
@@ -26,6 +27,7 @@ pub(crate) struct RunFolder {
 impl RunFolder {
     /// `purpose` becomes part of the name; the folder belongs to `owner`, if there is one.
     pub(crate) fn create(purpose: &str, owner: Option<&Account>) -> Result<Self> {
+        watch_this_test();
         let folder = tempfile::Builder::new()
             .prefix(&format!("toggl-track-{purpose}-"))
             .tempdir()

@@ -74,6 +74,11 @@ impl NatsServer {
         bail!("nats-server found each of {PORT_ATTEMPTS} ports taken")
     }
 
+    /// What it calls itself, as in the information about a stream.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// For clients; without user and password.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)

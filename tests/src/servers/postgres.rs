@@ -4,9 +4,11 @@ mod cluster;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -22,6 +24,8 @@ use super::wait::wait_for;
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// One attempt to get an answer; whoever has taken the port may accept connections and say nothing.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+/// Of a test's own connections: what waits longer waits for ever.
+const LONGEST_STATEMENT: &str = "2min";
 /// How many ports are tried when others are quicker.
 const PORT_ATTEMPTS: usize = 5;
 /// What the server says when its port, or its shared memory, still belongs to another process: to
@@ -97,7 +101,8 @@ impl PostgresServer {
 
     /// A connection as superuser.
     pub async fn connect(&self, database: &str) -> Result<PgConnection> {
-        PgConnection::connect(&self.url(database))
+        let options = PgConnectOptions::from_str(&self.url(database))?;
+        PgConnection::connect_with(&options.options([("statement_timeout", LONGEST_STATEMENT)]))
             .await
             .with_context(|| format!("could not connect to the database {database}"))
     }

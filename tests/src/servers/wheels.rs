@@ -74,8 +74,8 @@ fn fetch(requirement: &str, folder: &Path) -> Result<()> {
     make_executable(&unpacked)
 }
 
-/// Runs the command; the error says what is missing: Python, pip, or the way to the index.
-fn python(command: &mut Command) -> Result<()> {
+/// Runs the command; the error says what is missing: Python, a part of it, or the way to the index.
+pub(crate) fn python(command: &mut Command) -> Result<()> {
     let output = match command.output() {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -89,6 +89,11 @@ fn python(command: &mut Command) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     if said.contains("No module named pip") {
         bail!("python3 has no pip: `apt-get install python3-pip`")
+    }
+    // Debian's venv says so on standard output.
+    let said = said + String::from_utf8_lossy(&output.stdout);
+    if said.contains("No module named venv") || said.contains("ensurepip is not available") {
+        bail!("python3 has no venv: `apt-get install python3-venv`")
     }
     bail!("python3 failed; is the network within reach? It said:\n{}", said.trim())
 }
@@ -126,6 +131,21 @@ mod tests {
             assert_eq!(requirement.matches("==").count(), 1, "{requirement}");
             assert!(requirement.matches("--hash=sha256:").count() >= 3, "{requirement}");
         }
+    }
+
+    #[test]
+    fn what_python_lacks_is_named_with_the_line_that_installs_it() {
+        for (said, line) in [
+            ("echo No module named pip >&2", "python3-pip"),
+            ("echo No module named venv >&2", "python3-venv"),
+            ("echo because ensurepip is not available.", "python3-venv"),
+        ] {
+            let script = format!("{said}; exit 1");
+            let error = python(Command::new("sh").args(["-c", &script])).unwrap_err().to_string();
+            assert!(error.contains(&format!("apt-get install {line}")), "{error}");
+        }
+        let error = python(&mut Command::new("/nowhere/python3")).unwrap_err().to_string();
+        assert!(error.contains("apt-get install python3"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,107 @@
+//! `loader replay --force`: rows that somebody changed by hand, and what it must not touch.
+
+use crate::batches::{cut, listing, moment, record};
+use crate::expected_rows::resource;
+use crate::letters::named;
+use crate::replaying::Replaying;
+use shared::catalogue::CATALOGUE;
+use shared::listing::Span;
+
+const DAMAGE: &str = r#"set data = '{"spoilt": true}'"#;
+
+#[tokio::test]
+async fn damaged_rows_stay_without_force_and_are_mended_with_it() {
+    let mut replaying = Replaying::with_past().await;
+    let but = ["synced_at", "fetched_at"];
+    let intact = replaying.contents("raw", &but).await;
+    for resource in CATALOGUE {
+        replaying.execute(&format!("update raw.{} {DAMAGE}", resource.table())).await;
+    }
+    let damaged = replaying.contents("raw", &but).await;
+    assert!(intact != damaged);
+
+    replaying.replay(&[], 0).await;
+    assert!(damaged == replaying.contents("raw", &but).await, "the hash says that it is the same");
+
+    let finished = replaying.replay(&["--force"], 0).await;
+    let after = replaying.contents("raw", &but).await;
+    assert!(intact == after, "{intact:#?} {after:#?} {finished:#?}");
+    assert!(finished.stdout.contains("  tags: 6 batches, 6 applied, "), "{finished:#?}");
+}
+
+#[tokio::test]
+async fn a_deleted_row_is_mended_and_keeps_the_time_of_its_deletion() {
+    let mut replaying = Replaying::with_past().await;
+    let intact = replaying.contents("raw", &["synced_at"]).await;
+    replaying.execute(&format!("update raw.toggl_track__tags {DAMAGE} where source_id = 4")).await;
+    // The listing that does not have it is not among these.
+    let until = moment(10).to_string();
+    replaying.replay(&["--force", "--until", &until], 0).await;
+    assert!(intact == replaying.contents("raw", &["synced_at"]).await);
+}
+
+#[tokio::test]
+async fn every_column_that_a_batch_fills_is_mended() {
+    let mut replaying = Replaying::with_past().await;
+    let but = ["synced_at", "fetched_at"];
+    let intact = replaying.contents("raw", &but).await;
+    for damage in [
+        "content_hash = 0",
+        "modified_at = '2001-01-01'",
+        "api_version = 'v0'",
+        "user_id = 0",
+        "started_at = null",
+        "data = data || '{\"name\": \"other\"}', content_hash = 0",
+    ] {
+        let sql = format!("update raw.toggl_track__time_entries set {damage} where source_id <= 2");
+        replaying.execute(&sql).await;
+        replaying.replay(&["--force", "--resource", "time_entries"], 0).await;
+        let after = replaying.contents("raw", &but).await;
+        assert!(intact == after, "{damage}: {intact:#?} {after:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_without_any_claim_is_mended_by_the_newest_batch_that_has_it() {
+    let mut replaying = Replaying::start().await;
+    let tags = resource("tags");
+    for fetched_at in [10, 20, 30] {
+        let same = cut(tags, fetched_at, Span::Partial, named(tags, 1..=2, "same"));
+        replaying.load(&same).await;
+    }
+    let intact = replaying.contents("raw", &["synced_at"]).await;
+    replaying.execute(&format!("update raw.toggl_track__tags {DAMAGE} where source_id = 1")).await;
+
+    let until = moment(25).to_string();
+    replaying.replay(&["--force", "--until", &until], 0).await;
+    let spoilt = "select count(*) from raw.toggl_track__tags where data ? 'spoilt'";
+    assert_eq!(replaying.scalar(spoilt).await, "1", "older batches do not win");
+
+    let finished = replaying.replay(&["--force"], 0).await;
+    assert!(intact == replaying.contents("raw", &["synced_at"]).await, "{finished:#?}");
+    let counts = "  tags: 3 batches, 1 applied, 1 unchanged, 4 stale, ";
+    assert!(finished.stdout.contains(counts), "{finished:#?}");
+}
+
+#[tokio::test]
+async fn an_older_batch_does_not_win_over_a_newer_one_that_left_the_row_alone() {
+    let mut replaying = Replaying::start().await;
+    let tags = resource("tags");
+    // The row was written at 10; that it was the same at 50 is known from the claim alone. What was
+    // fetched at 30 came late, with another content.
+    for (fetched_at, name) in [(10, "A"), (50, "A"), (30, "B")] {
+        replaying.load(&listing(tags, fetched_at, vec![record(tags, 1, 5, name)])).await;
+    }
+    let name = "select data->>'name' from raw.toggl_track__tags";
+    assert_eq!(replaying.scalar(name).await, "A");
+    replaying.execute(&format!("update raw.toggl_track__tags {DAMAGE}")).await;
+
+    let until = moment(30).to_string();
+    replaying.replay(&["--force", "--until", &until], 0).await;
+    assert_eq!(replaying.scalar(name).await, "null", "still damaged");
+
+    replaying.replay(&["--force"], 0).await;
+    assert_eq!(replaying.scalar(name).await, "A");
+    let fetched = "select extract(epoch from fetched_at)::bigint from raw.toggl_track__tags";
+    assert_eq!(replaying.scalar(fetched).await, moment(50).as_second().to_string());
+}

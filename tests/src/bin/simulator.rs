@@ -1,0 +1,18 @@
+//! Serves the sample account as Toggl Track does, until it is ended; its output is the address.
+#![expect(clippy::print_stdout, reason = "this is the output of the program")]
+
+use std::future::pending;
+
+use jiff::Timestamp;
+use tests::toggl::{Account, Simulator};
+
+fn main() -> std::io::Result<()> {
+    let mut account = Account::sample_at(Timestamp::now());
+    // Not UTC: the fetcher's image has to know time zones.
+    account.set_time_zone("Asia/Tokyo");
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let simulator = Simulator::start(account).await;
+        println!("{}", simulator.url());
+        pending().await
+    })
+}
