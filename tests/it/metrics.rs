@@ -22,7 +22,7 @@ const PROMETHEUS: &str = include_str!("../../monitoring/prometheus.yml");
 const COMPOSE: &str = include_str!("../../docker-compose.yml");
 const PREFIX: &str = "toggl_track_loader_";
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Values by series, as `name` or `name{resource="tags"}`.
 type Series = BTreeMap<String, f64>;
