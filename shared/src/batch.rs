@@ -11,7 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use zstd::bulk::Compressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::catalogue;
 use crate::resource::Resource;
@@ -291,15 +291,31 @@ fn not_a_batch(plain: &[u8], error: rmp_serde::decode::Error) -> DecodeError {
 
 fn decompress(payload: &[u8]) -> Result<Bytes, DecodeError> {
     // What the frame says of itself may be anything; what a fetcher writes is smaller than this.
-    let told = zstd::bulk::Decompressor::upper_bound(payload).unwrap_or_default();
-    let mut plain = Vec::with_capacity(told.min(MAX_TRUSTED_BYTES));
-    zstd::stream::Decoder::new(payload)
-        .and_then(|decoder| decoder.take(MAX_DECODED_BYTES + 1).read_to_end(&mut plain))
-        .map_err(DecodeError::Compression)?;
+    let told = Decompressor::upper_bound(payload).filter(|room| *room <= MAX_TRUSTED_BYTES);
+    let plain = match told {
+        Some(room) => decompress_at_once(payload, room),
+        None => decompress_in_pieces(payload),
+    };
+    let plain = plain.map_err(DecodeError::Compression)?;
     if plain.len() as u64 > MAX_DECODED_BYTES {
         return Err(DecodeError::TooLarge);
     }
     Ok(plain.into())
+}
+
+/// Into its place, without the window that pieces go through.
+fn decompress_at_once(payload: &[u8], room: usize) -> std::io::Result<Vec<u8>> {
+    let mut plain = Vec::with_capacity(room);
+    Decompressor::new()?.decompress_to_buffer(payload, &mut plain)?;
+    Ok(plain)
+}
+
+/// No further than one byte past the most there may be.
+fn decompress_in_pieces(payload: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    let decoder = zstd::stream::Decoder::new(payload)?;
+    decoder.take(MAX_DECODED_BYTES + 1).read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 #[cfg(test)]

@@ -112,6 +112,21 @@ fn an_unknown_version_is_reported_whatever_else_the_message_holds() {
     assert!(matches!(Batch::decode(&payload, None), Err(DecodeError::Version(2))));
 }
 
+fn tags(records: Vec<Record>) -> Batch {
+    Batch {
+        version: VERSION,
+        run_id: Uuid::nil(),
+        resource: "tags".to_owned(),
+        workspace_id: 1,
+        api_version: "v9".to_owned(),
+        fetched_at: Timestamp::UNIX_EPOCH,
+        part: 0,
+        coverage: Coverage::Partial,
+        records,
+        rejected: Vec::new(),
+    }
+}
+
 #[test]
 fn a_claim_that_ends_before_it_begins_is_refused() {
     let at = |second| Timestamp::from_second(second).unwrap();
@@ -120,18 +135,7 @@ fn a_claim_that_ends_before_it_begins_is_refused() {
         Coverage::Starts { from: at(2), to: at(1), user_id: None },
         Coverage::Starts { from: Timestamp::MIN, to: at(1), user_id: None },
     ] {
-        let batch = Batch {
-            version: VERSION,
-            run_id: Uuid::nil(),
-            resource: "tags".to_owned(),
-            workspace_id: 1,
-            api_version: "v9".to_owned(),
-            fetched_at: at(0),
-            part: 0,
-            coverage,
-            records: Vec::new(),
-            rejected: Vec::new(),
-        };
+        let batch = Batch { coverage, ..tags(Vec::new()) };
         let read = Batch::decode(&batch.encode().unwrap(), Some(ZSTD));
         assert!(matches!(read, Err(DecodeError::Impossible { .. })), "{read:?}");
     }
@@ -147,4 +151,47 @@ fn an_unknown_encoding_is_named() {
 fn a_frame_that_unpacks_without_end_is_refused() {
     let bomb = zstd::bulk::compress(&vec![0; 65 * 1024 * 1024], 1).unwrap();
     assert!(matches!(Batch::decode(&bomb, Some(ZSTD)), Err(DecodeError::TooLarge)));
+}
+
+/// One record of so many bytes.
+fn large(bytes: usize) -> Batch {
+    tags(vec![Record {
+        source_id: 1,
+        workspace_id: None,
+        modified_at: None,
+        started_at: None,
+        user_id: None,
+        deleted_at: None,
+        data: vec![b' '; bytes].into(),
+    }])
+}
+
+#[test]
+fn a_message_that_unpacks_to_more_than_a_fetcher_writes_is_read() {
+    let batch = large(2 * MAX_TRUSTED_BYTES);
+    let payload = batch.encode().unwrap();
+    assert_eq!(Batch::decode(&payload, Some(ZSTD)).unwrap(), batch);
+}
+
+#[test]
+fn frames_that_do_not_say_how_much_they_hold_are_read() {
+    let batch = large(1000);
+    let plain = rmp_serde::to_vec_named(&batch).unwrap();
+    let (one, other) = plain.split_at(500);
+    let frame = |part: &[u8]| zstd::stream::encode_all(part, 1).unwrap();
+    let payload = [frame(one), frame(other)].concat();
+    assert_eq!(Batch::decode(&payload, Some(ZSTD)).unwrap(), batch);
+}
+
+#[test]
+fn a_frame_that_is_cut_short_or_followed_by_something_else_is_refused() {
+    let payload = large(1000).encode().unwrap();
+    let cut = &payload[..payload.len() - 1];
+    for damaged in [cut, &[&payload, &b"more"[..]].concat(), b""] {
+        let read = Batch::decode(damaged, Some(ZSTD));
+        assert!(
+            matches!(read, Err(DecodeError::Compression(_) | DecodeError::Format(_))),
+            "{read:?}"
+        );
+    }
 }
