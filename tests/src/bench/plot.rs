@@ -8,6 +8,9 @@ use plotters::prelude::*;
 use super::figures::Figure;
 
 const SIZE: (u32, u32) = (860, 420);
+/// Where the names of the phases begin.
+const NAMES_AT: u32 = 640;
+const LINE_HEIGHT: usize = 20;
 
 /// Draws rows a second over rows, a line for each phase.
 pub(super) fn draw(figures: &[Figure], path: &Path) -> Result<()> {
@@ -19,12 +22,13 @@ pub(super) fn draw(figures: &[Figure], path: &Path) -> Result<()> {
     let slowest = figures.iter().map(|f| f.rows_per_second()).fold(fastest, f64::min);
     let area = SVGBackend::new(path, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
+    let (left, right) = area.split_horizontally(NAMES_AT);
+    let mut chart = ChartBuilder::on(&left)
         .margin(12)
         .x_label_area_size(40)
-        .y_label_area_size(80)
+        .y_label_area_size(60)
         .build_cartesian_2d(
-            (f64::from(least_rows) * 0.8..f64::from(most_rows) * 4.0).log_scale(),
+            (f64::from(least_rows) * 0.8..f64::from(most_rows) * 1.25).log_scale(),
             // What others load with is slower by an order.
             (slowest * 0.8..fastest * 1.25).log_scale(),
         )?;
@@ -33,8 +37,8 @@ pub(super) fn draw(figures: &[Figure], path: &Path) -> Result<()> {
         .light_line_style(TRANSPARENT)
         .x_desc("rows")
         .y_desc("rows a second")
-        .x_label_formatter(&|rows| format!("{rows:.0}"))
-        .y_label_formatter(&|pace| format!("{pace:.0}"))
+        .x_label_formatter(&|rows| in_thousands(*rows))
+        .y_label_formatter(&|pace| in_thousands(*pace))
         .draw()?;
     let mut phases: Vec<&str> = Vec::new();
     for figure in &figures {
@@ -42,23 +46,29 @@ pub(super) fn draw(figures: &[Figure], path: &Path) -> Result<()> {
             phases.push(&figure.phase);
         }
     }
+    let font = ("sans-serif", 13).into_font();
     for (place, phase) in phases.iter().enumerate() {
-        let style = Palette99::pick(place).stroke_width(2);
+        let style = color(place).stroke_width(2);
         let points: Vec<_> = figures
             .iter()
             .filter(|figure| figure.phase == *phase)
             .map(|figure| (f64::from(figure.rows), figure.rows_per_second()))
             .collect();
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(3))?
-            .label(*phase)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+        chart.draw_series(LineSeries::new(points.iter().copied(), style).point_size(3))?;
+        let y = i32::try_from((place + 1) * LINE_HEIGHT)?;
+        right.draw(&PathElement::new([(0, y + 7), (18, y + 7)], style))?;
+        right.draw(&Text::new(*phase, (26, y), font.clone()))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
-        .border_style(TRANSPARENT)
-        .draw()?;
     area.present()?;
     Ok(())
+}
+
+/// Neighbours far apart on the circle of colours, all dark enough on white.
+fn color(place: usize) -> HSLColor {
+    let place = f64::from(u32::try_from(place).unwrap_or_default());
+    HSLColor((place * 0.382).fract(), 0.85, 0.38)
+}
+
+fn in_thousands(number: f64) -> String {
+    format!("{}k", number / 1e3)
 }
