@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use shared::stream::STREAM;
+use shared::stream::{BUCKET, STREAM};
 use tests::proxy::Proxy;
 use tests::servers::{NatsServer, wait_for};
-use tests::toggl::{Account, AccountSize};
+use tests::toggl::{Account, AccountSize, Answer};
 use tests::workers::Resident;
 use tests::world::World;
 
@@ -17,6 +17,7 @@ use crate::oracle::{Oracle, assert_recovers};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
+const ME: &str = "/api/v9/me";
 const ENTRIES_PER_LISTING: i64 = 15;
 
 /// A loader that does not know the way past its proxies is cut off for so long.
@@ -26,11 +27,11 @@ async fn start(account: Account) -> World {
     prepared(World::start_with_cluster(account).await.unwrap()).await
 }
 
-/// The node that leads the stream.
-async fn leader(world: &World) -> &NatsServer {
+/// The node that leads a stream.
+async fn leader<'a>(world: &'a World, stream: &str) -> &'a NatsServer {
     let context = world.jetstream().await.unwrap();
     wait_for("a leader", DEADLINE, || async {
-        let info = context.get_stream(STREAM).await.ok()?.cached_info().clone();
+        let info = context.get_stream(stream).await.ok()?.cached_info().clone();
         let name = info.cluster?.leader?;
         world.nodes().find(|node| node.name() == name)
     })
@@ -57,12 +58,12 @@ async fn any_node_may_die_while_rows_flow_the_leader_of_the_stream_too() {
     let mut flow = Flow::new(&world, ENTRIES_PER_LISTING).await;
     let loader = world.start_loader().await.unwrap();
     let mut victims: Vec<&NatsServer> = world.nodes().collect();
-    victims.push(leader(&world).await);
+    victims.push(leader(&world, STREAM).await);
     for round in 0..=victims.len() {
         // Whoever leads then.
         let victim = match victims.get(round) {
             Some(victim) => victim,
-            None => leader(&world).await,
+            None => leader(&world, STREAM).await,
         };
         let before = loads(&world).await.unwrap();
         let killing = async {
@@ -79,12 +80,17 @@ async fn any_node_may_die_while_rows_flow_the_leader_of_the_stream_too() {
 }
 
 #[tokio::test]
-async fn a_fetcher_goes_on_by_itself_when_the_leader_of_its_stream_dies() {
+async fn a_fetcher_goes_on_by_itself_when_the_leader_of_a_stream_of_its_dies() {
     let size = AccountSize { time_entries: 600, days: 50, ..AccountSize::default() };
     let world = start(Account::generate(&size)).await;
-    for requests in [1, 4, 9] {
+    // Makes the bucket, which holds the lease, which is taken after the first answer.
+    world.sync(&[]).await.unwrap();
+    for (stream, requests) in
+        [(format!("KV_{BUCKET}"), 1), (STREAM.to_owned(), 4), (STREAM.to_owned(), 9)]
+    {
+        world.toggl.script(ME, Answer::pass_through().delay(Duration::from_secs(1)));
         let before = world.toggl.requests().len();
-        let victim = leader(&world).await;
+        let victim = leader(&world, &stream).await;
         let killing = async {
             wait_for("the fetcher to be at work", DEADLINE, || async {
                 (world.toggl.requests().len() >= before + requests).then_some(())

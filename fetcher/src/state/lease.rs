@@ -7,17 +7,18 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateError, UpdateErrorKind};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::process;
+use shared::retry::persist;
 use shared::telemetry::ORCHESTRATOR;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Instrument as _, debug, info, warn};
 use uuid::Uuid;
 
-use super::{State, StateError};
+use super::{State, StateError, delays, is_passing};
 
 /// How often a holder renews its lease.
 const RENEWAL: Duration = Duration::from_secs(5);
@@ -129,9 +130,13 @@ impl Claim {
         let started = Instant::now();
         let mut watch: Option<Watch> = None;
         loop {
-            let entry = self.entry().await?;
+            let entry = persist(delays(), is_passing, || self.entry()).await?;
             let revision = entry.as_ref().map_or(0, |entry| entry.revision);
             if let Some(entry) = entry.filter(is_held) {
+                // Since an attempt whose answer was lost.
+                if entry.value == self.value {
+                    return Ok(revision);
+                }
                 let holder = serde_json::from_slice::<Holder>(&entry.value).ok();
                 let watch = watch.get_or_insert_with(|| Watch::begin(&entry, holder.as_ref()));
                 watch.see(&entry);
@@ -144,12 +149,22 @@ impl Claim {
                 }
                 warn!(target: ORCHESTRATOR, "That run has crashed; going on without it");
             }
-            match self.store.update(&self.key, self.value.clone(), revision).await {
-                Ok(revision) => return Ok(revision),
-                // Somebody else was quicker.
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
-                Err(error) => return Err(StateError::from(error).into()),
+            if let Some(revision) = self.claim(revision).await? {
+                return Ok(revision);
             }
+        }
+    }
+
+    /// The revision that is ours; none when somebody else was quicker, or an attempt succeeded whose
+    /// answer was lost.
+    async fn claim(&self, revision: u64) -> Result<Option<u64>, StateError> {
+        let was_quicker = |error: &UpdateError| error.kind() == UpdateErrorKind::WrongLastRevision;
+        let attempt = || self.store.update(&self.key, self.value.clone(), revision);
+        // Nobody answers while a cluster chooses a leader.
+        match persist(delays(), |error| is_passing(error) && !was_quicker(error), attempt).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(error) if was_quicker(&error) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
