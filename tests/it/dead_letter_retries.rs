@@ -7,7 +7,7 @@ use shared::batch::{Coverage, Rejected, ZSTD};
 use shared::listing::Span;
 use sqlx::{Connection as _, Executor as _};
 use tests::rows::{ledger, snapshot};
-use tests::servers::wait_for;
+use tests::sessions::end_waiting_sessions;
 
 use crate::batches::{cut, listing, moment, publish, publish_raw, record};
 use crate::expected_rows::resource;
@@ -197,16 +197,9 @@ async fn a_connection_that_is_lost_while_it_waits_is_made_anew() {
     letters.allow(tags, "no_poison").await;
     let mut lock = letters.world.connect().await.unwrap();
     lock.execute("begin; lock table raw.toggl_track__tags").await.unwrap();
-    let watcher = tokio::sync::Mutex::new(letters.world.connect().await.unwrap());
+    let mut watcher = letters.world.connect().await.unwrap();
     let ending = async {
-        let end = "select pg_terminate_backend(pid) from pg_stat_activity
-                   where application_name = 'toggl-track-loader' and wait_event_type = 'Lock'
-                     and datname = current_database()";
-        let ended = wait_for("the command to wait", Duration::from_mins(1), || async {
-            let ended = sqlx::query_scalar::<_, bool>(end);
-            ended.fetch_optional(&mut *watcher.lock().await).await.ok()?
-        });
-        assert!(ended.await.unwrap());
+        end_waiting_sessions(&mut watcher).await.unwrap();
         lock.close().await.unwrap();
     };
     let retrying = async { letters.run(&["retry", "--all"], 0).await };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _};
 use tests::proxy::Proxy;
-use tests::servers::{Shutdown, wait_for};
+use tests::servers::Shutdown;
+use tests::sessions::end_waiting_sessions;
 use tests::workers::Resident;
 use tests::world::World;
 
@@ -48,26 +49,20 @@ const DEFERRED: &str = "
     'begin perform pg_advisory_xact_lock(1); return null; end';
     create constraint trigger wait after insert on raw.toggl_track__loads
     deferrable initially deferred for each row execute function raw.wait()";
-const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-    where application_name = 'toggl-track-loader' and datname = current_database()
-      and wait_event_type = 'Lock'";
 
 #[tokio::test]
 async fn sessions_that_postgres_ends_lose_and_double_nothing() {
     let (world, mut flow) = flow::start().await;
     let mut connection = world.connect().await.unwrap();
     connection.execute(DEFERRED).await.unwrap();
-    let administrator = tokio::sync::Mutex::new(world.connect().await.unwrap());
+    let mut administrator = world.connect().await.unwrap();
     let loader = world.start_loader().await.unwrap();
     for place in [IN_A_STATEMENT, AT_ITS_COMMIT].repeat(5) {
         let mut transaction = connection.begin().await.unwrap();
         transaction.execute(place).await.unwrap();
         flow.publish(10).await;
-        let ended = wait_for("a session that waits", DEADLINE, || async {
-            let ended = sqlx::query_scalar::<_, i64>(END);
-            Some(ended.fetch_one(&mut *administrator.lock().await).await.ok()?).filter(|n| *n > 0)
-        });
-        ended.await.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+        let ended = end_waiting_sessions(&mut administrator).await;
+        ended.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
         transaction.rollback().await.unwrap();
     }
     assert!(loader.log().contains("Postgres is in trouble"), "{}", loader.log());

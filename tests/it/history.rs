@@ -1,7 +1,5 @@
 //! Every change of a raw row is recorded once, and nothing else is.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use loader::apply::{Applied, Options, Origin, apply};
 use loader::history::History;
@@ -11,7 +9,7 @@ use shared::listing::Span;
 use shared::resource::{Claim, Resource};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tests::rows::{raw_rows, snapshot, unrecorded};
-use tests::servers::wait_for;
+use tests::sessions::waiting_sessions;
 
 use crate::batches::{cut, listing, moment, record};
 use crate::catalogue::migrated;
@@ -232,16 +230,8 @@ async fn a_change_that_had_to_wait_is_compared_with_what_it_waited_for() {
     let back = cut(tags, 20, Span::Partial, vec![counted(5, "A", 2)]);
     let waiting = applying.apply(&back);
     let release = async {
-        let waits = "select exists (select from pg_stat_activity
-                                    where datname = current_database() and wait_event_type = 'Lock')";
-        let watcher = tokio::sync::Mutex::new(postgres.connect(&database).await.unwrap());
-        wait_for("the batch to wait", Duration::from_mins(1), async || {
-            let asked =
-                sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *watcher.lock().await).await;
-            asked.unwrap_or_default().then_some(())
-        })
-        .await
-        .unwrap();
+        let mut watcher = postgres.connect(&database).await.unwrap();
+        waiting_sessions(&mut watcher, 1).await.unwrap();
         sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
     };
     tokio::join!(waiting, release);

@@ -10,6 +10,7 @@ use shared::listing::Span;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tests::rows::raw_rows;
 use tests::servers::{Shutdown, wait_for};
+use tests::sessions::waiting_sessions;
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
@@ -187,21 +188,17 @@ async fn a_loader_that_is_asked_to_end_finishes_what_it_has_in_hand() {
     let flow = Flow::start().await;
     let lock = flow.lock().await;
     let loader = flow.loader().await;
-    let waiting = "select count(*) from pg_stat_activity
-                   where application_name = 'toggl-track-loader' and wait_event_type = 'Lock'
-                     and datname = current_database()";
-    let watcher = tokio::sync::Mutex::new(flow.world.connect().await.unwrap());
-    let in_hand = wait_for("both writers to have a batch in hand", DEADLINE, || async {
-        let query = sqlx::query_scalar::<_, i64>(waiting);
-        (query.fetch_one(&mut *watcher.lock().await).await.ok()? == 2).then_some(())
-    });
-    in_hand.await.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+    let mut watcher = flow.world.connect().await.unwrap();
+    // Both writers have a batch in hand.
+    let waiting = waiting_sessions(&mut watcher, 2).await;
+    let waiting = waiting.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
+    assert_eq!(waiting.len(), 2);
     loader.signal("TERM").unwrap();
-    assert_eq!(loads(&mut *watcher.lock().await).await.unwrap(), 0);
+    assert_eq!(loads(&mut watcher).await.unwrap(), 0);
     lock.close().await.unwrap();
 
     assert_eq!(loader.ended(DEADLINE).await.unwrap(), Some(0), "{}", loader.log());
-    let committed = loads(&mut *watcher.lock().await).await.unwrap();
+    let committed = loads(&mut watcher).await.unwrap();
     assert!(committed >= 2, "what was in hand is committed, not {committed}");
     flow.finish(&flow.loader().await).await;
 }

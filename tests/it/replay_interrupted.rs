@@ -5,7 +5,8 @@ use std::time::Duration;
 use shared::listing::Span;
 use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tests::servers::{Shutdown, wait_for};
+use tests::servers::Shutdown;
+use tests::sessions::waiting_sessions;
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
@@ -39,14 +40,9 @@ impl Replaying {
         let mut lock = self.world.connect().await.unwrap();
         lock.execute("begin; lock table raw.toggl_track__tags").await.unwrap();
         let replay = self.world.loader(&["replay"]).start().await.unwrap();
-        let waiting = wait_for("the replay to have a batch in hand", DEADLINE, || async {
-            let sql = "select count(*) from pg_locks l join pg_stat_activity a using (pid)
-                       where not l.granted and a.datname = current_database()";
-            let mut connection = self.world.connect().await.ok()?;
-            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.ok()?;
-            (waiting > 0).then_some(())
-        });
-        waiting.await.unwrap_or_else(|error| panic!("{error:#}\n{}", replay.log()));
+        // It has a batch in hand.
+        let waiting = waiting_sessions(&mut self.world.connect().await.unwrap(), 1).await;
+        waiting.unwrap_or_else(|error| panic!("{error:#}\n{}", replay.log()));
         (replay, lock)
     }
 

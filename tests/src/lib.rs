@@ -13,6 +13,7 @@ pub mod browser;
 pub mod proxy;
 pub mod rows;
 pub mod servers;
+pub mod sessions;
 pub mod toggl;
 pub mod workers;
 pub mod world;
