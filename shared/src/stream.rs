@@ -32,6 +32,11 @@ pub const SUBJECT_PREFIX: &str = "toggl_track.raw";
 /// The key-value bucket in which a run of the fetcher tells the next what it needs.
 pub const BUCKET: &str = "toggl_track_state";
 
+/// The stream behind the bucket, by JetStream's convention.
+pub fn bucket_stream() -> String {
+    format!("KV_{BUCKET}")
+}
+
 /// Longer than `since` reaches back at Toggl; what is older helps no run.
 const BUCKET_MAX_AGE: Duration = Duration::from_hours(90 * 24);
 
@@ -121,7 +126,7 @@ pub async fn ensure_stream(context: &Context, args: &StreamArgs) -> Result<(), E
 /// # Errors
 /// As [`ensure_stream`].
 pub async fn ensure_bucket(context: &Context, args: &StreamArgs) -> Result<(), EnsureStreamError> {
-    ensure(context, &format!("KV_{BUCKET}"), |config| args.settle_bucket(config)).await
+    ensure(context, &bucket_stream(), |config| args.settle_bucket(config)).await
 }
 
 /// Waits out a cluster that is choosing a leader, and a server that is slow to answer.

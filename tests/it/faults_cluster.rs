@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use shared::stream::{BUCKET, STREAM};
+use shared::stream::{STREAM, bucket_stream};
 use tests::proxy::Proxy;
 use tests::servers::{NatsServer, wait_for};
 use tests::toggl::{Account, AccountSize, Answer};
@@ -83,14 +83,13 @@ async fn any_node_may_die_while_rows_flow_the_leader_of_the_stream_too() {
 async fn a_fetcher_goes_on_by_itself_when_the_leader_of_a_stream_of_its_dies() {
     let size = AccountSize { time_entries: 600, days: 50, ..AccountSize::default() };
     let world = start(Account::generate(&size)).await;
-    // Makes the bucket, which holds the lease, which is taken after the first answer.
+    // Makes the bucket.
     world.sync(&[]).await.unwrap();
-    for (stream, requests) in
-        [(format!("KV_{BUCKET}"), 1), (STREAM.to_owned(), 4), (STREAM.to_owned(), 9)]
-    {
-        world.toggl.script(ME, Answer::pass_through().delay(Duration::from_secs(1)));
+    // The lease in the bucket is taken after the first answer; the leader is gone by then.
+    world.toggl.script(ME, Answer::pass_through().delay(Duration::from_secs(1)));
+    for (stream, requests) in [(&*bucket_stream(), 1), (STREAM, 1), (STREAM, 4), (STREAM, 9)] {
         let before = world.toggl.requests().len();
-        let victim = leader(&world, &stream).await;
+        let victim = leader(&world, stream).await;
         let killing = async {
             wait_for("the fetcher to be at work", DEADLINE, || async {
                 (world.toggl.requests().len() >= before + requests).then_some(())

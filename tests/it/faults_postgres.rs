@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _};
-use tests::proxy::Proxy;
+use tests::proxy::{COMMIT, Proxy};
 use tests::servers::Shutdown;
 use tests::sessions::end_waiting_sessions;
 use tests::workers::Resident;
@@ -104,10 +104,10 @@ async fn commits_whose_reply_is_lost_are_counted_once() {
     let loader = loader_through(&world, &proxy).await;
     loader.logged("Loading", DEADLINE).await.unwrap();
     for round in 1..=10 {
-        proxy.lose_commit_replies(1);
+        proxy.lose_replies(COMMIT, 1);
         flow.publish(2).await;
         world.loaded_by(&loader).await.unwrap();
-        assert_eq!(proxy.lost_commit_replies(), round);
+        assert_eq!(proxy.lost_replies(), round);
     }
     assert_recovers(&world, &flow.oracle, &[&loader]).await;
     ends_in_order(&loader).await;

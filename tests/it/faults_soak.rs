@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
 use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _};
-use tests::proxy::{Direction, Proxy};
+use tests::proxy::{COMMIT, Direction, Proxy};
 use tests::servers::Shutdown;
 use tests::toggl::{Account, AccountSize, TimeEntry};
 use tests::workers::{Resident, Worker};
@@ -153,7 +153,7 @@ impl<'a> Soak<'a> {
         match kind {
             8 => proxy.cut(),
             9 => proxy.cut_after(direction, bytes),
-            10 => self.postgres.lose_commit_replies(2),
+            10 => self.postgres.lose_replies(COMMIT, 2),
             11 => proxy.swallow(Some(direction)),
             _ => proxy.delay(pause / 20),
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tests::proxy::Proxy;
 use tests::toggl::{Account, Answer};
 use tests::workers::Resident;
 use tests::world::World;
@@ -88,6 +89,18 @@ async fn a_killed_run_does_not_keep_the_next_from_its_work() {
     assert_eq!(second.code, Some(0), "{second:#?}");
     assert!(second.stdout.starts_with("[OK]"), "{}", second.stdout);
     assert!(second.stderr.contains("has crashed"), "{}", second.stderr);
+}
+
+#[tokio::test]
+async fn a_run_that_did_not_hear_that_it_has_the_lease_knows_it_for_its_own() {
+    let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
+    let proxy = Proxy::start(world.nats.port()).await.unwrap();
+    proxy.lose_replies("PUB $KV.toggl_track_state.lease.", 1);
+    let fetcher = world.fetcher(&["--if-running", "fail"]).env("NATS_URL", proxy.nats_url());
+    let finished = fetcher.run().await.unwrap();
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert_eq!(proxy.lost_replies(), 1);
+    assert!(!finished.stderr.contains(SEEN), "{}", finished.stderr);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 const BUFFER: usize = 64 * 1024;
 
 /// How sqlx ends a transaction: a simple query.
-const COMMIT: &[u8] = b"COMMIT\0";
+pub const COMMIT: &str = "COMMIT\0";
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,9 @@ enum Rule {
     Swallow(Option<Direction>),
     /// Takes no connections.
     Refuse,
-    /// So many times the answer to a COMMIT is lost, and its connection with it; then passes.
-    LoseCommitReplies(usize),
+    /// So many times the answer to what holds this text is lost, and its connection with it; then
+    /// passes.
+    LoseReplies(&'static str, usize),
 }
 
 /// A running proxy. Dropping it closes every connection.
@@ -65,7 +66,7 @@ struct State {
     rule: Rule,
     /// Cancelled to close the connections that are open.
     open: CancellationToken,
-    lost_commit_replies: usize,
+    lost_replies: usize,
 }
 
 /// What both directions of a connection know of each other.
@@ -74,7 +75,7 @@ struct Link {
     closed: CancellationToken,
     silent_to_server: AtomicBool,
     silent_to_client: AtomicBool,
-    committing: AtomicBool,
+    asked: AtomicBool,
 }
 
 /// What becomes of some bytes.
@@ -97,8 +98,7 @@ impl Proxy {
         // Connecting to itself is no danger in the ephemeral range, for it never stops listening.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let state =
-            State { rule: Rule::Pass, open: CancellationToken::new(), lost_commit_replies: 0 };
+        let state = State { rule: Rule::Pass, open: CancellationToken::new(), lost_replies: 0 };
         let server = (Ipv4Addr::LOCALHOST, server_port).into();
         let line = Arc::new(Line { server, state: Mutex::new(state) });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&line)));
@@ -141,19 +141,20 @@ impl Proxy {
         self.line.set(Rule::Swallow(direction));
     }
 
-    /// The next so many answers to a COMMIT do not arrive; their connections break instead.
-    pub fn lose_commit_replies(&self, times: usize) {
-        self.line.set(Rule::LoseCommitReplies(times));
+    /// The next so many answers to what holds this text, such as [`COMMIT`], do not arrive; their
+    /// connections break instead. It is known only where it comes in one piece.
+    pub fn lose_replies(&self, to: &'static str, times: usize) {
+        self.line.set(Rule::LoseReplies(to, times));
     }
 
-    /// How many answers to a COMMIT were lost so far.
-    pub fn lost_commit_replies(&self) -> usize {
-        self.line.state().lost_commit_replies
+    /// How many answers were lost so far.
+    pub fn lost_replies(&self) -> usize {
+        self.line.state().lost_replies
     }
 
     /// Whether a cut after some bytes, or the loss of replies, is still to come.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.line.state().rule, Rule::CutAfter(..) | Rule::LoseCommitReplies(_))
+        matches!(self.line.state().rule, Rule::CutAfter(..) | Rule::LoseReplies(..))
     }
 
     /// Passes everything again, on connections that have lost nothing.
@@ -191,7 +192,7 @@ async fn connect(client: TcpStream, line: Arc<Line>, closed: CancellationToken) 
         closed,
         silent_to_server: AtomicBool::new(false),
         silent_to_client: AtomicBool::new(false),
-        committing: AtomicBool::new(false),
+        asked: AtomicBool::new(false),
     });
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
@@ -279,19 +280,19 @@ impl Line {
                 silent.store(true, Ordering::SeqCst);
                 Verdict::Swallow
             }
-            Rule::LoseCommitReplies(left) => match direction {
+            Rule::LoseReplies(to, left) => match direction {
                 Direction::ToServer => {
-                    if bytes.windows(COMMIT.len()).any(|window| window == COMMIT) {
-                        link.committing.store(true, Ordering::SeqCst);
+                    if bytes.windows(to.len()).any(|window| window == to.as_bytes()) {
+                        link.asked.store(true, Ordering::SeqCst);
                     }
                     Verdict::Pass
                 }
-                Direction::ToClient if link.committing.load(Ordering::SeqCst) => {
+                Direction::ToClient if link.asked.load(Ordering::SeqCst) => {
                     *left -= 1;
                     if *left == 0 {
                         state.rule = Rule::Pass;
                     }
-                    state.lost_commit_replies += 1;
+                    state.lost_replies += 1;
                     Verdict::Cut
                 }
                 Direction::ToClient => Verdict::Pass,

@@ -133,7 +133,7 @@ impl Claim {
             let entry = persist(delays(), is_passing, || self.entry()).await?;
             let revision = entry.as_ref().map_or(0, |entry| entry.revision);
             if let Some(entry) = entry.filter(is_held) {
-                // Since an attempt whose answer was lost.
+                // An earlier attempt succeeded, and its answer was lost.
                 if entry.value == self.value {
                     return Ok(revision);
                 }
@@ -149,22 +149,14 @@ impl Claim {
                 }
                 warn!(target: ORCHESTRATOR, "That run has crashed; going on without it");
             }
-            if let Some(revision) = self.claim(revision).await? {
-                return Ok(revision);
+            let attempt = || self.update(revision);
+            // Nobody answers while a cluster chooses a leader.
+            match persist(delays(), |error| is_passing(error) && !has_moved(error), attempt).await {
+                Ok(revision) => return Ok(revision),
+                // Somebody else was quicker, or an earlier attempt of ours.
+                Err(error) if has_moved(&error) => {}
+                Err(error) => return Err(StateError::from(error).into()),
             }
-        }
-    }
-
-    /// The revision that is ours; none when somebody else was quicker, or an attempt succeeded whose
-    /// answer was lost.
-    async fn claim(&self, revision: u64) -> Result<Option<u64>, StateError> {
-        let was_quicker = |error: &UpdateError| error.kind() == UpdateErrorKind::WrongLastRevision;
-        let attempt = || self.store.update(&self.key, self.value.clone(), revision);
-        // Nobody answers while a cluster chooses a leader.
-        match persist(delays(), |error| is_passing(error) && !was_quicker(error), attempt).await {
-            Ok(revision) => Ok(Some(revision)),
-            Err(error) if was_quicker(&error) => Ok(None),
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -193,15 +185,15 @@ impl Claim {
 
     /// The new revision; none when the lease is another's.
     async fn renew(&self, revision: u64) -> Result<Option<u64>, StateError> {
-        match self.store.update(&self.key, self.value.clone(), revision).await {
+        match self.update(revision).await {
             Ok(revision) => Ok(Some(revision)),
-            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+            Err(error) if has_moved(&error) => {
                 // Ours all the same if the answer to an earlier renewal was lost.
                 match self.entry().await? {
                     Some(entry) if is_held(&entry) && entry.value != self.value => Ok(None),
                     entry => {
                         let revision = entry.map_or(0, |entry| entry.revision);
-                        Ok(Some(self.store.update(&self.key, self.value.clone(), revision).await?))
+                        Ok(Some(self.update(revision).await?))
                     }
                 }
             }
@@ -209,9 +201,18 @@ impl Claim {
         }
     }
 
+    /// Writes the lease, if that revision is still the newest; answers the new one.
+    async fn update(&self, revision: u64) -> Result<u64, UpdateError> {
+        self.store.update(&self.key, self.value.clone(), revision).await
+    }
+
     async fn entry(&self) -> Result<Option<Entry>, StateError> {
         Ok(self.store.entry(&self.key).await?)
     }
+}
+
+fn has_moved(error: &UpdateError) -> bool {
+    error.kind() == UpdateErrorKind::WrongLastRevision
 }
 
 fn is_held(entry: &Entry) -> bool {

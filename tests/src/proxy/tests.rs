@@ -101,13 +101,13 @@ async fn a_black_hole_stays_one_for_the_connections_that_fell_into_it() {
 }
 
 #[tokio::test]
-async fn the_reply_to_a_commit_is_lost_and_no_other() {
+async fn the_reply_to_a_text_is_lost_and_no_other() {
     let proxy = echo().await;
     let mut client = client(&proxy).await;
-    proxy.lose_commit_replies(1);
+    proxy.lose_replies(COMMIT, 1);
     assert_eq!(ask(&mut client, "SELECT").await.unwrap().unwrap(), "SELECT");
     assert!(is_closed(ask(&mut client, "Q\0\0\0\x0aCOMMIT\0").await));
-    assert_eq!(proxy.lost_commit_replies(), 1);
+    assert_eq!(proxy.lost_replies(), 1);
     let mut next = self::client(&proxy).await;
     assert!(ask(&mut next, "COMMIT\0").await.unwrap().is_ok_and(|text| text == "COMMIT\0"));
 }
