@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use shared::catalogue;
 
 use crate::account::{Account, Workspace};
-use crate::masters;
+use crate::masters::{self, Asking};
 use crate::toggl::{Client, Error, ListedQuota, QUOTA_PATH};
 
 /// What was found, in words.
@@ -42,8 +42,9 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
     let Some(resource) = catalogue::find(name) else {
         return Ok(Vec::new());
     };
-    let fetched = masters::fetch(client, resource, 0, 1).await.map_err(|broken| broken.error)?;
-    masters::decode(&fetched)
+    let asking = Asking { client, resource, workspace_id: 0, before: None };
+    let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
+    masters::decode(&fetched.listing)
 }
 
 fn owner(account: &Account) -> String {

@@ -68,7 +68,8 @@ struct CommonArgs {
     chronicle: ChronicleArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// What to do when another run of the same account is at work: it would ask for the same.
+    /// What to do when another run of the same account is at work: a sync beside a sync, or a report beside a
+    /// report, would ask for the same.
     #[arg(long, env = "FETCHER_IF_RUNNING", value_enum, default_value_t, global = true)]
     if_running: IfRunning,
     /// Wait until loaders have stored what was published; where that takes longer (5m unless told), fail.
@@ -82,7 +83,7 @@ enum IfRunning {
     /// Wait until it has ended, no longer than --max-wait; then fail.
     #[default]
     Wait,
-    /// Leave it to that run: exit code 0.
+    /// Leave it to that run: exit code 0, or 6 with --wait, for nothing new is stored then.
     Skip,
     /// Fail: exit code 1.
     Fail,
@@ -105,6 +106,17 @@ struct SyncArgs {
     /// Ask for the changes of so many days (1 to 85) instead of those since the last sync.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=85))]
     since_days: Option<u32>,
+    /// Read everybody's entries of so many days, too, by the reports of workspaces that you are an admin of;
+    /// 0 for yours alone.
+    #[arg(long, env = "FETCHER_TEAM", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=7_305))]
+    team: Option<u32>,
+    /// How often the entries of --team are read: syncs in between leave them as they are. 0s reads them at
+    /// every sync.
+    #[arg(long, env = "FETCHER_TEAM_EVERY", value_name = "DURATION", default_value = "1d", value_parser = humantime::parse_duration)]
+    team_every: Duration,
+    /// What a sync that a quota interrupted has read is not read again for so long. 0s reads all again.
+    #[arg(long, env = "FETCHER_RESUME_WITHIN", value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    resume_within: Duration,
 }
 
 /// What a report reads.
@@ -119,6 +131,9 @@ struct ReportArgs {
     /// Begin anew instead of going on where the same report was interrupted.
     #[arg(long)]
     restart: bool,
+    /// An interrupted report is gone on with for so long after its last page; then it begins anew.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = humantime::parse_duration)]
+    resume_within: Duration,
 }
 
 #[derive(Debug, Subcommand)]

@@ -27,6 +27,8 @@ mod time_entries;
 pub mod toggl;
 
 pub use account::{Account, Workspaces};
-pub use orchestrator::{ReportOptions, ReportResult, SyncOptions, report_all, sync_all};
-pub use outcome::{SyncError, SyncResult};
+pub use orchestrator::{
+    ReportDays, ReportOptions, ReportResult, SyncOptions, report_all, sync_all,
+};
+pub use outcome::{SyncError, SyncResult, TeamResult};
 pub use selection::{Names, Selection};

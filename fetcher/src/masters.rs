@@ -1,4 +1,7 @@
 //! Whole listings: everything that is not read by windows of time.
+//!
+//! What a listing may claim is decided in [`proof`]: that it was read to its end, and that nothing in it
+//! shifted meanwhile.
 
 use std::collections::HashSet;
 
@@ -8,10 +11,15 @@ use shared::batch::{Record, Rejected};
 use shared::listing::{Listing, Span};
 use shared::resource::{Claim, Paging, Resource, Scope};
 use shared::telemetry::MASTERS;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::record::{Page, read_page};
-use crate::toggl::{Client, Error};
+use crate::state::Seen;
+use crate::toggl::{Answer, Client, Error};
+
+mod proof;
+
+use proof::{End, Steadiness};
 
 /// Two million records; a listing with more pages goes round in circles.
 const MAX_PAGES: usize = 10_000;
@@ -19,12 +27,33 @@ const MAX_PAGES: usize = 10_000;
 /// More unusable records than this, and more than a tenth of a listing, mean a changed shape.
 const MAX_REJECTED: usize = 50;
 
+/// A listing that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) listing: Listing,
+    /// Why it claims nothing although its resource's listings usually do.
+    pub(crate) doubt: Option<String>,
+    /// What the next run compares with; none where this one saw only a part.
+    pub(crate) seen: Option<Seen>,
+}
+
 /// A listing that broke off: what was read of it, which claims nothing, and the page to go on with.
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) error: Error,
     pub(crate) read: Listing,
     pub(crate) next_page: usize,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) resource: &'static Resource,
+    /// Asked where the resource is a workspace's.
+    pub(crate) workspace_id: i64,
+    /// What an earlier run saw of the same listing.
+    pub(crate) before: Option<&'a Seen>,
 }
 
 /// What was read of a listing. With rejected records, or some pages only, it claims nothing: it could
@@ -57,92 +86,6 @@ pub(crate) fn check_shape(path: &str, usable: usize, rejected: &[Rejected]) -> R
     }
 }
 
-/// Reads a listing from a page on, 1 for all of it. `workspace_id` is asked where the resource is a
-/// workspace's. An empty answer that would claim something is asked for again before it is believed.
-///
-/// # Errors
-/// When any page fails, with what was read before.
-pub(crate) async fn fetch(
-    client: &Client,
-    resource: &'static Resource,
-    workspace_id: i64,
-    first_page: usize,
-) -> Result<Listing, Box<Broken>> {
-    let once = |path| fetch_once(client, resource, workspace_id, first_page, path);
-    let fetched = match (once(resource.path).await, resource.fallback_path) {
-        (Err(broken), Some(fallback)) if matches!(broken.error, Error::Unavailable { .. }) => {
-            info!(target: MASTERS, "{} is closed, asking {fallback}", resource.path);
-            once(fallback).await?
-        }
-        (fetched, _) => fetched?,
-    };
-    if fetched.records.is_empty() && fetched.span != Span::Partial {
-        warn!(target: MASTERS, "Toggl lists no {}, asking once more", resource.name);
-        return once(resource.path).await;
-    }
-    Ok(fetched)
-}
-
-async fn fetch_once(
-    client: &Client,
-    resource: &'static Resource,
-    workspace_id: i64,
-    first_page: usize,
-    path: &str,
-) -> Result<Listing, Box<Broken>> {
-    let asked_id = workspace_id.to_string();
-    let workspace_id = match resource.scope {
-        Scope::Account => 0,
-        Scope::Workspace => workspace_id,
-    };
-    let path = format!("{}{}", resource.api.prefix(), path.replace("{workspace}", &asked_id));
-    let mut read = Listing {
-        resource,
-        workspace_id,
-        fetched_at: Timestamp::now(),
-        span: Span::Partial,
-        records: Vec::new(),
-        rejected: Vec::new(),
-    };
-    let (mut seen, mut ids) = (0, HashSet::new());
-    for number in first_page..first_page.saturating_add(MAX_PAGES) {
-        let (fetched_at, page) = match fetch_page(client, resource, &path, number).await {
-            Ok(page) => page,
-            Err(error) => return Err(Box::new(Broken { error, read, next_page: number })),
-        };
-        if number == first_page {
-            read.fetched_at = fetched_at;
-        }
-        seen += page.count;
-        let known = ids.len();
-        ids.extend(page.records.iter().map(|record| record.source_id));
-        if page.records.len() > 1 && ids.len() == known {
-            let error = Error::Circular { path };
-            return Err(Box::new(Broken { error, read, next_page: number }));
-        }
-        // Of a listing that was begun by an earlier run nobody knows how much that had seen.
-        let total = page.total.filter(|_| first_page == 1);
-        let more = has_more(resource.paging, &page, total, seen);
-        read.records.extend(page.records);
-        read.rejected.extend(page.rejected);
-        if !more {
-            if let Err(error) = check_shape(&path, read.records.len(), &read.rejected) {
-                let read = Listing { records: Vec::new(), rejected: Vec::new(), ..read };
-                return Err(Box::new(Broken { error, read, next_page: first_page }));
-            }
-            let is_whole = first_page == 1 && total.is_none_or(|total| seen >= total);
-            let span = match resource.claim {
-                Claim::Ids if is_whole => Span::Ids,
-                _ => Span::Partial,
-            };
-            let Listing { fetched_at, records, rejected, .. } = read;
-            return Ok(listing(resource, workspace_id, fetched_at, span, records, rejected));
-        }
-    }
-    let error = Error::Endless { path, pages: MAX_PAGES };
-    Err(Box::new(Broken { error, read, next_page: first_page }))
-}
-
 /// The records of a listing, as what the caller wants to know of them.
 ///
 /// # Errors
@@ -156,6 +99,71 @@ pub(crate) fn decode<T: DeserializeOwned>(listing: &Listing) -> Result<Vec<T>, E
     records.collect()
 }
 
+impl Asking<'_> {
+    /// Reads a listing from a page on, 1 for all of it.
+    ///
+    /// # Errors
+    /// When any page fails, with what was read before.
+    pub(crate) async fn fetch(self, first_page: usize) -> Result<Fetched, Box<Broken>> {
+        let Resource { path, fallback_path, .. } = *self.resource;
+        match (self.fetch_from(path, first_page).await, fallback_path) {
+            (Err(broken), Some(fallback)) if matches!(broken.error, Error::Unavailable { .. }) => {
+                info!(target: MASTERS, "{path} is closed, asking {fallback}");
+                self.fetch_from(fallback, first_page).await
+            }
+            (fetched, _) => fetched,
+        }
+    }
+
+    async fn fetch_from(self, path: &str, first_page: usize) -> Result<Fetched, Box<Broken>> {
+        let asked_id = self.workspace_id.to_string();
+        let path = path.replace("{workspace}", &asked_id);
+        let path = format!("{}{path}", self.resource.api.prefix());
+        let mut pages = Pages::new(self, first_page);
+        for number in first_page..first_page.saturating_add(MAX_PAGES) {
+            let page = match self.page(&path, number).await {
+                Ok(page) => page,
+                // A list without pages may refuse to be asked for a second one.
+                Err(_) if self.resource.paging == Paging::Array && number > 1 => {
+                    pages.end = End::Unknown;
+                    return pages.finish(&path).await;
+                }
+                Err(error) => return Err(pages.broken(error, number)),
+            };
+            match pages.take(page) {
+                Next::Page => {}
+                Next::End => return pages.finish(&path).await,
+                Next::Circle => return Err(pages.broken(Error::Circular { path }, number)),
+            }
+        }
+        Err(pages.broken(Error::Endless { path, pages: MAX_PAGES }, first_page))
+    }
+
+    async fn page(self, path: &str, number: usize) -> Result<(Answer, Page), Error> {
+        let mut query = self.resource.query.to_vec();
+        let (page, per_page) = (number.to_string(), page_size(self.resource).to_string());
+        if page_size(self.resource) > 0 {
+            query.extend([("page", page.as_str()), ("per_page", per_page.as_str())]);
+        } else if number > 1 {
+            // Of the size that Toggl has chosen for the first.
+            query.push(("page", page.as_str()));
+        }
+        ask(self.client, self.resource, path, &query).await
+    }
+}
+
+async fn ask(
+    client: &Client,
+    resource: &Resource,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<(Answer, Page), Error> {
+    let answer = client.get(path, query).await?;
+    let page = read_page(resource, &answer.body)
+        .map_err(|source| Error::Body { path: path.to_owned(), source })?;
+    Ok((answer, page))
+}
+
 /// Records of a full page; 0 where there are no pages.
 const fn page_size(resource: &Resource) -> usize {
     match resource.paging {
@@ -164,30 +172,196 @@ const fn page_size(resource: &Resource) -> usize {
     }
 }
 
-/// Whether a page follows; `seen` records have come with this one. In an envelope Toggl may hold fewer
-/// in a page than it was asked for: what counts is how many there are, or else an empty page.
-fn has_more(paging: Paging, page: &Page, total: Option<usize>, seen: usize) -> bool {
-    match paging {
-        Paging::Envelope(_) => page.count > 0 && total.is_none_or(|total| seen < total),
-        Paging::Pages(size) => page.count >= size,
-        Paging::Object | Paging::Array | Paging::Windows | Paging::Report => false,
-    }
+/// What follows a page.
+enum Next {
+    Page,
+    End,
+    /// Nothing in it was new: it would go on for ever.
+    Circle,
 }
 
-async fn fetch_page(
-    client: &Client,
-    resource: &Resource,
-    path: &str,
-    number: usize,
-) -> Result<(Timestamp, Page), Error> {
-    let mut query = resource.query.to_vec();
-    let (page, per_page);
-    if page_size(resource) > 0 {
-        (page, per_page) = (number.to_string(), page_size(resource).to_string());
-        query.extend([("page", page.as_str()), ("per_page", per_page.as_str())]);
+/// The pages of a listing so far.
+struct Pages<'a> {
+    asking: Asking<'a>,
+    read: Listing,
+    ids: HashSet<i64>,
+    /// Rows that came, usable or not.
+    rows: usize,
+    first_page: usize,
+    /// Pages with rows in them.
+    filled: usize,
+    end: End,
+    steadiness: Steadiness,
+}
+
+impl<'a> Pages<'a> {
+    fn new(asking: Asking<'a>, first_page: usize) -> Self {
+        let read = Listing {
+            resource: asking.resource,
+            workspace_id: match asking.resource.scope {
+                Scope::Account => 0,
+                Scope::Workspace => asking.workspace_id,
+            },
+            fetched_at: asking.client.now(),
+            span: Span::Partial,
+            records: Vec::new(),
+            rejected: Vec::new(),
+        };
+        let (ids, steadiness) = (HashSet::new(), Steadiness::default());
+        Self { asking, read, ids, rows: 0, first_page, filled: 0, end: End::Unknown, steadiness }
     }
-    let answer = client.get(path, &query).await?;
-    let page = read_page(resource, &answer.body)
-        .map_err(|source| Error::Body { path: path.to_owned(), source })?;
-    Ok((answer.fetched_at, page))
+
+    fn take(&mut self, (answer, page): (Answer, Page)) -> Next {
+        if self.filled == 0 && self.rows == 0 {
+            self.read.fetched_at = answer.fetched_at;
+        }
+        let known = self.ids.len();
+        self.ids.extend(page.records.iter().map(|record| record.source_id));
+        let is_old = self.ids.len() == known;
+        if is_old
+            && page.count > 0
+            && self.filled > 0
+            && self.asking.resource.paging == Paging::Array
+        {
+            // It has no pages: this is the first once more.
+            self.end = End::Proven;
+            return Next::End;
+        }
+        if page.records.len() > 1 && is_old {
+            return Next::Circle;
+        }
+        self.steadiness.repeated |= self.ids.len() < known + page.records.len();
+        self.steadiness.waited |= answer.waited_for_quota;
+        self.steadiness.note_total(page.total);
+        self.rows += page.count;
+        self.filled += usize::from(page.count > 0);
+        let next = self.after(&page);
+        self.read.records.extend(page.records);
+        self.read.rejected.extend(page.rejected);
+        next
+    }
+
+    /// Whether another page is to be asked for after this one, whose rows are counted already.
+    fn after(&mut self, page: &Page) -> Next {
+        // Of a listing that was begun by an earlier run nobody knows how much that had seen.
+        let is_whole = self.first_page == 1;
+        let end = match self.asking.resource.paging {
+            Paging::Object | Paging::Windows | Paging::Report => Some(End::Proven),
+            Paging::Envelope(_) => match page.total.filter(|_| is_whole) {
+                Some(total) if self.rows >= total => Some(End::Proven),
+                Some(_) if page.count == 0 => Some(End::Missing),
+                None if page.count == 0 => Some(End::Proven),
+                _ => None,
+            },
+            _ if page.count == 0 => Some(End::Proven),
+            Paging::Pages(size) if page.count >= size => None,
+            Paging::Pages(_) => self.end_of_short_page(page),
+            Paging::Array if page.records.is_empty() => Some(End::Unknown),
+            Paging::Array if self.filled == 1 && !proof::is_page_size(page.count) => {
+                Some(End::Proven)
+            }
+            Paging::Array => self.end_of_short_page(page).filter(|end| *end != End::FirstLook),
+        };
+        match end {
+            Some(end) => {
+                self.end = end;
+                Next::End
+            }
+            None => Next::Page,
+        }
+    }
+
+    /// How sure it is that nothing follows a page that is not full; none where the next page must tell.
+    fn end_of_short_page(&self, page: &Page) -> Option<End> {
+        if self.first_page > 1 {
+            return None;
+        }
+        let Some(before) = self.asking.before else {
+            return (!proof::is_page_size(page.count)).then_some(End::FirstLook);
+        };
+        let (first, last) = self.ids.iter().fold((None, None), |(first, last), id| {
+            (first.min(Some(*id)).or(Some(*id)), last.max(Some(*id)))
+        });
+        let is_as_before = before.is_like(self.rows, first, last);
+        let is_enough = is_as_before && !before.wants_proof(self.read.fetched_at);
+        is_enough.then_some(End::AsBefore)
+    }
+
+    fn broken(self, error: Error, next_page: usize) -> Box<Broken> {
+        Box::new(Broken { error, read: self.read, next_page })
+    }
+
+    async fn finish(self, path: &str) -> Result<Fetched, Box<Broken>> {
+        if let Err(error) = check_shape(path, self.read.records.len(), &self.read.rejected) {
+            let first_page = self.first_page;
+            let read = Listing { records: Vec::new(), rejected: Vec::new(), ..self.read };
+            return Err(Box::new(Broken { error, read, next_page: first_page }));
+        }
+        let (may_claim, doubt) = self.verdict(path).await;
+        let Self { asking, read, ids, rows, first_page, end, .. } = self;
+        let is_whole = first_page == 1 && !matches!(end, End::Missing | End::Unknown);
+        let seen = is_whole.then(|| {
+            let seen = Seen::of(rows, ids.iter().copied(), read.fetched_at);
+            let seen = if end == End::Proven { seen.proven() } else { seen };
+            seen.after(asking.before)
+        });
+        let span = match asking.resource.claim {
+            Claim::Ids if may_claim => Span::Ids,
+            _ => Span::Partial,
+        };
+        let Listing { resource, workspace_id, fetched_at, records, rejected, .. } = read;
+        let listing = listing(resource, workspace_id, fetched_at, span, records, rejected);
+        Ok(Fetched { listing, doubt, seen })
+    }
+
+    /// Whether the listing may claim, and what is wrong where it may not.
+    async fn verdict(&self, path: &str) -> (bool, Option<String>) {
+        if self.asking.resource.claim == Claim::Nothing {
+            return (false, None);
+        }
+        if self.first_page > 1 {
+            return (false, Some("an earlier run has read its first pages".to_owned()));
+        }
+        match self.end {
+            End::Proven | End::AsBefore => {}
+            End::FirstLook => return (false, None),
+            End::Missing => return (false, Some("it ended before its own total".to_owned())),
+            End::Unknown => return (false, Some("it may go on beyond its first page".to_owned())),
+        }
+        if self.rows == 0 {
+            return proof::of_emptiness(self.asking.before);
+        }
+        if self.filled < 2 {
+            return (true, None);
+        }
+        match self.shift(path).await {
+            None => (true, None),
+            shift => (false, shift),
+        }
+    }
+
+    /// What may have moved between pages that stand by their number, if anything.
+    async fn shift(&self, path: &str) -> Option<String> {
+        if let Some(words) = self.steadiness.trouble() {
+            return Some(words.to_owned());
+        }
+        let resource = self.asking.resource;
+        if !resource.lists_changes {
+            return Some(
+                "it has several pages, and Toggl does not tell what changed meanwhile".to_owned(),
+            );
+        }
+        let since = proof::moment_before(self.read.fetched_at);
+        let (text, per_page) = (since.as_second().to_string(), page_size(resource).to_string());
+        let mut query = resource.query.to_vec();
+        query.extend([("since", text.as_str()), ("page", "1"), ("per_page", per_page.as_str())]);
+        match ask(self.asking.client, resource, path, &query).await {
+            Ok((_, changes)) if proof::is_quiet(&changes, since) => None,
+            Ok(_) => Some("something in it changed while its pages were read".to_owned()),
+            Err(error) => Some(format!(
+                "whether something in it changed while its pages were read is unknown: {}",
+                shared::exit::chain(&error)
+            )),
+        }
+    }
 }

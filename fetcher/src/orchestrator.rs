@@ -1,33 +1,36 @@
-//! One sync: who am I, the masters in parallel, then the time entries, then what has changed besides.
+//! One sync: who am I, in which workspaces, their lists in parallel, then the time entries, then what has
+//! changed besides, then everybody's entries where that was asked for.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::try_join;
-use jiff::Timestamp;
+use jiff::civil::Date;
 use shared::catalogue;
-use shared::listing::Listing;
-use shared::resource::{Paging, Resource};
+use shared::resource::{Paging, Resource, Scope};
 use shared::telemetry::ORCHESTRATOR;
 use tracing::{error, info, warn};
 
 use crate::account::{Account, Workspace, Workspaces};
-use crate::masters;
+use crate::masters::{self, Asking, Fetched};
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::selection::Selection;
-use crate::state::{Lease, Limits, Since, State, SyncProgress};
+use crate::state::{Lease, Limits, Remembered, Since, State, SyncProgress, Work};
+use crate::time_entries::FLOOR_DAYS;
 use crate::toggl::{self, Client};
 
 mod cost;
 mod entries;
 mod history;
 mod lists;
+mod people;
+mod shared_lists;
+mod team;
 
-pub use history::{ReportOptions, ReportResult, report_all};
+pub use history::{ReportDays, ReportOptions, ReportResult, report_all};
 
-/// An interrupted sync is gone on with for this long; then its beginning is too old.
-const RESUMABLE_HOURS: i64 = 24;
+/// What an interrupted sync has read is not read again for this long.
+pub(crate) const RESUME_WITHIN: Duration = Duration::from_hours(1);
 
 /// What to sync.
 #[derive(Debug, Clone)]
@@ -41,10 +44,12 @@ pub struct SyncOptions {
     pub selection: Selection,
     /// Days of changes to ask for; none for those since the last sync.
     pub since_days: Option<u32>,
-    /// Workspaces whose lists another account has read already.
-    pub read_already: HashSet<i64>,
-    /// Lists claim nothing: an account that may see more was to be read before, and failed.
-    pub is_second_choice: bool,
+    /// Days of everybody's entries to read by report, where the token may; none for the owner's alone.
+    pub team_days: Option<u32>,
+    /// Everybody's entries are read again after this long.
+    pub team_every: Duration,
+    /// What an interrupted sync has read is not read again for this long.
+    pub resume_within: Duration,
     /// How long another run of the same account is waited for.
     pub patience: Duration,
 }
@@ -57,8 +62,9 @@ impl Default for SyncOptions {
             workspaces: Workspaces::default(),
             selection: Selection::default(),
             since_days: None,
-            read_already: HashSet::new(),
-            is_second_choice: false,
+            team_days: None,
+            team_every: Duration::from_hours(24),
+            resume_within: RESUME_WITHIN,
             patience: Duration::from_mins(5),
         }
     }
@@ -66,10 +72,11 @@ impl Default for SyncOptions {
 
 /// Reads the chosen resources and publishes them. Resources that are closed to the account are skipped
 /// and named in the result; one that fails does not keep the others from being sent. A sync that a
-/// quota interrupted goes on where it was, for a day.
+/// quota interrupted goes on where it was, for an hour unless the options say otherwise.
 ///
 /// # Errors
-/// See [`SyncError`]: trouble that no further request of this run could escape.
+/// See [`SyncError`]: trouble that no further request of this run could escape. A result is no error even
+/// where something is missing: [`SyncResult::is_complete`] tells.
 pub async fn sync_all(
     client: &Client,
     publisher: &Publisher,
@@ -78,12 +85,13 @@ pub async fn sync_all(
 ) -> Result<SyncResult, SyncError> {
     let started = Instant::now();
     info!(target: ORCHESTRATOR, "Starting Toggl Track full sync ({} days)", options.days);
-    let session = Session::open(client, publisher, state, options.patience).await?;
+    let session = Session::open(client, publisher, state, (Work::Sync, options.patience)).await?;
     let mut sync = Sync::new(session, options).await?;
     let workspace_ids = sync.workspace_ids().await?;
     sync.announce_cost(&workspace_ids).await?;
     sync.masters(&workspace_ids).await?;
     sync.time_entries(&workspace_ids).await?;
+    sync.team(&workspace_ids).await?;
     sync.finish(workspace_ids, started).await
 }
 
@@ -94,7 +102,7 @@ struct Session<'a> {
     state: &'a State,
     account: Account,
     /// The answer of /me, until it is sent.
-    me: Option<Listing>,
+    me: Option<Fetched>,
     /// What is known of limits, as it stands in the bucket.
     limits: Limits,
     /// Held until the run has ended, and written down what the next one needs.
@@ -107,16 +115,17 @@ impl<'a> Session<'a> {
         client: &'a Client,
         publisher: &'a Publisher,
         state: &'a State,
-        patience: Duration,
+        (work, patience): (Work, Duration),
     ) -> Result<Self, SyncError> {
         let Some(me) = catalogue::masters().find(|resource| resource.paging == Paging::Object)
         else {
             return Err(SyncError::NoWorkspace);
         };
-        let fetched = masters::fetch(client, me, 0, 1).await.map_err(|broken| broken.error)?;
-        let account: Option<Account> = masters::decode(&fetched)?.pop();
+        let asking = Asking { client, resource: me, workspace_id: 0, before: None };
+        let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
+        let account: Option<Account> = masters::decode(&fetched.listing)?.pop();
         let account = account.ok_or_else(|| unusable_account(&fetched))?;
-        let lease = state.lease(account.id, publisher.run_id(), patience).await?;
+        let lease = state.lease((work, account.id), publisher.run_id(), patience).await?;
         let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
         client.remember(&limits.standings.iter().copied().collect(), &limits.doubts);
         let me = Some(fetched);
@@ -124,22 +133,25 @@ impl<'a> Session<'a> {
     }
 
     /// The workspaces of the token's owner, and the listing that they stand in.
-    async fn workspaces(&self) -> Result<(Vec<Workspace>, Listing), toggl::Error> {
-        let resource = workspaces_resource();
-        let fetched = masters::fetch(self.client, resource, 0, 1).await.map_err(|b| b.error)?;
-        Ok((masters::decode(&fetched)?, fetched))
+    async fn workspaces(&self) -> Result<(Vec<Workspace>, Fetched), toggl::Error> {
+        let (client, resource) = (self.client, workspaces_resource());
+        let asking = Asking { client, resource, workspace_id: 0, before: None };
+        let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
+        Ok((masters::decode(&fetched.listing)?, fetched))
     }
 
-    /// The workspaces to read, where that needs no list of them.
-    fn named_workspaces(&self, wanted: &Workspaces) -> Result<Option<Vec<i64>>, SyncError> {
+    /// The workspaces to read, where that needs no list of them; none where the profile has no default.
+    fn named_workspaces(&self, wanted: &Workspaces) -> Option<Vec<i64>> {
         match wanted {
-            Workspaces::All => Ok(None),
-            Workspaces::Ids(ids) => Ok(Some(ids.clone())),
-            Workspaces::Default => {
-                let id = self.account.default_workspace_id.ok_or(SyncError::NoWorkspace)?;
-                Ok(Some(vec![id]))
-            }
+            Workspaces::All => None,
+            Workspaces::Ids(ids) => Some(ids.clone()),
+            Workspaces::Default => self.account.default_workspace_id.map(|id| vec![id]),
         }
+    }
+
+    /// Today in the profile's time zone, by Toggl's clock.
+    fn today(&self) -> Date {
+        self.client.now().to_zoned(self.account.zone()).date()
     }
 }
 
@@ -153,10 +165,13 @@ struct Sync<'a> {
     session: Session<'a>,
     options: &'a SyncOptions,
     progress: SyncProgress,
+    today: Date,
     /// Up to when an earlier sync has read the changes.
     last_since: Option<Since>,
-    /// The listing of workspaces, where it was needed before its turn.
-    workspaces: Option<Listing>,
+    /// The workspaces of the token's owner, where they were asked for.
+    workspaces: Vec<Workspace>,
+    /// The listing of them, until it is sent.
+    workspace_listing: Option<Fetched>,
     counts: Vec<(&'static Resource, usize)>,
     result: SyncResult,
     /// The first quota that ran out.
@@ -166,44 +181,123 @@ struct Sync<'a> {
 impl<'a> Sync<'a> {
     /// Starts, or goes on with what was interrupted.
     async fn new(session: Session<'a>, options: &'a SyncOptions) -> Result<Self, SyncError> {
-        let now = Timestamp::now();
+        let now = session.client.now();
         let signature = signature(options);
         let (state, user_id) = (session.state, session.account.id);
         let (progress, since) = (SyncProgress::key(user_id), Since::key(user_id));
         let (saved, last_since): (Option<SyncProgress>, _) =
             try_join!(state.load(&progress), state.load(&since))?;
-        let saved = saved.filter(|saved| {
-            saved.signature == signature
-                && now.duration_since(saved.started_at).as_hours() < RESUMABLE_HOURS
-        });
-        let progress = saved.inspect(|saved| {
+        let mut progress = saved
+            .filter(|saved| saved.signature == signature)
+            .unwrap_or_else(|| SyncProgress::new(signature));
+        progress.forget_before(now, options.resume_within);
+        if !progress.is_empty() {
             info!(
                 target: ORCHESTRATOR,
-                "Going on with the sync of {} that a quota interrupted; {} listings are done",
-                saved.started_at.strftime("%H:%M UTC"),
-                saved.done.len()
+                "Going on with the sync that a quota interrupted; {} listings were read within {}",
+                progress.done_count(),
+                humantime::format_duration(options.resume_within)
             );
-        });
-        let today = now.to_zoned(session.account.zone()).date();
-        let progress = progress.unwrap_or_else(|| SyncProgress {
-            signature,
-            started_at: now,
-            today,
-            ..SyncProgress::default()
-        });
-        let (counts, result) = (Vec::new(), SyncResult::default());
-        let (workspaces, quota) = (None, None);
-        Ok(Self { session, options, progress, last_since, workspaces, counts, result, quota })
+        }
+        let mut result = SyncResult::default();
+        let ahead = session.client.clock_ahead();
+        if !ahead.is_zero() {
+            let difference = toggl::difference(ahead);
+            result.notes.push(format!(
+                "This machine's clock is {difference}; all times were corrected by that"
+            ));
+        }
+        Ok(Self {
+            today: session.today(),
+            session,
+            options,
+            progress,
+            last_since,
+            workspaces: Vec::new(),
+            workspace_listing: None,
+            counts: Vec::new(),
+            result,
+            quota: None,
+        })
     }
 
+    /// Which workspaces to read. The list of them is asked for where it is to be sent, or needed for that.
     async fn workspace_ids(&mut self) -> Result<Vec<i64>, SyncError> {
-        if let Some(ids) = self.session.named_workspaces(&self.options.workspaces)? {
-            return Ok(ids);
+        let resource = workspaces_resource();
+        let wanted = &self.options.workspaces;
+        let is_chosen = self.options.selection.has(resource);
+        let is_needed = *wanted == Workspaces::All
+            || self.options.team_days.is_some()
+            || (matches!(wanted, Workspaces::Ids(_)) && self.reads_organizations());
+        if is_needed || (is_chosen && self.progress.done(resource, 0).is_none()) {
+            match self.session.workspaces().await {
+                Ok((workspaces, fetched)) => {
+                    self.workspaces = workspaces;
+                    self.workspace_listing = Some(fetched);
+                }
+                Err(error) if is_needed => return Err(error.into()),
+                Err(error) => {
+                    let outcome = lists::outcome_of(error)?;
+                    self.note(resource, 0, outcome);
+                }
+            }
         }
-        let (workspaces, listing) = self.session.workspaces().await?;
-        self.workspaces = Some(listing);
-        let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
-        if ids.is_empty() { Err(SyncError::NoWorkspace) } else { Ok(ids) }
+        let ids = match self.session.named_workspaces(wanted) {
+            Some(ids) => ids,
+            None if *wanted == Workspaces::All => self.workspaces.iter().map(|w| w.id).collect(),
+            None => Vec::new(),
+        };
+        if ids.is_empty() && self.needs_workspaces() {
+            return Err(SyncError::NoWorkspace);
+        }
+        self.remember_default().await?;
+        Ok(ids)
+    }
+
+    fn reads_organizations(&self) -> bool {
+        catalogue::find("organizations").is_some_and(|r| self.options.selection.has(r))
+    }
+
+    /// Whether anything of a workspace's is to be read.
+    fn needs_workspaces(&self) -> bool {
+        let has = |r: &Resource| r.scope == Scope::Workspace && self.options.selection.has(r);
+        catalogue::CATALOGUE.iter().any(has)
+            || self.options.days > FLOOR_DAYS
+            || self.options.team_days.is_some()
+    }
+
+    /// A default workspace that was changed in the profile takes the place of the one that was read until now.
+    async fn remember_default(&mut self) -> Result<(), SyncError> {
+        if self.options.workspaces != Workspaces::Default || !self.needs_workspaces() {
+            return Ok(());
+        }
+        let (state, account) = (self.session.state, &self.session.account);
+        let key = Remembered::key(account.id);
+        let now = Remembered { default_workspace_id: account.default_workspace_id };
+        let before: Option<Remembered> = state.load(&key).await?;
+        if before.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        if let (Some(old), Some(new)) =
+            (before.and_then(|b| b.default_workspace_id), now.default_workspace_id)
+        {
+            self.result.uncertain.push((
+                workspaces_resource().name,
+                format!(
+                    "the profile's default workspace is {new} now; {old}, which was read until now, is read \
+                     no more. To read both: --workspace {old},{new} (TOGGL_WORKSPACE_ID)"
+                ),
+            ));
+        }
+        Ok(state.save(&key, &now).await?)
+    }
+
+    /// The workspaces that entries may be of; all where none were named.
+    fn chosen(&self) -> Option<&'a [i64]> {
+        match &self.options.workspaces {
+            Workspaces::Ids(ids) => Some(ids),
+            Workspaces::Default | Workspaces::All => None,
+        }
     }
 
     fn skip(&mut self, resource: &'static Resource, reason: String) {
@@ -214,6 +308,11 @@ impl<'a> Sync<'a> {
     fn fail(&mut self, resource: &'static Resource, reason: String) {
         error!(target: ORCHESTRATOR, "Could not read {}: {reason}", resource.name);
         self.result.failed.push((resource.name, reason));
+    }
+
+    fn doubt(&mut self, resource: &'static Resource, reason: String) {
+        warn!(target: ORCHESTRATOR, "Nothing is taken for deleted of {}: {reason}", resource.name);
+        self.result.uncertain.push((resource.name, reason));
     }
 
     fn out_of_quota(&mut self, error: toggl::Error) {
@@ -227,10 +326,11 @@ impl<'a> Sync<'a> {
         started: Instant,
     ) -> Result<SyncResult, SyncError> {
         self.save_limits().await?;
+        self.note_whose_entries(&workspace_ids);
         let key = SyncProgress::key(self.session.account.id);
         if let Some(error) = self.quota {
             self.session.state.save(&key, &self.progress).await?;
-            let listings = self.progress.done.len();
+            let listings = self.progress.done_count();
             return Err(SyncError::Quota { error, sent: format!("{listings} listings are sent") });
         }
         if self.progress.was_saved {
@@ -251,10 +351,11 @@ fn signature(options: &SyncOptions) -> String {
 }
 
 /// /me is no object with an id: an answer from somebody else.
-fn unusable_account(fetched: &Listing) -> toggl::Error {
-    let reason = fetched.rejected.first().map_or("it is empty", |first| first.reason.as_str());
+fn unusable_account(fetched: &Fetched) -> toggl::Error {
+    let Fetched { listing, .. } = fetched;
+    let reason = listing.rejected.first().map_or("it is empty", |first| first.reason.as_str());
     toggl::Error::Body {
-        path: fetched.resource.path.to_owned(),
+        path: listing.resource.path.to_owned(),
         source: serde::de::Error::custom(reason),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use shared::listing::Listing;
 use shared::telemetry::ORCHESTRATOR;
 use tracing::warn;
@@ -25,6 +26,15 @@ pub struct SyncResult {
     pub masters_counts: Vec<(&'static str, usize)>,
     /// Resources that this account may not read, each with Toggl's reason.
     pub skipped: Vec<(&'static str, String)>,
+    /// What was sent and may not be all there is, or lacks deletions, with the reason: nothing that is
+    /// missing there was taken for deleted.
+    pub uncertain: Vec<(&'static str, String)>,
+    /// Resources that an interrupted run has read, and when; they are counted, and were not read again.
+    pub earlier: Vec<(&'static str, Timestamp)>,
+    /// Everybody's entries, where they were asked for.
+    pub team: Vec<TeamResult>,
+    /// What is worth knowing and wrong in no way, in sentences.
+    pub notes: Vec<String>,
     /// What no record could be made of, each with its id, if it has one, and the reason. It was sent
     /// on as it is, for the loader to keep as a dead letter.
     pub rejected: Vec<(&'static str, Option<i64>, String)>,
@@ -38,10 +48,24 @@ pub struct SyncResult {
     pub elapsed: Duration,
 }
 
+/// Everybody's entries of a workspace, from its report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TeamResult {
+    /// The workspace.
+    pub workspace_id: i64,
+    /// Days that were read, today included.
+    pub days: u32,
+    /// Entries that were sent.
+    pub records: usize,
+    /// When they were read: by an earlier run, if that is before this one.
+    pub read_at: Timestamp,
+}
+
 impl SyncResult {
-    /// Whether everything that was asked for has been sent.
+    /// Whether everything that was asked for has been sent, and is known to be all there is.
     pub const fn is_complete(&self) -> bool {
         self.skipped.is_empty()
+            && self.uncertain.is_empty()
             && self.rejected.is_empty()
             && self.unsent.is_empty()
             && self.failed.is_empty()
@@ -51,7 +75,7 @@ impl SyncResult {
     pub(crate) fn add(&mut self, tally: &mut Tally) {
         self.rejected.append(&mut tally.rejected);
         self.unsent.append(&mut tally.unsent);
-        self.skipped.append(&mut tally.incomplete);
+        self.uncertain.append(&mut tally.uncertain);
     }
 }
 
@@ -62,8 +86,8 @@ pub(crate) struct Tally {
     pub(crate) records: usize,
     pub(crate) rejected: Vec<(&'static str, Option<i64>, String)>,
     pub(crate) unsent: Vec<(&'static str, i64)>,
-    /// Why it is not complete all the same.
-    pub(crate) incomplete: Vec<(&'static str, String)>,
+    /// Why it may not be all there is.
+    pub(crate) uncertain: Vec<(&'static str, String)>,
 }
 
 impl Tally {

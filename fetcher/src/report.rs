@@ -5,10 +5,10 @@
 //! on there whatever ended the run.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
-use serde_json::{Value, json};
 use shared::listing::Listing;
 use shared::resource::Resource;
 use shared::telemetry::REPORT;
@@ -17,23 +17,17 @@ use tracing::{info, warn};
 mod claims;
 mod cursor;
 mod days;
+mod page;
+mod span;
 
-use crate::masters::check_shape;
 use crate::outcome::{SyncError, Tally};
 use crate::progress::Progress;
 use crate::publisher::{PublishError, Publisher};
-use crate::record::{Page, read_page};
-use crate::state::{ReportProgress, State, StateError};
+use crate::state::{ReportProgress, SeenStarts, State, StateError, is_within};
 use crate::toggl::{Client, Error};
-use claims::{Arrived, Claims, Part};
+use claims::Part;
 pub(crate) use cursor::Cursor;
-use days::{FIRST_DAY, LAST_DAY, Span, midnight};
-
-/// Rows of a page. Toggl takes more, but how many nobody says; with a quota of requests fewer would
-/// cost.
-const PAGE_SIZE: usize = 1_000;
-/// Ten million rows in a span; a report with more pages goes round in circles.
-const MAX_PAGES: usize = 10_000;
+use days::{FIRST_DAY, midnight};
 
 /// Whose entries a report holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +51,13 @@ impl Scope {
         }
     }
 
-    fn key(self, workspace_id: i64, from: Date, to: Option<Date>) -> String {
+    /// What tells the user's reports of a workspace apart from all others.
+    fn key(self, workspace_id: i64) -> String {
         let (user_id, scope) = match self {
             Self::Workspace { user_id, .. } => (user_id, "all"),
             Self::User(user_id) => (user_id, "own"),
         };
-        let to = to.map_or_else(|| "today".to_owned(), |to| to.to_string());
-        format!("report.{user_id}.{workspace_id}.{scope}.{from}.{to}")
+        format!("{user_id}.{workspace_id}.{scope}")
     }
 }
 
@@ -81,6 +75,10 @@ pub(crate) struct Report<'a> {
     /// Last day, inclusive; today if none.
     pub(crate) to: Option<Date>,
     pub(crate) today: Date,
+    /// What tells it from other reports, where its days move on from one run to the next.
+    pub(crate) label: Option<String>,
+    /// What was read is gone on with for this long after its last page; none begins anew.
+    pub(crate) resume_within: Option<Duration>,
 }
 
 /// Why a report stopped. The next run goes on there.
@@ -109,41 +107,16 @@ impl From<PublishError> for Stopped {
 }
 
 impl Report<'_> {
-    /// Reads the days and sends them. Goes on where the same report was interrupted, unless `restart`;
-    /// one that was finished is not read again until it is [forgotten](Self::forget).
+    /// Reads the days and sends them. Goes on where the same report was interrupted; one that was finished is
+    /// not read again until it is [forgotten](Self::forget).
     ///
     /// # Errors
     /// When Toggl or NATS fails. What was read before is sent.
-    pub(crate) async fn run(&self, restart: bool, tally: &mut Tally) -> Result<(), Stopped> {
-        let saved = if restart { None } else { self.state.load(&self.key()).await? };
-        let mut at: ReportProgress = match saved {
-            Some(saved) => saved,
-            None => ReportProgress {
-                to: self.to.unwrap_or(self.today).min(LAST_DAY),
-                span_from: self.from.max(FIRST_DAY),
-                cursor: None,
-                claimed_until: None,
-                records: 0,
-                gaps: false,
-            },
-        };
-        if at.records > 0 {
-            info!(
-                target: REPORT,
-                "Going on with the report of workspace {} at {}, {} entries were sent",
-                self.workspace_id, at.span_from, at.records
-            );
-        }
-        if self.to.is_none() {
-            // Days have passed since it was interrupted.
-            at.to = at.to.max(self.today.min(LAST_DAY));
-        }
+    pub(crate) async fn run(&self, tally: &mut Tally) -> Result<(), Stopped> {
+        let mut at = self.begin().await?;
         let ended = self.spans(&mut at, tally).await;
         tally.records += at.records;
-        if at.gaps {
-            let reason = "a page that Toggl named did not come".to_owned();
-            tally.incomplete.push((self.resource.name, reason));
-        }
+        tally.uncertain.extend(at.doubts.drain(..).map(|doubt| (self.resource.name, doubt)));
         ended
     }
 
@@ -155,143 +128,81 @@ impl Report<'_> {
         self.state.forget(&self.key()).await
     }
 
+    /// Where to begin.
+    async fn begin(&self) -> Result<ReportProgress, StateError> {
+        let now = self.client.now();
+        let saved: Option<ReportProgress> = self.state.load(&self.key()).await?;
+        let is_young = |saved: &ReportProgress| {
+            self.resume_within.is_some_and(|age| is_within(saved.at, now, age))
+        };
+        let workspace_id = self.workspace_id;
+        let mut at = match saved {
+            Some(saved) if is_young(&saved) => saved,
+            saved => {
+                if let Some(at) = saved.filter(|_| self.resume_within.is_some()).map(|old| old.at) {
+                    warn!(
+                        target: REPORT,
+                        "The report of workspace {workspace_id} that was interrupted at {} is too old to \
+                         go on with; it begins anew",
+                        at.strftime("%Y-%m-%d %H:%M UTC")
+                    );
+                }
+                ReportProgress {
+                    at: now,
+                    to: self.to.unwrap_or(self.today),
+                    span_from: self.from.max(FIRST_DAY),
+                    cursor: None,
+                    claimed_until: None,
+                    records: 0,
+                    doubts: Vec::new(),
+                }
+            }
+        };
+        if at.records > 0 {
+            info!(
+                target: REPORT,
+                "Going on with the report of workspace {workspace_id} at {}, {} entries were sent",
+                at.span_from, at.records
+            );
+        }
+        if self.to.is_none() {
+            // Days have passed since it was interrupted.
+            at.to = at.to.max(self.today);
+        }
+        Ok(at)
+    }
+
     fn key(&self) -> String {
-        self.scope.key(self.workspace_id, self.from, self.to)
+        let scope = self.scope.key(self.workspace_id);
+        if let Some(label) = &self.label {
+            return format!("report.{scope}.{label}");
+        }
+        let to = self.to.map_or_else(|| "today".to_owned(), |to| to.to_string());
+        format!("report.{scope}.{}.{to}", self.from)
     }
 
     async fn spans(&self, at: &mut ReportProgress, tally: &mut Tally) -> Result<(), Stopped> {
         let what = format!("Report of workspace {}", self.workspace_id);
         let days = Days { from: self.from.max(FIRST_DAY), to: at.to };
         let mut progress = Progress::new(what, days.part(midnight(at.span_from)));
+        let key = format!(
+            "reports.{}.{}",
+            self.scope.key(self.workspace_id),
+            if self.scope.claimed_user().is_none() { "whole" } else { "shown" }
+        );
+        let mut seen: SeenStarts = self.state.load(&key).await?.unwrap_or_default();
         while at.span_from <= at.to {
-            self.span(at, days, &mut progress, tally).await?;
+            let mut reading = span::Reading::begin(self, at, &seen);
+            reading.run((days, &mut progress), tally).await?;
+            if reading.note(&mut seen) {
+                self.state.save(&key, &seen).await?;
+            }
         }
         Ok(())
     }
 
-    /// Reads what is left of one span.
-    async fn span(
-        &self,
-        at: &mut ReportProgress,
-        days: Days,
-        progress: &mut Progress,
-        tally: &mut Tally,
-    ) -> Result<(), Stopped> {
-        let key = &self.key();
-        let span = Span::starting(at.span_from, at.to);
-        let (from, to) = span.claimed();
-        let user_id = self.scope.claimed_user();
-        let mut claims = match at.cursor {
-            None => Claims::new(from, to, user_id),
-            Some(_) => Claims::resumed(at.claimed_until, to, user_id),
-        };
-        let mut seen = HashSet::new();
-        let mut cursor = at.cursor.take();
-        for _ in 0..MAX_PAGES {
-            let (arrived, next) = self.page(span, cursor).await.map_err(Stopped::Toggl)?;
-            let reached = arrived.records.iter().filter_map(|record| record.started_at).max();
-            // What is asked for beyond the span belongs to its neighbours.
-            let inside = |start: Timestamp| from <= start && start < to && claims.is_new(start);
-            at.records +=
-                arrived.records.iter().filter(|r| r.started_at.is_none_or(inside)).count();
-            let parts = if arrived.cursor.is_some() && arrived.is_empty() {
-                warn!(
-                    target: REPORT,
-                    "Toggl named a next page in the span from {} and then sent none; nothing beyond \
-                     is taken for complete", span.from
-                );
-                at.gaps = true;
-                claims.abandon()
-            } else {
-                claims.take(arrived)
-            };
-            self.send(parts, tally).await?;
-            if next.as_ref().is_some_and(|next| !next.is_certain()) {
-                // By its number alone a page begins later once an entry before it is gone.
-                self.send(claims.abandon(), tally).await?;
-            }
-            match next {
-                Some(next) if seen.insert(next.clone()) => {
-                    // What is held back comes again after an interruption.
-                    let reached_for_sure = ReportProgress {
-                        cursor: claims.resume_at(Some(next.clone())),
-                        claimed_until: claims.until(),
-                        records: at.records.saturating_sub(claims.held_back()),
-                        ..at.clone()
-                    };
-                    self.state.save(key, &reached_for_sure).await?;
-                    progress.reached(days.part(reached.unwrap_or(from)), at.records);
-                    cursor = Some(next);
-                }
-                Some(_) => {
-                    return Err(Stopped::Toggl(Error::Circular { path: self.path() }));
-                }
-                None => {
-                    at.span_from = span.next_day();
-                    at.claimed_until = None;
-                    self.state.save(key, at).await?;
-                    progress.reached(days.part(to), at.records);
-                    return Ok(());
-                }
-            }
-        }
-        Err(Stopped::Toggl(Error::Endless { path: self.path(), pages: MAX_PAGES }))
-    }
-
-    /// A page and the cursor of the next. An empty one is asked for again before it is believed.
-    async fn page(
-        &self,
-        span: Span,
-        cursor: Option<Cursor>,
-    ) -> Result<(Arrived, Option<Cursor>), Error> {
-        let (arrived, next) = self.page_once(span, cursor.clone()).await?;
-        if arrived.is_empty() { self.page_once(span, cursor).await } else { Ok((arrived, next)) }
-    }
-
-    async fn page_once(
-        &self,
-        span: Span,
-        cursor: Option<Cursor>,
-    ) -> Result<(Arrived, Option<Cursor>), Error> {
-        let path = self.path();
-        let answer = self.client.post(&path, &self.question(span, cursor.as_ref())).await?;
-        let Page { records, rejected, .. } = read_page(self.resource, &answer.body)
-            .map_err(|source| Error::Body { path: path.clone(), source })?;
-        check_shape(&path, records.len(), &rejected)?;
-        let next = Cursor::after(&answer.headers).map_err(|_| Error::NextPage { path })?;
-        let (fetched_at, is_last) = (answer.fetched_at, next.is_none());
-        Ok((Arrived { cursor, fetched_at, records, rejected, is_last }, next))
-    }
-
-    fn path(&self) -> String {
-        let path = self.resource.path.replace("{workspace}", &self.workspace_id.to_string());
-        format!("{}{path}", self.resource.api.prefix())
-    }
-
-    /// Rounding is off: else Toggl rounds durations as the user's preferences say.
-    fn question(&self, span: Span, cursor: Option<&Cursor>) -> Value {
-        let (from, to) = span.asked();
-        let mut question = json!({
-            "start_date": from.to_string(),
-            "end_date": to.to_string(),
-            "order_by": "date",
-            "order_dir": "ASC",
-            "grouped": false,
-            "rounding": 0,
-            "rounding_minutes": 0,
-            "hide_amounts": false,
-            "enrich_response": false,
-            "page_size": PAGE_SIZE,
-        });
-        if let Some(fields) = question.as_object_mut() {
-            if let Scope::User(user_id) = self.scope {
-                fields.insert("user_ids".to_owned(), json!([user_id]));
-            }
-            if let Some(cursor) = cursor {
-                cursor.ask(fields);
-            }
-        }
-        question
+    async fn save(&self, at: &ReportProgress) -> Result<(), StateError> {
+        self.state.save(&self.key(), &ReportProgress { at: self.client.now(), ..at.clone() }).await
     }
 
     async fn send(&self, parts: Vec<Part>, tally: &mut Tally) -> Result<(), Stopped> {
@@ -319,3 +230,6 @@ impl Days {
         reached.duration_since(from).div_duration_f64(length).clamp(0.0, 1.0)
     }
 }
+
+/// Entries of a page, to know one that comes again.
+type Ids = HashSet<i64>;

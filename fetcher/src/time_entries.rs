@@ -1,13 +1,14 @@
 //! The token owner's time entries, by windows of their start, and what has changed since.
 //!
-//! `/me/time_entries` has no pages and silently returns about a thousand entries at most, so a window
-//! is halved until its answer is safely below that. Its bounds are instants, not dates: a bare
+//! `/me/time_entries` has no pages and silently returns about a thousand entries at most, the newest
+//! starts first: whoever gets that many goes on before the oldest of them. Its bounds are instants, not dates: a bare
 //! `end_date` is exclusive there, and a date would be cut in a time zone that nobody documents.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
+use shared::batch::Record;
 use shared::listing::{Listing, Span};
 use shared::resource::Resource;
 use shared::telemetry::TIME_ENTRIES;
@@ -16,6 +17,10 @@ use tracing::debug;
 use crate::masters::{check_shape, listing};
 use crate::record::read_page;
 use crate::toggl::{Client, Error};
+
+mod chosen;
+
+pub(crate) use chosen::of_workspaces;
 
 /// Answers with this many entries may have been cut off: Toggl's cap is "about 1,000".
 const SAFE_COUNT: usize = 950;
@@ -58,6 +63,18 @@ impl Window {
         let middle = Timestamp::from_second(self.from.as_second() + length.as_secs() / 2).ok()?;
         Some([Self { from: middle, to: self.to }, Self { from: self.from, to: middle }])
     }
+
+    fn contains(self, start: Timestamp) -> bool {
+        self.from <= start && start < self.to
+    }
+}
+
+/// An answer that may have been cut off, and what is to be asked for in its place.
+enum Cut {
+    /// What came is all there is from this start on; before it, and in its very second, there may be more.
+    From(Timestamp),
+    /// In no order that tells what is missing.
+    Anywhere,
 }
 
 /// Reads windows in as many requests as the cap makes necessary, newest first, and hands over each
@@ -92,39 +109,88 @@ impl<'a> Windows<'a> {
         &self.crowded
     }
 
-    /// The next answer below the cap, or none at the end.
+    /// The next answer and the window that it is complete for, or none at the end.
     ///
     /// # Errors
     /// When a request fails.
-    pub(crate) async fn next(&mut self) -> Result<Option<Listing>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<(Window, Listing)>, Error> {
         while let Some(window) = self.ahead.last().copied() {
             let (count, fetched) = self.fetch(window).await?;
             self.ahead.pop();
             if count < SAFE_COUNT {
-                return Ok(Some(fetched));
+                return Ok(Some((window, fetched)));
             }
-            let Some([later, earlier]) = window.halves() else {
-                self.crowded.push(window.from);
-                return Ok(Some(Listing { span: Span::Partial, ..fetched }));
-            };
-            debug!(target: TIME_ENTRIES, count, "Too many entries for one answer, halving {window:?}");
-            self.ahead.extend([earlier, later]);
+            match cut(window, &fetched.records) {
+                Cut::From(start) => return Ok(Some(self.go_on_before(start, window, fetched))),
+                Cut::Anywhere => {
+                    let Some([later, earlier]) = window.halves() else {
+                        self.crowded.push(window.from);
+                        return Ok(Some((window, Listing { span: Span::Partial, ..fetched })));
+                    };
+                    self.ahead.extend([earlier, later]);
+                }
+            }
         }
         Ok(None)
     }
 
-    /// An empty answer that would claim something is asked for again before it is believed.
-    async fn fetch(&self, window: Window) -> Result<(usize, Listing), Error> {
-        let (count, fetched) = self.fetch_once(window).await?;
-        if count == 0 { self.fetch_once(window).await } else { Ok((count, fetched)) }
+    /// Goes on where an answer was cut: the second in which it was is asked for again, with what lies before
+    /// it. One that fills an answer by itself cannot be read whole.
+    fn go_on_before(
+        &mut self,
+        start: Timestamp,
+        window: Window,
+        fetched: Listing,
+    ) -> (Window, Listing) {
+        let next = Window { to: after_second_of(start), ..window };
+        debug!(target: TIME_ENTRIES, "Too many entries for one answer, going on at {start}");
+        if next.to < window.to {
+            self.ahead.push(next);
+            let read = Window { from: next.to, to: window.to };
+            return (read, self.of_window(read, fetched));
+        }
+        let second = Timestamp::from_second(start.as_second()).unwrap_or(start);
+        self.crowded.push(second);
+        if window.from < second {
+            self.ahead.push(Window { to: second, ..window });
+        }
+        (Window { from: second, to: window.to }, Listing { span: Span::Partial, ..fetched })
     }
 
-    async fn fetch_once(&self, Window { from, to }: Window) -> Result<(usize, Listing), Error> {
-        let (start, end) = (from.to_string(), to.to_string());
-        let query = [("start_date", start.as_str()), ("end_date", end.as_str())];
-        let span = Span::Starts { from, to, user_id: Some(self.user_id) };
-        ask(self.client, self.resource, &query, span).await
+    /// The part of an answer that begins in this window, which it is complete for.
+    fn of_window(&self, window: Window, fetched: Listing) -> Listing {
+        let Listing { resource, workspace_id, fetched_at, records, rejected, .. } = fetched;
+        let is_inside = |record: &Record| record.started_at.is_none_or(|at| window.contains(at));
+        let records = records.into_iter().filter(is_inside).collect();
+        listing(resource, workspace_id, fetched_at, self.span(window), records, rejected)
     }
+
+    const fn span(&self, Window { from, to }: Window) -> Span {
+        Span::Starts { from, to, user_id: Some(self.user_id) }
+    }
+
+    async fn fetch(&self, window: Window) -> Result<(usize, Listing), Error> {
+        let (start, end) = (window.from.to_string(), window.to.to_string());
+        let query = [("start_date", start.as_str()), ("end_date", end.as_str())];
+        ask(self.client, self.resource, &query, self.span(window)).await
+    }
+}
+
+/// Where an answer was cut off that may have been: Toggl lists the newest starts first, as its own rows must
+/// show.
+fn cut(window: Window, records: &[Record]) -> Cut {
+    let starts: Vec<_> = records.iter().map(|record| record.started_at).collect();
+    match starts.last() {
+        Some(Some(oldest)) if starts.is_sorted_by(|a, b| a >= b) && window.contains(*oldest) => {
+            Cut::From(*oldest)
+        }
+        _ => Cut::Anywhere,
+    }
+}
+
+/// The beginning of the next second.
+fn after_second_of(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second().saturating_add(1)).unwrap_or(at)
 }
 
 /// What has changed since a moment, deleted entries too, whenever they started; and whether that is
@@ -182,6 +248,31 @@ mod tests {
     fn days_are_as_long_as_the_clocks_make_them() {
         let (from, to) = last_days(1, "2024-03-31T12:00:00Z", "Europe/Berlin");
         assert_eq!((from.as_str(), to.as_str()), ("2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"));
+    }
+
+    fn records(starts: &[i64]) -> Vec<Record> {
+        let record = |start: &i64| Record {
+            source_id: *start,
+            workspace_id: None,
+            modified_at: None,
+            started_at: Timestamp::from_second(*start).ok(),
+            user_id: None,
+            deleted_at: None,
+            data: bytes::Bytes::new(),
+        };
+        starts.iter().map(record).collect()
+    }
+
+    #[test]
+    fn an_answer_was_cut_at_its_oldest_start_if_its_own_rows_are_in_that_order() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let window = Window { from: at(10), to: at(100) };
+        assert!(
+            matches!(cut(window, &records(&[90, 50, 50, 20])), Cut::From(start) if start == at(20))
+        );
+        for odd in [&[20, 50, 90][..], &[90, 20, 50], &[90, 5], &[]] {
+            assert!(matches!(cut(window, &records(odd)), Cut::Anywhere), "{odd:?}");
+        }
     }
 
     proptest! {

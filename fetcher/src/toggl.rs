@@ -3,6 +3,7 @@
 
 mod address;
 mod client;
+mod clock;
 mod error;
 mod exchange;
 mod limits;
@@ -14,6 +15,7 @@ mod trouble;
 
 pub use client::{Answer, Client, TogglArgs};
 pub(crate) use client::{QUOTA_PATH, http};
+pub(crate) use clock::difference;
 pub use error::Error;
 pub(crate) use limits::ListedQuota;
 pub use quotas::{Bucket, Standing, Standings};

@@ -15,6 +15,7 @@ const WORKSPACE_LIST: Resource = Resource {
     query: &[],
     scope: Scope::Workspace,
     paging: Paging::Array,
+    lists_changes: false,
     claim: Claim::Ids,
     key: Key::Source,
     id_fields: &["id"],
@@ -60,6 +61,7 @@ pub static CATALOGUE: &[Resource] = &[
         // Without `active=both` archived projects are hidden; 200 is the most a page may hold.
         query: &[("active", "both")],
         paging: Paging::Pages(200),
+        lists_changes: true,
         volatile_fields: &["actual_hours", "actual_seconds", "total_count"],
         ..WORKSPACE_LIST
     },
@@ -123,6 +125,7 @@ pub static CATALOGUE: &[Resource] = &[
         // As with projects, done ones are hidden without it.
         query: &[("active", "both")],
         paging: Paging::Envelope(200),
+        lists_changes: true,
         volatile_fields: &["total_count", "tracked_seconds"],
         plan_dependent: true,
         by_default: false,

@@ -51,7 +51,7 @@ pub enum Paging {
     Object,
     /// One answer holding an array (or `null` for an empty one).
     Array,
-    /// `page=1,2,…` with this `per_page`, until a page is not full.
+    /// `page=1,2,…` with this `per_page`, until a page is empty, or not full and the list as long as before.
     Pages(usize),
     /// `page=1,2,…` with this `per_page`, each answer an object whose `data` is the list (or
     /// `null`), until `total_count` records have come.
@@ -102,6 +102,9 @@ pub struct Resource {
     pub scope: Scope,
     /// How a listing is read.
     pub paging: Paging,
+    /// Whether it takes `since` (seconds since 1970), and answers what was created, changed or deleted since
+    /// then: what proves that nothing moved between two pages.
+    pub lists_changes: bool,
     /// What a complete listing may claim.
     pub claim: Claim,
     /// Primary key of the table.

@@ -37,9 +37,6 @@ pub fn bucket_stream() -> String {
     format!("KV_{BUCKET}")
 }
 
-/// Longer than `since` reaches back at Toggl; what is older helps no run.
-const BUCKET_MAX_AGE: Duration = Duration::from_hours(90 * 24);
-
 /// A server that refuses a request for want of a permission does not answer it.
 const PERMISSION_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -104,7 +101,8 @@ impl StreamArgs {
         config.subjects = vec![format!("$KV.{BUCKET}.>")];
         config.storage = StorageType::File;
         config.discard = DiscardPolicy::New;
-        config.max_age = BUCKET_MAX_AGE;
+        // A run that comes late is to know how late it is.
+        config.max_age = Duration::ZERO;
         config.max_messages_per_subject = 1;
         config.num_replicas = usize::from(self.replicas);
         config.allow_rollup = true;

@@ -82,7 +82,7 @@ async fn each_sync_asks_since_the_last_one_with_a_margin() {
     let (earliest, latest) = (before.as_second() - 3_600, after.as_second() - 60);
     assert!((earliest..=latest).contains(&asked[1]), "{} is not in {earliest}..{latest}", asked[1]);
     let first_days = (before.as_second() - asked[0]) / 86_400;
-    assert!((68..=70).contains(&first_days), "the first sync asks for its own days: {first_days}");
+    assert!((83..=85).contains(&first_days), "the first asks for all that is told: {first_days}");
 }
 
 /// What was asked since, in seconds since 1970.
@@ -155,7 +155,7 @@ async fn asking_for_a_few_days_of_changes_does_not_hide_those_before() {
 }
 
 #[tokio::test]
-async fn since_is_never_older_than_toggl_answers() {
+async fn a_sync_that_comes_too_late_names_what_toggl_tells_no_more_and_asks_for_the_rest() {
     let world = World::start(Account::generate(&AccountSize::default())).await.unwrap();
     let context = world.jetstream().await.unwrap();
     let user_id = world.toggl.with_account(|account| account.user_id());
@@ -163,6 +163,10 @@ async fn since_is_never_older_than_toggl_answers() {
     let bucket = context.get_key_value(fetcher::state::BUCKET).await.unwrap();
     let long_ago = r#"{"fetched_at":"2020-01-01T00:00:00Z"}"#;
     bucket.put(format!("since.{user_id}"), long_ago.into()).await.unwrap();
+    let late = world.fetcher(&[]).run().await.unwrap();
+    assert_eq!(late.code, Some(6), "{late:#?}");
+    let command = "`fetcher report --from 2020-01-01`";
+    assert!(late.stdout.contains(command), "{command} is not in {}", late.stdout);
     world.sync(&[]).await.unwrap();
     bucket.put(format!("since.{user_id}"), "nonsense".into()).await.unwrap();
     world.sync(&["--since-days", "85"]).await.unwrap();

@@ -56,7 +56,8 @@ async fn each_log_level_says_what_it_should_and_the_summary_is_always_there() {
             r#"  Masters: {"me":1,"workspaces":1,"projects":4,"clients":5,"tags":12,"users":2,"groups":1}"#
         );
         assert!(summary[3].starts_with("  Elapsed: ") && summary[3].ends_with('s'));
-        assert_eq!(summary.len(), 4, "{summary:#?}");
+        assert!(summary[4].starts_with("  Note: Time entries are those of 1 of 2 people"));
+        assert_eq!(summary.len(), 5, "{summary:#?}");
         let levels: Vec<String> =
             finished.stderr.lines().map(|line| level_of(line).to_owned()).collect();
         lines.push(levels);

@@ -34,10 +34,12 @@ async fn only_the_entries_of_the_days_asked_for_are_read() {
     let today = Timestamp::now().to_zoned(zone.clone()).date();
     let first = today.yesterday().unwrap().to_zoned(zone).unwrap().timestamp().as_second();
     let user_id = account.user_id();
+    // Changed so long ago that Toggl tells it no more.
+    let at = Timestamp::from_second(first - 100 * 86_400).unwrap();
     for (id, start) in [(1, first - 1), (2, first), (3, Timestamp::now().as_second())] {
         let start = Timestamp::from_second(start).unwrap();
         account.put_time_entry(&format!(
-            r#"{{"id":{id},"workspace_id":2230991,"user_id":{user_id},"start":"{start}","at":"{start}","duration":1}}"#
+            r#"{{"id":{id},"workspace_id":2230991,"user_id":{user_id},"start":"{start}","at":"{at}","duration":1}}"#
         ));
     }
     let world = World::start(account).await.unwrap();

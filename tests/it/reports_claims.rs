@@ -122,9 +122,8 @@ async fn a_page_that_was_named_and_does_not_come_leaves_the_report_incomplete() 
     let before = live_ids(&world).await;
 
     world.toggl.script(REPORT, Answer::pass_through());
-    // Both times that it is asked for.
     world.toggl.configure(|behaviour| behaviour.report_page_cap = 300);
-    world.toggl.script(REPORT, Answer::json("[]").repeat(2));
+    world.toggl.script(REPORT, Answer::json("[]"));
     let finished = world.fetcher(&arguments).run().await.unwrap();
     load(&world).await;
 
@@ -134,18 +133,23 @@ async fn a_page_that_was_named_and_does_not_come_leaves_the_report_incomplete() 
 }
 
 #[tokio::test]
-async fn an_empty_report_is_asked_for_twice_before_anything_is_deleted() {
+async fn a_report_that_is_empty_for_the_first_time_deletes_nothing_and_is_asked_for_once() {
     let world =
         World::start(Account::generate(&AccountSize { days: 20, ..team(15) })).await.unwrap();
     let arguments = ["report", "--from", &days_ago(30)];
     world.sync_and_load(&arguments).await.unwrap();
     let before = live_ids(&world).await;
     assert!(!before.is_empty());
+    let asked = world.toggl.requests().len();
     world.toggl.script(REPORT, Answer::json("[]"));
-    world.sync_and_load(&arguments).await.unwrap();
+    let empty = world.fetcher(&arguments).run().await.unwrap();
+    assert_eq!(empty.code, Some(6), "{empty:#?}");
+    assert!(empty.stdout.contains("it is empty, and was not the last time"), "{}", empty.stdout);
+    assert_eq!(world.toggl.requests().len(), asked + 3, "/me, workspaces, one page");
+    load(&world).await;
     assert_eq!(live_ids(&world).await, before);
 
-    world.toggl.script(REPORT, Answer::json("null").repeat(2));
+    world.toggl.script(REPORT, Answer::json("null"));
     world.sync_and_load(&arguments).await.unwrap();
-    assert!(live_ids(&world).await.is_empty(), "nothing is there, twice");
+    assert!(live_ids(&world).await.is_empty(), "nothing is there, in two runs");
 }

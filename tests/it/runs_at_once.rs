@@ -59,25 +59,32 @@ async fn a_wait_ends_with_max_wait() {
 #[tokio::test]
 async fn the_second_run_fails_if_it_is_to_fail() {
     let (world, first) = busy(Duration::from_secs(10)).await;
-    let report = ["report", "--from", "2026-01-01", "--if-running", "fail"];
-    let sync = world.fetcher(&["--if-running", "fail"]).run();
-    let (sync, report) = futures::try_join!(sync, world.fetcher(&report).run()).unwrap();
-    for second in [sync, report] {
-        assert_fails(&second, 1, &["another run", &format!("process {}", first.pid())]);
-    }
-    assert_eq!(world.toggl.count(REPORTS), 0);
+    let second = world.fetcher(&["--if-running", "fail"]).run().await.unwrap();
+    assert_fails(&second, 1, &["another run (sync)", &format!("process {}", first.pid())]);
     succeeds(&first).await;
 }
 
 #[tokio::test]
-async fn the_second_run_leaves_it_to_a_report_if_it_is_to_skip() {
-    let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
-    let report = ["report", "--from", "2026-11-01", "--to", "2026-11-02"];
-    let first = begin(&world, REPORTS, &report, Duration::from_secs(10)).await;
-    let second = world.fetcher(&[]).env("FETCHER_IF_RUNNING", "skip").run().await.unwrap();
-    assert_eq!(second.code, Some(0), "{second:#?}");
-    assert!(second.stdout.starts_with("[SKIPPED] another run"), "{}", second.stdout);
-    assert_eq!(world.toggl.count(TAGS), 0);
+async fn a_report_keeps_no_sync_waiting_and_no_sync_a_report() {
+    let (world, sync) = busy(Duration::from_secs(10)).await;
+    let days = ["report", "--from", "2026-11-01", "--to", "2026-11-02", "--if-running", "fail"];
+    let report = begin(&world, REPORTS, &days, Duration::from_secs(8)).await;
+    let second = world.fetcher(&days).run().await.unwrap();
+    assert_fails(&second, 1, &["another run (report)", &format!("process {}", report.pid())]);
+    succeeds(&sync).await;
+    succeeds(&report).await;
+}
+
+#[tokio::test]
+async fn the_second_run_leaves_it_to_the_first_if_it_is_to_skip_which_is_no_success_to_build_on() {
+    let (world, first) = busy(Duration::from_secs(10)).await;
+    for (arguments, code) in [(&[][..], 0), (&["--wait"][..], 6)] {
+        let skip = world.fetcher(arguments).env("FETCHER_IF_RUNNING", "skip");
+        let second = skip.run().await.unwrap();
+        assert_eq!(second.code, Some(code), "{second:#?}");
+        assert!(second.stdout.starts_with("[SKIPPED] another run"), "{}", second.stdout);
+    }
+    assert_eq!(world.toggl.count(TAGS), 1);
     succeeds(&first).await;
 }
 

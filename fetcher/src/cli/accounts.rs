@@ -1,24 +1,26 @@
 //! How a run over several accounts ends: one that fails does not keep the others from being read.
 
 use shared::exit::{Exit, Failure, chain};
+use shared::telemetry::ORCHESTRATOR;
+use tracing::warn;
 
 /// The first account that did not end well decides.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     exit: Option<Exit>,
+    /// Why the only one failed.
+    failure: Option<Failure>,
 }
 
 impl Accounts {
-    /// Notes how an account's run ended. The failure of the only one is the caller's.
+    /// Notes how an account's run ended.
     #[expect(clippy::print_stderr, reason = "the one line a user sees, whatever the log level")]
-    pub(super) fn note(
-        &mut self,
-        account: &str,
-        ended: Result<Exit, Failure>,
-        accounts: usize,
-    ) -> Result<(), Failure> {
+    pub(super) fn note(&mut self, account: &str, ended: Result<Exit, Failure>, accounts: usize) {
         let exit = match ended {
-            Err(failure) if accounts == 1 => return Err(failure),
+            Err(failure) if accounts == 1 => {
+                self.failure = Some(failure);
+                return;
+            }
             Err(Failure { exit, error }) => {
                 eprintln!("error: account {account}: {}", chain(error.as_ref()));
                 exit
@@ -32,11 +34,23 @@ impl Accounts {
                 Some(_) => {}
             }
         }
-        Ok(())
     }
 
-    pub(super) fn exit(&self) -> Exit {
-        self.exit.unwrap_or(Exit::Done)
+    /// How the command ends. What was published was waited for, if that was asked for, whatever became of
+    /// the accounts.
+    pub(super) fn conclude(self, stored: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        match (self.failure, stored) {
+            (Some(failure), Ok(_)) => Err(failure),
+            (Some(failure), Err(unstored)) => {
+                warn!(target: ORCHESTRATOR, "{}", chain(unstored.error.as_ref()));
+                Err(failure)
+            }
+            (None, Err(unstored)) => Err(unstored),
+            (None, Ok(stored)) => Ok(match self.exit {
+                None => stored,
+                Some(exit) => exit,
+            }),
+        }
     }
 }
 
@@ -44,15 +58,38 @@ impl Accounts {
 mod tests {
     use super::*;
 
+    fn failed(exit: Exit) -> Result<Exit, Failure> {
+        Err(Failure { exit, error: anyhow::anyhow!("no") })
+    }
+
+    fn conclusion(ended: &[Result<Exit, Exit>], stored: Result<Exit, Failure>) -> Exit {
+        let mut accounts = Accounts::default();
+        for ended in ended {
+            accounts.note("a", ended.or_else(failed), 4);
+        }
+        accounts.conclude(stored).unwrap_or_else(|failure| failure.exit)
+    }
+
     #[test]
     fn the_first_failure_decides_over_what_is_merely_incomplete() {
-        let failed = |exit| Err(Failure { exit, error: anyhow::anyhow!("no") });
+        let done = Ok(Exit::Done);
+        assert_eq!(conclusion(&[done], Ok(Exit::Done)), Exit::Done);
+        let ended = [done, Ok(Exit::Incomplete), Err(Exit::Quota), Err(Exit::Credentials)];
+        assert_eq!(conclusion(&ended, Ok(Exit::Done)), Exit::Quota);
+    }
+
+    #[test]
+    fn what_was_not_stored_is_no_success() {
+        let done = Ok(Exit::Done);
+        assert_eq!(conclusion(&[done], Ok(Exit::Incomplete)), Exit::Incomplete);
+        assert_eq!(conclusion(&[done], failed(Exit::Failed)), Exit::Failed);
+    }
+
+    #[test]
+    fn the_failure_of_the_only_account_is_the_commands() {
         let mut accounts = Accounts::default();
-        accounts.note("a", Ok(Exit::Done), 4).unwrap();
-        assert_eq!(accounts.exit(), Exit::Done);
-        accounts.note("b", Ok(Exit::Incomplete), 4).unwrap();
-        accounts.note("c", failed(Exit::Quota), 4).unwrap();
-        accounts.note("d", failed(Exit::Credentials), 4).unwrap();
-        assert_eq!(accounts.exit(), Exit::Quota);
+        accounts.note("a", failed(Exit::Credentials), 1);
+        let ended = accounts.conclude(failed(Exit::Failed));
+        assert_eq!(ended.unwrap_err().exit, Exit::Credentials);
     }
 }

@@ -65,6 +65,7 @@ struct AccountRun {
     quotas: Vec<QuotaLeft>,
     records: Vec<SentCount>,
     skipped: Vec<Unread>,
+    uncertain: Vec<Unread>,
     failed: Vec<Unread>,
     dead_letters: usize,
     unsent: usize,
@@ -159,6 +160,7 @@ impl Chronicle {
             quotas: quotas.collect(),
             records: records.collect(),
             skipped: Vec::new(),
+            uncertain: Vec::new(),
             failed: Vec::new(),
             dead_letters: 0,
             unsent: 0,
@@ -169,6 +171,7 @@ impl Chronicle {
     pub(super) fn lacks(&mut self, result: &SyncResult) {
         let Some(run) = self.accounts.last_mut() else { return };
         run.skipped = unread(&result.skipped);
+        run.uncertain = unread(&result.uncertain);
         run.failed = unread(&result.failed);
         run.dead_letters = result.rejected.len();
         run.unsent = result.unsent.len();

@@ -1,6 +1,5 @@
 //! The commands that ask Toggl: for every account that is meant, with a client and a run of its own.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -23,9 +22,9 @@ use crate::credentials::vault::VaultError;
 use crate::credentials::{CredentialsError, Login};
 use crate::publisher::{Newest, PublishError, Publisher};
 use crate::selection::Selection;
-use crate::state::{LeaseError, Running, State};
+use crate::state::{LeaseError, State};
 use crate::toggl::{self, Client};
-use crate::{ReportOptions, SyncError, SyncOptions, report_all, sync_all};
+use crate::{ReportDays, ReportOptions, SyncError, SyncOptions, report_all, sync_all};
 
 pub(super) async fn sync(
     common: &CommonArgs,
@@ -35,7 +34,6 @@ pub(super) async fn sync(
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
     let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
-    let mut read_already = HashSet::new();
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = SyncOptions {
@@ -43,8 +41,9 @@ pub(super) async fn sync(
             workspaces: workspaces(common, login),
             selection: selection.clone(),
             since_days: args.since_days,
-            read_already: read_already.clone(),
-            is_second_choice: accounts.exit() != Exit::Done,
+            team_days: args.team.filter(|days| *days > 0),
+            team_every: args.team_every,
+            resume_within: args.resume_within,
             patience: patience(common),
         };
         let client = broker.client(common, login);
@@ -54,20 +53,18 @@ pub(super) async fn sync(
         let ended = Box::pin(broker.run(syncing)).await;
         chronicle.note(&login.account, &client, &publisher);
         newest.extend(publisher.newest());
-        let ended = ended?;
-        if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
-            return yielded(common, running, &accounts);
-        }
-        let ended = ended.map_err(failure).and_then(|result| {
-            read_already.extend(result.workspace_ids.iter().copied());
-            chronicle.lacks(&result);
-            summary::sync(&result, account_of(login, &logins))
-        });
+        let ended = ended?.map_or_else(
+            |error| unfinished(common, error),
+            |result| {
+                chronicle.lacks(&result);
+                summary::sync(&result, account_of(login, &logins))
+            },
+        );
         chronicle.ended(&ended);
-        accounts.note(&login.account, ended, logins.len())?;
+        accounts.note(&login.account, ended, logins.len());
     }
-    broker.until_stored(common, newest).await?;
-    Ok(accounts.exit())
+    let stored = broker.until_stored(common, newest).await;
+    accounts.conclude(stored)
 }
 
 pub(super) async fn report(
@@ -86,10 +83,10 @@ pub(super) async fn report(
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = ReportOptions {
-            from: args.from,
-            to: args.to,
+            days: ReportDays::Between(args.from, args.to),
             workspaces: workspaces(common, login),
             restart: args.restart,
+            resume_within: args.resume_within,
             patience: patience(common),
         };
         let client = broker.client(common, login);
@@ -99,19 +96,18 @@ pub(super) async fn report(
         let ended = Box::pin(broker.run(reporting)).await;
         chronicle.note(&login.account, &client, &publisher);
         newest.extend(publisher.newest());
-        let ended = ended?;
-        if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
-            return yielded(common, running, &accounts);
-        }
-        let ended = ended.map_err(failure).and_then(|result| {
-            chronicle.lacks(&result.rest);
-            summary::report(&result, account_of(login, &logins))
-        });
+        let ended = ended?.map_or_else(
+            |error| unfinished(common, error),
+            |result| {
+                chronicle.lacks(&result.rest);
+                summary::report(&result, account_of(login, &logins))
+            },
+        );
         chronicle.ended(&ended);
-        accounts.note(&login.account, ended, logins.len())?;
+        accounts.note(&login.account, ended, logins.len());
     }
-    broker.until_stored(common, newest).await?;
-    Ok(accounts.exit())
+    let stored = broker.until_stored(common, newest).await;
+    accounts.conclude(stored)
 }
 
 /// The name of an account, where there is more than one.
@@ -136,14 +132,17 @@ fn patience(common: &CommonArgs) -> Duration {
     }
 }
 
-/// Another run is at work. The accounts that follow are left to it, too: of the same workspaces they
-/// may see less, and what they do not see would look deleted.
-fn yielded(common: &CommonArgs, running: &Running, accounts: &Accounts) -> Result<Exit, Failure> {
-    if common.if_running == IfRunning::Skip {
-        summary::skipped(running);
-        return Ok(accounts.exit());
+/// A run that did not come to its end. One that another run keeps from beginning is skipped where that was
+/// asked for: no success for whoever waits until the tables have it.
+fn unfinished(common: &CommonArgs, error: SyncError) -> Result<Exit, Failure> {
+    let SyncError::Lease(LeaseError::Running(running)) = &error else {
+        return Err(failure(error));
+    };
+    if common.if_running != IfRunning::Skip {
+        return Err(anyhow!("{running}; --if-running says what to do then")).or_exit(Exit::Failed);
     }
-    Err(anyhow!("{running}; --if-running says what to do then")).or_exit(Exit::Failed)
+    summary::skipped(running);
+    Ok(if common.wait.is_some() { Exit::Incomplete } else { Exit::Done })
 }
 
 /// NATS as every account uses it, and the connections to Toggl.
@@ -192,14 +191,14 @@ impl Broker {
     }
 
     /// If that was asked for.
-    async fn until_stored(&self, common: &CommonArgs, newest: Newest) -> Result<(), Failure> {
+    async fn until_stored(&self, common: &CommonArgs, newest: Newest) -> Result<Exit, Failure> {
         let Some(patience) = common.wait else {
-            return Ok(());
+            return Ok(Exit::Done);
         };
         let storing = arrival::until_stored(&self.context, newest, patience);
         self.run(storing).await?.or_exit(Exit::Failed)?;
         info!(target: ORCHESTRATOR, "Loaders have stored all of it");
-        Ok(())
+        Ok(Exit::Done)
     }
 
     /// Until the run ends or somebody ends it.

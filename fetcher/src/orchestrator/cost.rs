@@ -1,26 +1,42 @@
 //! What a run will cost in requests, and what is left of the quotas for it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::catalogue;
 use shared::resource::{Paging, Resource, Scope};
 use shared::telemetry::ORCHESTRATOR;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{Session, Sync};
 use crate::outcome::SyncError;
-use crate::state::Limits;
-use crate::toggl::{Bucket, ListedQuota, QUOTA_PATH};
+use crate::state::{Limits, is_within};
+use crate::toggl::{Bucket, ListedQuota, Standings};
+
+/// How often /me/quota is asked where it does not answer.
+const TOTALS_EVERY: Duration = Duration::from_hours(24);
 
 /// Requests by the quota they count in.
 type Cost = BTreeMap<Bucket, u32>;
 
 impl Session<'_> {
-    /// Writes down what this run has learned of quotas.
+    /// Writes down what this run has learned of quotas. A sync and a report of the account may be at work at
+    /// once: what the other has written meanwhile stays.
     pub(super) async fn save_standings(&mut self) -> Result<(), SyncError> {
-        self.limits.standings = self.client.standings().into_iter().collect();
+        let key = Limits::key(self.account.id);
+        let stored: Limits = self.state.load(&key).await?.unwrap_or_default();
+        let mut standings: Standings = stored.standings.into_iter().collect();
+        standings.extend(self.client.standings());
+        self.limits.standings = standings.into_iter().collect();
         self.limits.doubts = self.client.doubts();
+        if self.limits.cost.is_none() {
+            self.limits.cost = stored.cost;
+        }
+        if self.limits.totals_asked_at < stored.totals_asked_at {
+            self.limits.totals_asked_at = stored.totals_asked_at;
+            self.limits.totals = stored.totals;
+        }
         self.save_limits().await
     }
 
@@ -29,34 +45,35 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What Toggl says of every quota; nothing where it does not answer, for nothing depends on it.
-    pub(crate) async fn listed_quotas(&self) -> Vec<ListedQuota> {
-        match self.client.get(QUOTA_PATH, &[]).await {
-            Ok(answer) => serde_json::from_slice(&answer.body).unwrap_or_default(),
-            Err(error) => {
-                debug!(target: ORCHESTRATOR, %error, "Toggl does not tell its quotas");
-                Vec::new()
-            }
+    /// Asks what an hour allows, once a day at most, until Toggl has told.
+    async fn learn_totals(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
+        let now = self.client.now();
+        let is_recent = |at: Timestamp| is_within(at, now, TOTALS_EVERY);
+        if !self.limits.totals.is_empty() || self.limits.totals_asked_at.is_some_and(is_recent) {
+            return Ok(());
         }
+        self.limits.totals_asked_at = Some(now);
+        // Nothing depends on the answer.
+        if let Some(quotas) = self.client.listed_quotas().await {
+            self.limits.totals = totals(&quotas, workspace_ids);
+        }
+        self.save_limits().await
     }
 }
 
 impl Sync<'_> {
     /// Says what the sync is about to cost, and warns where that is more than there is.
     pub(super) async fn announce_cost(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
-        if self.session.limits.totals.is_empty() {
-            let totals = totals(&self.session.listed_quotas().await, workspace_ids);
-            self.session.limits.totals = totals;
-            self.session.save_limits().await?;
-        }
+        self.session.learn_totals(workspace_ids).await?;
         let limits = &self.session.limits;
         let now = Timestamp::now();
         let standings = self.session.client.standings();
         let last = limits.cost.as_ref();
-        let cost = match last.filter(|(signature, _)| *signature == self.progress.signature) {
+        let cost: Cost = match last.filter(|(signature, _)| *signature == self.progress.signature) {
             Some((_, cost)) => cost.iter().copied().collect(),
             None => self.least_cost(workspace_ids),
         };
+        let cost = self.with_team(cost, workspace_ids).await?;
         for (bucket, requests) in cost {
             let total = limits.totals.iter().find(|(known, _)| *known == bucket).map(|(_, n)| *n);
             let left = standings.get(&bucket).and_then(|standing| standing.left(now)).or(total);
@@ -75,6 +92,18 @@ impl Sync<'_> {
             }
         }
         Ok(())
+    }
+
+    /// And what the reports of everybody's entries take, where they are due.
+    async fn with_team(&self, mut cost: Cost, workspace_ids: &[i64]) -> Result<Cost, SyncError> {
+        if self.options.team_days.is_some() {
+            for id in workspace_ids {
+                if self.last_team_read(*id).await?.is_none() {
+                    *cost.entry(Bucket::Workspace(*id)).or_default() += 1;
+                }
+            }
+        }
+        Ok(cost)
     }
 
     /// One request for each listing: what a sync takes at the very least.

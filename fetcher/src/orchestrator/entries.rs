@@ -6,18 +6,18 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use shared::batch::Record;
 use shared::catalogue::CATALOGUE;
-use shared::listing::Listing;
+use shared::listing::{Listing, Span};
 use shared::resource::{Paging, Resource};
 use shared::telemetry::TIME_ENTRIES;
 use tracing::{info, warn};
 
 use super::Sync;
-use super::history::read;
+use super::history::{Outcome as ReportOutcome, RESUME_WITHIN, read};
 use super::lists::{Outcome, refused};
 use crate::outcome::{SyncError, Tally};
 use crate::report::{Report, Scope, Stopped};
-use crate::state::Since;
-use crate::time_entries::{FLOOR_DAYS, Window, Windows, changes, first_of};
+use crate::state::{Emptiness, SeenStarts, Since, WindowProgress};
+use crate::time_entries::{FLOOR_DAYS, Window, Windows, changes, first_of, of_workspaces};
 use crate::toggl;
 
 /// How much further back than the last request changes are asked for: more than two clocks differ by,
@@ -37,8 +37,19 @@ struct Asked {
     since: Timestamp,
     /// No sync has asked before.
     is_first: bool,
-    /// Nothing between the last sync's request and this one is left out.
+    /// Nothing between the last sync's request and this one is left out, but for what Toggl no longer tells.
     reaches_the_last: bool,
+    /// The last sync, if it was before the days that Toggl still tells of.
+    too_long_ago: Option<Timestamp>,
+}
+
+/// What a run has sent of time entries.
+#[derive(Default)]
+struct Entries {
+    tally: Tally,
+    sent: Sent,
+    /// Windows that were empty and had entries the last time: how many.
+    emptied: Vec<(Window, usize, Timestamp)>,
 }
 
 impl Sync<'_> {
@@ -48,17 +59,25 @@ impl Sync<'_> {
         let Some(resource) = CATALOGUE.iter().find(chosen) else {
             return Ok(());
         };
-        let mut tally = Tally::default();
-        let mut sent = Sent::new();
-        let outcome = match self.windows(resource, &mut tally, &mut sent).await {
-            Ok(()) => self.changes(resource, &mut tally, &mut sent).await,
+        let mut entries = Entries::default();
+        let outcome = match self.windows(resource, &mut entries).await {
+            Ok(()) => self.changes(resource, &mut entries).await,
             stopped => stopped,
         };
         let outcome = match outcome {
             Ok(()) if self.options.days > FLOOR_DAYS => self.older_entries(workspace_ids).await,
             outcome => outcome,
         };
-        self.result.add(&mut tally);
+        self.result.add(&mut entries.tally);
+        for (window, count, at) in entries.emptied {
+            let reason = format!(
+                "Toggl lists none since {}, and listed {count} at {}; that is believed if the next run \
+                 finds none too",
+                window.from.strftime("%Y-%m-%d %H:%M UTC"),
+                at.strftime("%Y-%m-%d %H:%M UTC")
+            );
+            self.doubt(resource, reason);
+        }
         match outcome {
             Ok(()) => {}
             Err(Stopped::Run(error)) => return Err(error),
@@ -75,56 +94,67 @@ impl Sync<'_> {
     async fn windows(
         &mut self,
         resource: &'static Resource,
-        tally: &mut Tally,
-        sent: &mut Sent,
+        entries: &mut Entries,
     ) -> Result<(), Stopped> {
         let days = self.options.days;
-        let ahead = match &self.progress.windows {
-            Some(ahead) => ahead.clone(),
-            None => vec![self.window(days.min(FLOOR_DAYS))?],
+        let now = self.session.client.now();
+        let begun = match self.progress.windows.take() {
+            Some(begun) => begun,
+            None => WindowProgress {
+                at: now,
+                ahead: vec![self.window(days.min(FLOOR_DAYS))?],
+                records: 0,
+            },
         };
-        let count = self.send_windows(resource, ahead, tally, sent).await?;
-        self.result.time_entries_count = self.progress.entries + count;
-        let name = resource.name;
-        info!(target: TIME_ENTRIES, "Sent {} {name} of {days} days", self.result.time_entries_count);
+        let (at, records) = (begun.at, begun.records);
+        if begun.ahead.is_empty() {
+            self.result.earlier.push((resource.name, at));
+        }
+        self.send_windows(resource, begun, entries).await?;
+        let count = self.progress.windows.as_ref().map_or(records, |windows| windows.records);
+        self.result.time_entries_count = count;
+        info!(target: TIME_ENTRIES, "Sent {count} {} of {days} days", resource.name);
         Ok(())
     }
 
     fn window(&self, days: u32) -> Result<Window, jiff::Error> {
-        Window::last_days(days, self.progress.today, &self.session.account.zone())
+        Window::last_days(days, self.today, &self.session.account.zone())
     }
 
+    /// Reads the windows that are ahead, and writes down how far that came.
     async fn send_windows(
         &mut self,
         resource: &'static Resource,
-        ahead: Vec<Window>,
-        tally: &mut Tally,
-        sent: &mut Sent,
-    ) -> Result<usize, Stopped> {
+        begun: WindowProgress,
+        entries: &mut Entries,
+    ) -> Result<(), Stopped> {
+        let WindowProgress { at, ahead, mut records } = begun;
         let session = &self.session;
+        let key = format!("windows.{}", session.account.id);
+        let mut seen: SeenStarts = session.state.load(&key).await?.unwrap_or_default();
         let mut windows = Windows::new(session.client, resource, session.account.id, ahead);
-        let mut count = 0;
-        loop {
+        let stopped = loop {
             match windows.next().await {
-                Ok(None) => {
-                    for at in windows.crowded() {
-                        let reason = format!("more start in the second of {at} than Toggl lists");
-                        tally.incomplete.push((resource.name, reason));
+                Ok(None) => break None,
+                Err(error) => break Some(Stopped::Toggl(error)),
+                Ok(Some((window, listing))) => {
+                    let listing = entries.proven(window, listing, &seen);
+                    note_starts(&mut seen, window, &listing);
+                    entries.sent.extend(listing.records.iter().map(version));
+                    for part in of_workspaces(listing, self.chosen()) {
+                        records += entries.tally.send(session.publisher, part).await?;
                     }
-                    self.progress.windows = Some(Vec::new());
-                    return Ok(count);
-                }
-                Ok(Some(listing)) => {
-                    sent.extend(listing.records.iter().map(version));
-                    count += tally.send(session.publisher, listing).await?;
-                }
-                Err(error) => {
-                    self.progress.windows = Some(windows.ahead().to_vec());
-                    self.progress.entries += count;
-                    return Err(Stopped::Toggl(error));
                 }
             }
+        };
+        session.state.save(&key, &seen).await?;
+        for at in windows.crowded() {
+            let reason = format!("more start in the second of {at} than Toggl lists");
+            entries.tally.uncertain.push((resource.name, reason));
         }
+        let ahead = windows.ahead().to_vec();
+        self.progress.windows = Some(WindowProgress { at, ahead, records });
+        stopped.map_or(Ok(()), Err)
     }
 
     /// Entries that have changed or were deleted since the last sync, whenever they started. What a
@@ -132,27 +162,32 @@ impl Sync<'_> {
     async fn changes(
         &mut self,
         resource: &'static Resource,
-        tally: &mut Tally,
-        sent: &mut Sent,
+        entries: &mut Entries,
     ) -> Result<(), Stopped> {
         let asked = self.asked_since()?;
         if let Some(fetched_at) = self.progress.changes_at {
             // An interrupted run had them, and the windows it went on to have been read by now.
-            return self.note_changes(resource, asked, fetched_at, tally).await;
+            return self.note_changes(resource, asked, fetched_at, &mut entries.tally).await;
         }
-        let floor = self.window(FLOOR_DAYS)?;
-        let since = asked.since.max(floor.from);
         let (listing, is_all) =
-            changes(self.session.client, resource, since).await.map_err(Stopped::Toggl)?;
+            changes(self.session.client, resource, asked.since).await.map_err(Stopped::Toggl)?;
         let fetched_at = listing.fetched_at;
-        let records = listing.records.into_iter().filter(|r| !sent.contains(&version(r)));
+        entries.explain_emptiness(&listing);
+        let records = listing.records.into_iter().filter(|r| !entries.sent.contains(&version(r)));
         let listing = Listing { records: records.collect(), ..listing };
-        let count = tally.send(self.session.publisher, listing).await?;
-        info!(target: TIME_ENTRIES, "Sent {count} other {} changed since {since:.0}", resource.name);
-        // The first sync has nothing older to put right.
-        if is_all || asked.is_first {
-            self.save_since(asked, fetched_at).await?;
-            return Ok(());
+        let mut count = 0;
+        for part in of_workspaces(listing, self.chosen()) {
+            count += entries.tally.send(self.session.publisher, part).await?;
+        }
+        info!(
+            target: TIME_ENTRIES,
+            "Sent {count} other {} changed since {:.0}", resource.name, asked.since
+        );
+        if let Some(last) = asked.too_long_ago {
+            entries.tally.uncertain.push((resource.name, told_no_more(last, asked.since)));
+        }
+        if is_all || (asked.is_first && self.options.days >= FLOOR_DAYS) {
+            return self.save_since(asked, fetched_at).await;
         }
         warn!(
             target: TIME_ENTRIES,
@@ -160,12 +195,19 @@ impl Sync<'_> {
             resource.name
         );
         self.progress.changes_at = Some(fetched_at);
-        self.send_windows(resource, vec![floor], tally, sent).await?;
-        self.note_changes(resource, asked, fetched_at, tally).await
+        let counted = self.progress.windows.as_ref().map_or(0, |windows| windows.records);
+        let ahead = vec![self.window(FLOOR_DAYS)?];
+        let begun = WindowProgress { at: fetched_at, ahead, records: 0 };
+        let outcome = self.send_windows(resource, begun, entries).await;
+        if let (Ok(()), Some(windows)) = (&outcome, &mut self.progress.windows) {
+            windows.records = counted;
+        }
+        outcome?;
+        self.note_changes(resource, asked, fetched_at, &mut entries.tally).await
     }
 
     /// So many entries have changed that whole windows were read instead: what has changed among those
-    /// too old for that nobody knows.
+    /// too old for that nobody knows. The first sync has nothing older to put right.
     async fn note_changes(
         &self,
         resource: &'static Resource,
@@ -173,11 +215,13 @@ impl Sync<'_> {
         fetched_at: Timestamp,
         tally: &mut Tally,
     ) -> Result<(), Stopped> {
-        let reason = format!(
-            "more have changed at once than Toggl lists; if some of them are older than {FLOOR_DAYS} \
-             days, `fetcher report` brings their changes"
-        );
-        tally.incomplete.push((resource.name, reason));
+        if !asked.is_first {
+            let reason = format!(
+                "more have changed at once than Toggl lists; if some of them are older than {FLOOR_DAYS} \
+                 days, `fetcher report` brings their changes"
+            );
+            tally.uncertain.push((resource.name, reason));
+        }
         self.save_since(asked, fetched_at).await
     }
 
@@ -189,28 +233,32 @@ impl Sync<'_> {
         Ok(())
     }
 
-    /// The last sync's request, less a margin; the first sync asks for the changes of its own days.
+    /// The last sync's request, less a margin; the first sync asks for all changes that Toggl still tells.
     fn asked_since(&self) -> Result<Asked, jiff::Error> {
-        let last = self.last_since;
-        let days = match (self.options.since_days, last) {
-            (Some(days), _) => days,
-            (None, None) => self.options.days.min(FLOOR_DAYS),
-            (None, Some(Since { fetched_at })) => {
-                let since = fetched_at.checked_sub(SINCE_MARGIN).unwrap_or(fetched_at);
-                return Ok(Asked { since, is_first: false, reaches_the_last: true });
-            }
-        };
-        let since = self.window(days)?.from;
+        let now = self.session.client.now();
+        let floor = self.window(FLOOR_DAYS)?.from;
+        // One from the future was written by a clock that was wrong.
+        let last = self
+            .last_since
+            .map(|last| last.fetched_at)
+            .filter(|last| last.duration_since(now) <= SINCE_MARGIN);
+        if let Some(days) = self.options.since_days {
+            let since = self.window(days)?.from;
+            let reaches_the_last = last.is_none_or(|last| since <= last);
+            return Ok(Asked { since, is_first: false, reaches_the_last, too_long_ago: None });
+        }
+        let since = last.and_then(|last| last.checked_sub(SINCE_MARGIN).ok()).unwrap_or(floor);
         Ok(Asked {
-            since,
-            is_first: self.options.since_days.is_none(),
-            reaches_the_last: last.is_none_or(|last| since <= last.fetched_at),
+            since: since.max(floor),
+            is_first: last.is_none(),
+            reaches_the_last: true,
+            too_long_ago: last.filter(|last| *last < floor),
         })
     }
 
     /// The token owner's own entries of the days before Toggl's floor, in the chosen workspaces.
     async fn older_entries(&mut self, workspace_ids: &[i64]) -> Result<(), Stopped> {
-        let today = self.progress.today;
+        let today = self.today;
         let from = first_of(self.options.days, today)?;
         let to = first_of(FLOOR_DAYS, today)?;
         let Some(resource) = CATALOGUE.iter().find(|r| r.paging == Paging::Report) else {
@@ -218,8 +266,8 @@ impl Sync<'_> {
         };
         let mut count = 0;
         for workspace_id in workspace_ids.iter().copied() {
-            if let Some(records) = self.progress.done(resource, workspace_id) {
-                count += records;
+            if let Some(done) = self.progress.done(resource, workspace_id) {
+                count += done.records;
                 continue;
             }
             let session = &self.session;
@@ -233,22 +281,71 @@ impl Sync<'_> {
                 from,
                 to: Some(to),
                 today,
+                label: None,
+                resume_within: Some(RESUME_WITHIN),
             };
             let mut of_workspace = Tally::default();
-            let outcome = read(&report, false, &mut of_workspace).await;
-            if matches!(outcome, Ok(Outcome::Sent(_))) {
+            let outcome = read(&report, &mut of_workspace).await;
+            if matches!(outcome, Ok(ReportOutcome::Sent(_))) {
                 report.forget().await?;
             }
             count += of_workspace.records;
             self.result.add(&mut of_workspace);
             match outcome.map_err(Stopped::Run)? {
-                Outcome::Sent(records) => self.progress.finish(resource, workspace_id, records),
-                Outcome::Skipped(reason) => self.skip(resource, reason),
-                Outcome::Failed(reason) => self.fail(resource, reason),
-                Outcome::OutOfQuota(error, ..) => self.out_of_quota(error),
+                ReportOutcome::Sent(records) => {
+                    let now = self.session.client.now();
+                    self.progress.finish(resource, workspace_id, records, now);
+                }
+                ReportOutcome::Skipped(reason) => self.skip(resource, reason),
+                ReportOutcome::Failed(reason) => self.fail(resource, reason),
+                ReportOutcome::OutOfQuota(error) => self.out_of_quota(error),
             }
         }
         self.result.report_count = Some(count);
         Ok(())
     }
+}
+
+impl Entries {
+    /// An answer with what it may claim: one without entries only where there were none before.
+    fn proven(&mut self, window: Window, listing: Listing, seen: &SeenStarts) -> Listing {
+        if !listing.records.is_empty() || !listing.rejected.is_empty() {
+            return listing;
+        }
+        match seen.emptiness(window.from, window.to) {
+            Emptiness::Believed => return listing,
+            Emptiness::New => {}
+            Emptiness::Doubted(count, at) => self.emptied.push((window, count, at)),
+        }
+        Listing { span: Span::Partial, ..listing }
+    }
+
+    /// A window is empty for good reason where as many entries are told to be deleted or moved away.
+    fn explain_emptiness(&mut self, changes: &Listing) {
+        self.emptied.retain(|(window, count, _)| {
+            let is_gone = |record: &&Record| {
+                record.deleted_at.is_some()
+                    || record.started_at.is_some_and(|at| at < window.from || window.to <= at)
+            };
+            changes.records.iter().filter(is_gone).count() < *count
+        });
+    }
+}
+
+fn note_starts(seen: &mut SeenStarts, window: Window, listing: &Listing) {
+    let starts = || listing.records.iter().filter_map(|record| record.started_at);
+    let bounds = starts().min().zip(starts().max());
+    seen.note((window.from, window.to), listing.records.len(), bounds, listing.fetched_at);
+}
+
+/// What a sync that comes late can no longer ask for, and how to get it.
+fn told_no_more(last: Timestamp, since: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    format!(
+        "the last sync was on {}, and Toggl tells no changes from before {}: `fetcher report --from {}` brings \
+         what started since then, an earlier --from the edits of older entries",
+        day(last),
+        day(since),
+        day(last)
+    )
 }

@@ -2,34 +2,46 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use shared::catalogue::CATALOGUE;
 use shared::exit::chain;
 use shared::resource::Paging;
+use shared::retry::Disposition;
 use shared::telemetry::REPORT;
 use tracing::{error, info, warn};
 
-use super::Session;
-use super::lists::{Outcome, refused};
+use super::{Session, toggl};
 use crate::account::Workspaces;
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
 use crate::report::{Report, Scope, Stopped};
-use crate::state::State;
-use crate::toggl::{self, Client};
+use crate::state::{State, Work};
+use crate::time_entries::first_of;
+use crate::toggl::Client;
+
+/// An interrupted report is gone on with for this long after its last page.
+pub(crate) const RESUME_WITHIN: Duration = Duration::from_hours(7 * 24);
+
+/// Which days a report holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportDays {
+    /// From the first to the last, both inclusive; to today if there is no last.
+    Between(Date, Option<Date>),
+    /// So many, today included.
+    Last(u32),
+}
 
 /// What to report.
 #[derive(Debug, Clone)]
 pub struct ReportOptions {
-    /// First day.
-    pub from: Date,
-    /// Last day, inclusive; today if none.
-    pub to: Option<Date>,
+    /// Days in the time zone of the Toggl profile.
+    pub days: ReportDays,
     /// Workspaces to read.
     pub workspaces: Workspaces,
     /// Forget where the same report was interrupted.
     pub restart: bool,
+    /// An interrupted report is gone on with for this long after its last page.
+    pub resume_within: Duration,
     /// How long another run of the same account is waited for.
     pub patience: Duration,
 }
@@ -46,7 +58,7 @@ pub struct ReportResult {
 }
 
 /// Reads the entries of whole workspaces, as far as the token may see them, and publishes them. The
-/// same call goes on where it was interrupted.
+/// same call goes on where it was interrupted, whatever interrupted it.
 ///
 /// # Errors
 /// See [`SyncError`].
@@ -57,26 +69,31 @@ pub async fn report_all(
     options: &ReportOptions,
 ) -> Result<ReportResult, SyncError> {
     let started = Instant::now();
-    let mut session = Session::open(client, publisher, state, options.patience).await?;
+    let work = (Work::Report, options.patience);
+    let mut session = Session::open(client, publisher, state, work).await?;
     let (workspaces, _) = session.workspaces().await?;
-    let workspace_ids = match session.named_workspaces(&options.workspaces)? {
+    let workspace_ids = match session.named_workspaces(&options.workspaces) {
         Some(ids) => ids,
-        None => workspaces.iter().map(|workspace| workspace.id).collect(),
+        None if options.workspaces == Workspaces::All => workspaces.iter().map(|w| w.id).collect(),
+        None => return Err(SyncError::NoWorkspace),
     };
-    let today = Timestamp::now().to_zoned(session.account.zone()).date();
     let mut result = ReportResult::default();
+    result.rest.run_id = publisher.run_id();
     let mut reports = Vec::new();
     for workspace_id in workspace_ids {
         let is_admin = workspaces.iter().any(|w| w.id == workspace_id && w.is_admin());
-        let Some(report) = session.report(workspace_id, is_admin, options, today) else {
+        let scope = Scope::Workspace { user_id: session.account.id, is_admin };
+        let resume_within = Some(options.resume_within).filter(|_| !options.restart);
+        let days = (options.days, resume_within);
+        let Some(report) = session.report(workspace_id, scope, days)? else {
             break;
         };
         let mut tally = Tally::default();
-        let outcome = read(&report, options.restart, &mut tally).await;
-        reports.push(report);
+        let outcome = read(&report, &mut tally).await;
         result.rest.add(&mut tally);
         match outcome? {
             Outcome::Sent(count) => {
+                reports.push(report);
                 info!(target: REPORT, "Sent {count} entries of workspace {workspace_id}");
                 result.entries.push((workspace_id, count));
             }
@@ -85,16 +102,19 @@ pub async fn report_all(
                 result.rest.skipped.push(("time_entries_report", reason));
             }
             Outcome::Failed(reason) => result.rest.failed.push(("time_entries_report", reason)),
-            Outcome::OutOfQuota(error, ..) => {
+            Outcome::OutOfQuota(error) => {
                 session.save_standings().await?;
                 let sent = format!("{} entries are sent", tally.records);
                 return Err(SyncError::Quota { error, sent });
             }
         }
     }
-    // Only now: until every workspace is read, none is read again.
-    for report in reports {
-        report.forget().await?;
+    // Only now, and only what was read whole: until every workspace is read, none is read again, and what
+    // broke off goes on where it was.
+    if result.rest.failed.is_empty() {
+        for report in reports {
+            report.forget().await?;
+        }
     }
     session.save_standings().await?;
     result.elapsed = started.elapsed();
@@ -102,36 +122,63 @@ pub async fn report_all(
 }
 
 impl Session<'_> {
-    fn report(
+    /// The report of a workspace; none where the catalogue has no reports.
+    pub(super) fn report(
         &self,
         workspace_id: i64,
-        is_admin: bool,
-        options: &ReportOptions,
-        today: Date,
-    ) -> Option<Report<'_>> {
-        let resource = CATALOGUE.iter().find(|r| r.paging == Paging::Report)?;
-        let Self { client, publisher, state, account, .. } = self;
-        let scope = Scope::Workspace { user_id: account.id, is_admin };
-        let (from, to) = (options.from, options.to);
-        Some(Report { client, publisher, state, resource, workspace_id, scope, from, to, today })
+        scope: Scope,
+        (days, resume_within): (ReportDays, Option<Duration>),
+    ) -> Result<Option<Report<'_>>, SyncError> {
+        let Some(resource) = CATALOGUE.iter().find(|r| r.paging == Paging::Report) else {
+            return Ok(None);
+        };
+        let Self { client, publisher, state, .. } = self;
+        let today = self.today();
+        let (from, to, label) = match days {
+            ReportDays::Between(from, to) => (from, to, None),
+            ReportDays::Last(days) => (first_of(days, today)?, None, Some(format!("last-{days}"))),
+        };
+        let report = Report {
+            client,
+            publisher,
+            state,
+            resource,
+            workspace_id,
+            scope,
+            from,
+            to,
+            today,
+            label,
+            resume_within,
+        };
+        Ok(Some(report))
     }
 }
 
+/// What became of a report. Whatever it was but sent, the next run goes on there.
+pub(super) enum Outcome {
+    Sent(usize),
+    Skipped(String),
+    Failed(String),
+    OutOfQuota(toggl::Error),
+}
+
 /// Reads a report, or decides what its error means for the run.
-pub(super) async fn read(
-    report: &Report<'_>,
-    restart: bool,
-    tally: &mut Tally,
-) -> Result<Outcome, SyncError> {
-    match report.run(restart, tally).await {
-        Ok(()) => Ok(Outcome::Sent(tally.records)),
-        Err(Stopped::Run(error)) => Err(error),
-        Err(Stopped::Toggl(error @ toggl::Error::Quota { .. })) => {
-            Ok(Outcome::OutOfQuota(error, tally.records, 0))
-        }
-        Err(Stopped::Toggl(error)) => {
-            error!(target: REPORT, "Could not read the report: {}", chain(&error));
-            refused(error)
+pub(super) async fn read(report: &Report<'_>, tally: &mut Tally) -> Result<Outcome, SyncError> {
+    let error = match report.run(tally).await {
+        Ok(()) => return Ok(Outcome::Sent(tally.records)),
+        Err(Stopped::Run(error)) => return Err(error),
+        Err(Stopped::Toggl(error)) => error,
+    };
+    if matches!(error, toggl::Error::Quota { .. }) {
+        return Ok(Outcome::OutOfQuota(error));
+    }
+    error!(target: REPORT, "Could not read the report: {}", chain(&error));
+    match error.disposition() {
+        Disposition::Stop => Err(error.into()),
+        Disposition::Skip => Ok(Outcome::Skipped(chain(&error))),
+        Disposition::Retry(_) => {
+            Ok(Outcome::Failed(format!("{}; the same command goes on there", chain(&error))))
         }
     }
 }

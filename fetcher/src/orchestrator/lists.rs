@@ -1,91 +1,222 @@
 //! The lists of a sync: all masters of all workspaces at once.
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
+use jiff::Timestamp;
 use shared::catalogue;
 use shared::exit::chain;
 use shared::listing::{Listing, Span};
-use shared::resource::{Resource, Scope};
+use shared::resource::{Claim, Paging, Resource, Scope};
 use shared::retry::Disposition;
 use shared::telemetry::MASTERS;
 use tracing::info;
 
-use super::Sync;
-use crate::masters::{self, Broken};
+use super::shared_lists::KnownReaders;
+use super::{Sync, workspaces_resource};
+use crate::masters::{Asking, Broken, Fetched};
 use crate::outcome::{SyncError, Tally};
 use crate::publisher::Publisher;
+use crate::state::{Listings, Reader, Reading, Seen, listings_key};
 use crate::toggl;
 
 /// What became of one listing.
 pub(super) enum Outcome {
-    Sent(usize),
+    Sent(Sent),
     Skipped(String),
     Failed(String),
     /// A quota ran out; this many records were sent, and the page to go on with.
     OutOfQuota(toggl::Error, usize, usize),
 }
 
+/// A listing that was sent.
+pub(super) struct Sent {
+    pub(super) records: usize,
+    at: Timestamp,
+    doubt: Option<String>,
+    seen: Option<Seen>,
+}
+
+/// A listing that is to be read.
+struct Job {
+    resource: &'static Resource,
+    workspace_id: i64,
+    first_page: usize,
+    before: Option<Seen>,
+    /// Why it may claim nothing, whatever it proves.
+    doubt: Option<String>,
+    /// Its answer, where it was needed before its turn.
+    ready: Option<Fetched>,
+}
+
 impl Sync<'_> {
     /// Masters of the workspaces, all at once; the client paces their requests.
     pub(super) async fn masters(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
-        let mut fetched_already =
-            [self.session.me.take(), self.workspaces.take()].into_iter().flatten().collect();
+        let mut readers = KnownReaders::default();
+        let mut memory = self.load_listings(workspace_ids).await?;
+        let jobs = self.jobs(workspace_ids, &memory, &mut readers).await?;
         let (client, publisher) = (self.session.client, self.session.publisher);
-        let claims_nothing = self.options.is_second_choice;
-        let listings = self.listings(workspace_ids).into_iter().map(|(resource, workspace_id)| {
-            let first_page = self.progress.broken_at(resource, workspace_id).next_page;
-            let ready = take(&mut fetched_already, resource);
-            async move {
-                let fetched = match ready {
-                    Some(listing) => Ok(listing),
-                    None => masters::fetch(client, resource, workspace_id, first_page).await,
-                };
-                let fetched = fetched.map(|listing| {
-                    let span = if claims_nothing { Span::Partial } else { listing.span };
-                    Listing { span, ..listing }
-                });
-                let mut tally = Tally::default();
-                let outcome = settle(publisher, fetched, &mut tally).await;
-                (resource, workspace_id, outcome, tally)
-            }
+        let listings = jobs.into_iter().map(|mut job| async move {
+            let Job { resource, workspace_id, first_page, .. } = job;
+            let before = job.before.as_ref();
+            let fetched = match job.ready.take() {
+                Some(fetched) => Ok(fetched),
+                None => Asking { client, resource, workspace_id, before }.fetch(first_page).await,
+            };
+            let fetched = fetched.map(|fetched| job.within_its_rights(fetched));
+            let mut tally = Tally::default();
+            let outcome = settle(publisher, fetched, &mut tally).await;
+            (resource, workspace_id, outcome, tally)
         });
         for (resource, workspace_id, outcome, mut tally) in join_all(listings).await {
             self.result.add(&mut tally);
-            self.note(resource, workspace_id, outcome?);
+            let outcome = outcome?;
+            if let (Outcome::Sent(sent), Scope::Workspace) = (&outcome, resource.scope) {
+                let me = (resource.name, self.reader(workspace_id));
+                readers.note(&self.session, workspace_id, me).await?;
+                if let (Some(seen), Some(listings)) = (&sent.seen, memory.get_mut(&workspace_id)) {
+                    listings.insert(resource.name.to_owned(), seen.clone());
+                }
+            }
+            self.note(resource, workspace_id, outcome);
         }
-        self.result.masters_counts =
-            self.counts.iter().map(|(resource, count)| (resource.name, *count)).collect();
+        readers.save(&self.session).await?;
+        for (workspace_id, listings) in memory {
+            let key = listings_key(self.session.account.id, workspace_id);
+            self.session.state.save(&key, &listings).await?;
+        }
+        let counts = self.counts.iter().map(|(resource, count)| (resource.name, *count));
+        self.result.masters_counts = counts.collect();
         Ok(())
     }
 
-    /// The listings that are still to be read. What an interrupted run has sent is counted as sent.
-    fn listings(&mut self, workspace_ids: &[i64]) -> Vec<(&'static Resource, i64)> {
-        let mut listings = Vec::new();
+    async fn load_listings(
+        &self,
+        workspace_ids: &[i64],
+    ) -> Result<BTreeMap<i64, Listings>, SyncError> {
+        let mut memory = BTreeMap::new();
+        for id in workspace_ids {
+            let key = listings_key(self.session.account.id, *id);
+            memory.insert(*id, self.session.state.load(&key).await?.unwrap_or_default());
+        }
+        Ok(memory)
+    }
+
+    /// The listings that are still to be read, those first that were read least recently. What an interrupted
+    /// run has sent is counted as sent.
+    async fn jobs(
+        &mut self,
+        workspace_ids: &[i64],
+        memory: &BTreeMap<i64, Listings>,
+        readers: &mut KnownReaders,
+    ) -> Result<Vec<Job>, SyncError> {
+        let mut jobs = Vec::new();
         for resource in catalogue::masters().filter(|r| self.options.selection.has(r)) {
-            let workspaces: Vec<i64> = match resource.scope {
-                Scope::Account => vec![0],
-                Scope::Workspace => {
-                    let unread = |id: &&i64| !self.options.read_already.contains(id);
-                    workspace_ids.iter().filter(unread).copied().collect()
-                }
-            };
-            for workspace_id in workspaces {
-                match self.progress.done(resource, workspace_id) {
-                    Some(records) => self.count(resource, records),
-                    None => listings.push((resource, workspace_id)),
+            if resource.scope == Scope::Account {
+                jobs.extend(self.account_job(resource, readers).await?);
+                continue;
+            }
+            for id in workspace_ids {
+                let before = memory.get(id).and_then(|listings| listings.get(resource.name));
+                let me = (resource.name, self.reader(*id));
+                match readers.reading(&self.session, *id, me).await? {
+                    Reading::LeftTo(reader) => self.leave(*id, reader),
+                    Reading::Claiming => jobs.extend(self.job(resource, *id, before, None)),
+                    Reading::Partial => jobs.extend(self.job(resource, *id, before, Some(
+                        "an admin's account has read it until now, and this one may see less".to_owned(),
+                    ))),
                 }
             }
         }
-        listings
+        jobs.sort_by_key(|job| job.before.as_ref().map(|before| before.at));
+        Ok(jobs)
     }
 
-    fn note(&mut self, resource: &'static Resource, workspace_id: i64, outcome: Outcome) {
+    fn job(
+        &mut self,
+        resource: &'static Resource,
+        workspace_id: i64,
+        before: Option<&Seen>,
+        doubt: Option<String>,
+    ) -> Option<Job> {
+        if let Some((records, at)) =
+            self.progress.done(resource, workspace_id).map(|done| (done.records, done.at))
+        {
+            self.count(resource, records);
+            self.result.earlier.push((resource.name, at));
+            return None;
+        }
+        let (first_page, _) = self.progress.broken_at(resource, workspace_id);
+        let before = before.cloned();
+        Some(Job { resource, workspace_id, first_page, before, doubt, ready: None })
+    }
+
+    /// What is the account's own: /me and the workspaces have been asked already.
+    async fn account_job(
+        &mut self,
+        resource: &'static Resource,
+        readers: &mut KnownReaders,
+    ) -> Result<Option<Job>, SyncError> {
+        let ready = match resource.name {
+            name if name == workspaces_resource().name => self.workspace_listing.take(),
+            _ => self.session.me.take_if(|me| me.listing.resource == resource),
+        };
+        let is_workspaces = resource == workspaces_resource();
+        // It failed or was closed, which is noted already, or an earlier run has sent it.
+        if is_workspaces && ready.is_none() && self.progress.done(resource, 0).is_none() {
+            return Ok(None);
+        }
+        let Some(mut job) = self.job(resource, 0, None, None) else { return Ok(None) };
+        job.ready = ready;
+        if is_shared(resource) {
+            let client = self.session.client;
+            let asking = Asking { client, resource, workspace_id: 0, before: None };
+            let fetched = if let Some(fetched) = job.ready.take() {
+                Ok(fetched)
+            } else {
+                asking.fetch(1).await
+            };
+            match fetched {
+                Ok(fetched) => job.ready = Some(self.own_rows(fetched, readers).await?),
+                Err(broken) => {
+                    let outcome = outcome_of(broken.error)?;
+                    self.note(resource, 0, outcome);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(job))
+    }
+
+    fn leave(&mut self, workspace_id: i64, reader: Reader) {
+        let words = format!(
+            "The lists of workspace {workspace_id} are read with another account (user {}, last at {})",
+            reader.user_id,
+            reader.at.strftime("%Y-%m-%d %H:%M UTC")
+        );
+        let is_said = |known: &String| known.split(" (user").next() == words.split(" (user").next();
+        if !self.result.notes.iter().any(is_said) {
+            info!(target: MASTERS, "{words}");
+            self.result.notes.push(words);
+        }
+    }
+
+    pub(super) fn note(
+        &mut self,
+        resource: &'static Resource,
+        workspace_id: i64,
+        outcome: Outcome,
+    ) {
         let name = resource.name;
         match outcome {
-            Outcome::Sent(count) => {
-                info!(target: MASTERS, "Sent {count} {name}");
-                let records = self.progress.broken_at(resource, workspace_id).records + count;
-                self.progress.finish(resource, workspace_id, records);
-                self.count(resource, records);
+            Outcome::Sent(Sent { records, at, doubt, .. }) => {
+                info!(target: MASTERS, "Sent {records} {name}");
+                let (_, before) = self.progress.broken_at(resource, workspace_id);
+                self.progress.finish(resource, workspace_id, before + records, at);
+                self.count(resource, before + records);
+                if let Some(doubt) = doubt {
+                    self.doubt(resource, doubt);
+                }
             }
             Outcome::Skipped(reason) => self.skip(resource, reason),
             Outcome::Failed(reason) => self.fail(resource, reason),
@@ -93,7 +224,8 @@ impl Sync<'_> {
                 if count > 0 {
                     info!(target: MASTERS, "Sent {count} {name}, up to page {next_page}");
                 }
-                self.progress.interrupt(resource, workspace_id, next_page, count);
+                let now = self.session.client.now();
+                self.progress.interrupt(resource, workspace_id, (next_page, count), now);
                 self.out_of_quota(error);
             }
         }
@@ -107,20 +239,37 @@ impl Sync<'_> {
     }
 }
 
-/// Takes the listing of that resource out, if it is there.
-fn take(listings: &mut Vec<Listing>, resource: &Resource) -> Option<Listing> {
-    let at = listings.iter().position(|listing| listing.resource == resource)?;
-    Some(listings.swap_remove(at))
+/// Whether several accounts see the same rows of it.
+fn is_shared(resource: &Resource) -> bool {
+    resource.scope == Scope::Account && resource.paging == Paging::Array
+}
+
+impl Job {
+    /// Takes the claim from a listing that may make none.
+    fn within_its_rights(self, fetched: Fetched) -> Fetched {
+        match self.doubt {
+            Some(doubt) if self.resource.claim != Claim::Nothing => Fetched {
+                listing: Listing { span: Span::Partial, ..fetched.listing },
+                doubt: Some(doubt),
+                ..fetched
+            },
+            _ => fetched,
+        }
+    }
 }
 
 /// Publishes what was fetched, or decides what its error means for the run.
 async fn settle(
     publisher: &Publisher,
-    fetched: Result<Listing, Box<Broken>>,
+    fetched: Result<Fetched, Box<Broken>>,
     tally: &mut Tally,
 ) -> Result<Outcome, SyncError> {
     match fetched {
-        Ok(listing) => Ok(Outcome::Sent(tally.send(publisher, listing).await?)),
+        Ok(Fetched { listing, doubt, seen }) => {
+            let at = listing.fetched_at;
+            let records = tally.send(publisher, listing).await?;
+            Ok(Outcome::Sent(Sent { records, at, doubt, seen }))
+        }
         Err(broken) => {
             let Broken { error, read, next_page } = *broken;
             if matches!(error, toggl::Error::Quota { .. }) {
@@ -129,6 +278,14 @@ async fn settle(
             }
             refused(error)
         }
+    }
+}
+
+/// What an error means for the run, before anything of its listing came.
+pub(super) fn outcome_of(error: toggl::Error) -> Result<Outcome, SyncError> {
+    match error {
+        error @ toggl::Error::Quota { .. } => Ok(Outcome::OutOfQuota(error, 0, 1)),
+        error => refused(error),
     }
 }
 

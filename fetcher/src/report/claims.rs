@@ -3,14 +3,17 @@
 //! is complete.
 //!
 //! Toggl does not say whether it sorts by the moment or by the owner's clock, so "well before" is
-//! more than any two clocks can differ. An entry that comes later all the same shows that the order
-//! is another one: from there on nothing more is claimed.
+//! more than any two clocks can differ. And that the order is the one that was asked for, the rows
+//! themselves must show: each person's starts rise. Where they do not, nothing more is claimed.
 
 use jiff::{SignedDuration, Timestamp};
 use shared::batch::{Record, Rejected};
 use shared::listing;
 
 use super::cursor::Cursor;
+use order::Order;
+
+mod order;
 
 /// The clocks of the world differ by 26 hours at most.
 const DISORDER: SignedDuration = SignedDuration::from_hours(26);
@@ -49,8 +52,11 @@ pub(crate) struct Claims {
     user_id: Option<i64>,
     /// End of the last claim that was made. An entry before it comes too late.
     claimed: Timestamp,
-    /// Whether anything more may be claimed.
-    certain: bool,
+    /// Why nothing more may be claimed, if so.
+    doubt: Option<&'static str>,
+    /// Whether more came within [`DISORDER`] than may be held back, and went out without a claim.
+    crowded: bool,
+    order: Order,
     /// Whether the next page may have been seen before, by a run that was interrupted.
     resumed: bool,
     pending: Vec<(usize, Record)>,
@@ -67,13 +73,15 @@ impl Arrived {
 
 impl Claims {
     /// Nothing has been read yet.
-    pub(crate) const fn new(from: Timestamp, to: Timestamp, user_id: Option<i64>) -> Self {
+    pub(crate) fn new(from: Timestamp, to: Timestamp, user_id: Option<i64>) -> Self {
         Self {
             until: from,
             to,
             user_id,
             claimed: Timestamp::MIN,
-            certain: true,
+            doubt: None,
+            crowded: false,
+            order: Order::default(),
             resumed: false,
             pending: Vec::new(),
             pages: Vec::new(),
@@ -84,16 +92,29 @@ impl Claims {
     /// Goes on where an earlier run came to: [`until`](Self::until) and [`resume_at`](Self::resume_at)
     /// of its last page.
     pub(crate) fn resumed(until: Option<Timestamp>, to: Timestamp, user_id: Option<i64>) -> Self {
-        let (from, certain) = match until {
-            Some(until) => (until, true),
-            None => (to, false),
+        let (from, doubt) = match until {
+            Some(until) => (until, None),
+            None => (to, Some("it was interrupted after something in it had been uncertain")),
         };
-        Self { certain, resumed: true, ..Self::new(from, to, user_id) }
+        Self { doubt, resumed: true, ..Self::new(from, to, user_id) }
     }
 
     /// Where the next claim begins; none once nothing more can be claimed.
     pub(crate) fn until(&self) -> Option<Timestamp> {
-        self.certain.then_some(self.until)
+        self.doubt.is_none().then_some(self.until)
+    }
+
+    /// Why it does not claim all that it read.
+    pub(crate) fn doubt(&self) -> Option<&'static str> {
+        let crowded =
+            || self.crowded.then_some("a day of it has more entries than can be held back");
+        self.doubt.or_else(crowded)
+    }
+
+    /// Claims no more than what lies between these.
+    pub(crate) fn narrow(&mut self, (from, to): (Timestamp, Timestamp)) {
+        self.until = self.until.max(from);
+        self.to = self.to.min(to);
     }
 
     /// Records that have come and were not sent.
@@ -106,9 +127,9 @@ impl Claims {
         !self.resumed || start >= self.until
     }
 
-    /// Claims nothing more; answers what was held back for a claim.
-    pub(crate) fn abandon(&mut self) -> Vec<Part> {
-        self.certain = false;
+    /// Claims nothing more, for this reason; answers what was held back for a claim.
+    pub(crate) fn abandon(&mut self, reason: &'static str) -> Vec<Part> {
+        self.doubt.get_or_insert(reason);
         let records: Vec<_> = self.pending.drain(..).map(|(_, record)| record).collect();
         let fetched_at = self.pages.iter().map(|(.., fetched_at)| *fetched_at).min();
         let part = fetched_at.filter(|_| !records.is_empty()).map(|fetched_at| Part {
@@ -138,15 +159,12 @@ impl Claims {
         let Arrived { cursor, fetched_at, records, rejected, is_last } = page;
         self.pages.push((self.next_page, cursor, fetched_at));
         let newest = records.iter().filter_map(|record| record.started_at).max();
-        let late = |record: &Record| record.started_at.is_some_and(|start| start < self.claimed);
-        if !rejected.is_empty() || (!self.resumed && records.iter().any(late)) {
-            self.certain = false;
-        }
+        self.doubt = self.doubt.or_else(|| self.doubt_of(&records, &rejected, is_last));
         self.resumed = false;
         let mut loose = Vec::new();
         for record in records {
             match record.started_at {
-                Some(start) if self.certain && self.until <= start && start < self.to => {
+                Some(start) if self.doubt.is_none() && self.until <= start && start < self.to => {
                     self.pending.push((self.next_page, record));
                 }
                 _ => loose.push(record),
@@ -154,14 +172,16 @@ impl Claims {
         }
         self.next_page += 1;
         let mut parts = Vec::new();
-        if !self.certain || self.pending.len() > MAX_PENDING {
+        if self.doubt.is_some() || self.pending.len() > MAX_PENDING {
+            self.crowded |= self.pending.len() > MAX_PENDING;
             loose.extend(self.pending.drain(..).map(|(_, record)| record));
             // Starts that were sent without a claim are not claimed later either.
             let beyond = newest.and_then(|at| at.checked_add(SignedDuration::from_micros(1)).ok());
             self.until = self.until.max(beyond.unwrap_or(self.to)).min(self.to);
         }
-        if self.certain {
-            let well_before = newest.and_then(|at| at.checked_sub(DISORDER).ok());
+        if self.doubt.is_none() {
+            let sure = newest.filter(|_| self.order.is_rising());
+            let well_before = sure.and_then(|at| at.checked_sub(DISORDER).ok());
             let end = if is_last { Some(self.to) } else { well_before.map(|at| at.min(self.to)) };
             parts.extend(end.filter(|end| *end > self.until).map(|end| self.claim(end)));
         }
@@ -171,6 +191,25 @@ impl Claims {
         }
         self.forget_pages();
         parts
+    }
+
+    /// What is wrong with a page, if anything. An answer of one page is complete in whatever order.
+    fn doubt_of(
+        &mut self,
+        records: &[Record],
+        rejected: &[Rejected],
+        is_last: bool,
+    ) -> Option<&'static str> {
+        let late = |record: &Record| record.started_at.is_some_and(|start| start < self.claimed);
+        let is_late = !self.resumed && records.iter().any(late);
+        self.order.note(records);
+        if !rejected.is_empty() {
+            Some("some of its records cannot be used")
+        } else if is_late || (self.order.is_broken() && !(is_last && self.next_page == 0)) {
+            Some("its entries came in another order than by their start")
+        } else {
+            None
+        }
     }
 
     /// Everything from the last claim to `end`. It was true from the first page on that it rests on.

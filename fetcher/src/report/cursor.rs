@@ -17,6 +17,9 @@ pub(crate) struct Cursor {
     row_number: i64,
     /// Id and timestamp of the row, where Toggl named both; the number alone finds it too.
     row: Option<(i64, i64)>,
+    /// The entry that the page must begin with, or else rows were added or lost before it.
+    #[serde(default)]
+    expected: Option<i64>,
 }
 
 /// Headers that name a next page, but not in a way that finds it.
@@ -34,15 +37,31 @@ impl Cursor {
             (None, None, None) => Ok(None),
             (Some(Some(row_number)), id, timestamp) => {
                 let row = id.flatten().zip(timestamp.flatten());
-                Ok(Some(Self { row_number, row }))
+                Ok(Some(Self { row_number, row, expected: row.map(|(id, _)| id) }))
             }
             _ => Err(Unreadable),
         }
     }
 
-    /// Whether it finds its row whatever is added or deleted before it.
-    pub(crate) const fn is_certain(&self) -> bool {
-        self.row.is_some()
+    /// The same page, begun so that it shows whether it follows the one before: a row that Toggl named is
+    /// found by its id; where only a number is known, the last row of the page before is asked for again.
+    pub(crate) fn seamed(self, last_entry: Option<i64>) -> Self {
+        match last_entry {
+            Some(_) if self.row.is_none() && self.row_number > 1 => {
+                Self { row_number: self.row_number - 1, expected: last_entry, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether a page that begins with this entry follows the one before, no row between them missing.
+    pub(crate) fn is_followed_by(&self, first_entry: Option<i64>) -> bool {
+        self.expected.is_some() && self.expected == first_entry
+    }
+
+    /// The entry that the page before ended with, which this one begins with again.
+    pub(crate) fn repeated(&self) -> Option<i64> {
+        self.expected.filter(|_| self.row.is_none())
     }
 
     /// Puts the cursor into a question: all three values, or the number alone.
@@ -83,6 +102,19 @@ mod tests {
         let number_alone = Ok(Some(serde_json::json!({"first_row_number":51})));
         assert_eq!(after(&[("x-next-row-number", "51"), ("x-next-id", "9")]), number_alone);
         assert_eq!(after(&[("x-next-row-number", "51")]), number_alone);
+    }
+
+    #[test]
+    fn a_page_shows_by_its_first_entry_whether_it_follows() {
+        let named = Cursor { row_number: 51, row: Some((9, 17)), expected: Some(9) };
+        let named = named.seamed(Some(8));
+        assert_eq!((named.row_number, named.repeated()), (51, None));
+        assert!(named.is_followed_by(Some(9)) && !named.is_followed_by(Some(10)));
+        let numbered = Cursor { row_number: 51, row: None, expected: None };
+        assert!(!numbered.is_followed_by(Some(9)));
+        let numbered = numbered.seamed(Some(8));
+        assert_eq!((numbered.row_number, numbered.repeated()), (50, Some(8)));
+        assert!(numbered.is_followed_by(Some(8)) && !numbered.is_followed_by(None));
     }
 
     #[test]

@@ -7,13 +7,14 @@
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
+use reqwest::header::HeaderMap;
 
 /// Days in a span: with the day more on either side they make a year at most.
 const SPAN_DAYS: i64 = 363;
 
-/// Toggl refuses days outside these.
+/// Toggl refuses days before this. It has published a last day, too (2030-01-01): the days after it are asked
+/// for all the same, so that it is Toggl who refuses them.
 pub(crate) const FIRST_DAY: Date = date(2006, 1, 1);
-pub(crate) const LAST_DAY: Date = date(2030, 1, 1);
 
 /// Days that are read as one listing, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +37,38 @@ impl Span {
 
     /// The days to ask for, both inclusive.
     pub(crate) fn asked(self) -> (Date, Date) {
-        (self.from.saturating_sub(1.day()).max(FIRST_DAY), self.next_day().min(LAST_DAY))
+        (self.from.saturating_sub(1.day()).max(FIRST_DAY), self.next_day())
     }
 
-    /// The starts that the answer is complete for, wherever the owners of the entries are: from the
-    /// first moment to before the second.
+    /// The starts that an answer for these days is complete for, wherever the owners of the entries are: from
+    /// the first moment to before the second.
     pub(crate) fn claimed(self) -> (Timestamp, Timestamp) {
-        let (first, last) = self.asked();
-        (midnight(first.saturating_add(1.day())), midnight(last))
+        certain(self.asked())
     }
+}
+
+/// The starts that lie in these days, both inclusive, in every time zone.
+pub(crate) fn certain((first, last): (Date, Date)) -> (Timestamp, Timestamp) {
+    (midnight(first.saturating_add(1.day())), midnight(last))
+}
+
+/// The days that Toggl has looked at, as the headers of an answer tell; none where they say nothing.
+pub(crate) fn looked_at(headers: &HeaderMap) -> Option<Result<(Date, Date), UnknownDays>> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let (first, last) = (text("x-range-start")?, text("x-range-end")?);
+    Some(day(first).zip(day(last)).ok_or(UnknownDays))
+}
+
+/// Headers that name days, but not in a form that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnknownDays;
+
+/// A date, alone or before a time, or seconds since 1970.
+fn day(text: &str) -> Option<Date> {
+    let text = text.trim();
+    let date = text.get(..10).and_then(|date| date.parse().ok());
+    let seconds = || Timestamp::from_second(text.parse().ok()?).ok();
+    date.or_else(|| Some(seconds()?.to_zoned(TimeZone::UTC).date()))
 }
 
 /// The beginning of the day in UTC.
@@ -58,6 +82,31 @@ mod tests {
     use super::*;
     use jiff::tz::Offset;
     use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn the_days_that_toggl_looked_at_are_read_in_every_form() {
+        let looked_at = |start: &'static str, end: &'static str| {
+            let pair =
+                |(name, text)| (HeaderName::from_static(name), HeaderValue::from_static(text));
+            looked_at(
+                &[("x-range-start", start), ("x-range-end", end)].map(pair).into_iter().collect(),
+            )
+        };
+        let days = (date(2024, 2, 1), date(2024, 2, 29));
+        assert_eq!(looked_at("2024-02-01", "2024-02-29"), Some(Ok(days)));
+        let times = looked_at("2024-02-01T00:00:00+03:00", "2024-02-29T23:59:59+03:00");
+        assert_eq!(times, Some(Ok(days)));
+        assert_eq!(looked_at("1706745600", "1709164800"), Some(Ok(days)));
+        assert_eq!(looked_at("February", "2024-02-29"), Some(Err(UnknownDays)));
+        assert_eq!(super::looked_at(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn days_after_the_last_that_was_published_are_asked_for() {
+        let span = Span::starting(date(2030, 3, 1), date(2030, 3, 31));
+        assert_eq!(span.asked(), (date(2030, 2, 28), date(2030, 4, 1)));
+    }
 
     proptest! {
         #[test]

@@ -1,4 +1,4 @@
-//! One run of an account at a time: a lease in the bucket, which its holder keeps renewing.
+//! One sync and one report of an account at a time: a lease in the bucket, which its holder keeps renewing.
 //!
 //! No two machines' clocks are compared: a renewal is a new revision of the key, and a lease is over
 //! when whoever waits for it has seen the same revision for [`EXPIRY`]. Two runs at once, as when a
@@ -40,9 +40,33 @@ pub enum LeaseError {
     State(#[from] StateError),
 }
 
+/// What a run does. A sync and a report of the same account may be at work at once: a report takes hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Sync,
+    Report,
+}
+
+impl Work {
+    fn key(self, user_id: i64) -> String {
+        match self {
+            Self::Sync => format!("lease.{user_id}"),
+            Self::Report => format!("lease.{user_id}.report"),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// Another run of the same account, and how long it was waited for.
 #[derive(Debug, thiserror::Error)]
 pub struct Running {
+    work: Work,
     user_id: i64,
     holder: Option<Holder>,
     waited: Duration,
@@ -50,8 +74,8 @@ pub struct Running {
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user_id, holder, waited } = self;
-        write!(f, "another run for the Toggl user {user_id} is at work")?;
+        let Self { work, user_id, holder, waited } = self;
+        write!(f, "another run ({}) for the Toggl user {user_id} is at work", work.name())?;
         if let Some(holder) = holder {
             write!(f, " ({holder})")?;
         }
@@ -86,11 +110,11 @@ pub(crate) struct Lease {
 }
 
 impl State {
-    /// Waits until no other run of the user is at work, no longer than `patience`. Even without any it
+    /// Waits until no other such run of the user is at work, no longer than `patience`. Even without any it
     /// takes some seconds to tell a run at work from one that crashed.
     pub(crate) async fn lease(
         &self,
-        user_id: i64,
+        (work, user_id): (Work, i64),
         run_id: Uuid,
         patience: Duration,
     ) -> Result<Lease, LeaseError> {
@@ -101,8 +125,8 @@ impl State {
             started_at: Timestamp::now(),
         };
         let value = Bytes::from(serde_json::to_vec(&holder).map_err(StateError::from)?);
-        let claim = Claim { store: self.store.clone(), key: format!("lease.{user_id}"), value };
-        let revision = claim.take(user_id, patience).await?;
+        let claim = Claim { store: self.store.clone(), key: work.key(user_id), value };
+        let revision = claim.take((work, user_id), patience).await?;
         let ended = CancellationToken::new();
         self.leases.spawn(claim.keep(revision, ended.clone()).in_current_span());
         Ok(Lease { _held: ended.drop_guard() })
@@ -126,7 +150,11 @@ struct Claim {
 
 impl Claim {
     /// Answers the revision that is ours.
-    async fn take(&self, user_id: i64, patience: Duration) -> Result<u64, LeaseError> {
+    async fn take(
+        &self,
+        (work, user_id): (Work, i64),
+        patience: Duration,
+    ) -> Result<u64, LeaseError> {
         let started = Instant::now();
         let mut watch: Option<Watch> = None;
         loop {
@@ -142,7 +170,7 @@ impl Claim {
                 watch.see(&entry);
                 if !watch.is_over() {
                     if watch.renewed && started.elapsed() >= patience {
-                        return Err(Running { user_id, holder, waited: patience }.into());
+                        return Err(Running { work, user_id, holder, waited: patience }.into());
                     }
                     tokio::time::sleep(LOOK).await;
                     continue;

@@ -1,13 +1,14 @@
 //! One request: its turn, its authentication, its retries.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap};
-use reqwest::{Response, redirect};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::HeaderMap;
+use reqwest::redirect;
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::exit::chain;
 use shared::retry::Delays;
@@ -16,9 +17,10 @@ use tracing::{debug, warn};
 use url::Url;
 
 use super::address::AddressParser;
+use super::clock::Clock;
 use super::error::Error;
 use super::exchange::{Exchange, Question, read_body};
-use super::limits::{self, Quota};
+use super::limits::{self, ListedQuota, Quota};
 use super::pace::Pace;
 use super::payment::Doubts;
 use super::quotas::{Bucket, Quotas, Standings};
@@ -41,8 +43,8 @@ const MAX_BURSTS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// How often in a row a request waits for a quota: somebody else may use up each new window.
 const MAX_RESETS: u32 = 3;
-/// Clocks that differ by more make `fetched_at` of several fetchers incomparable.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// An answer of /me/quota is believed for this long.
+const QUOTAS_KEPT: Duration = Duration::from_mins(1);
 
 /// Where Toggl is and how fast to ask.
 #[derive(Debug, Clone, Args)]
@@ -76,8 +78,10 @@ fn positive(text: &str) -> Result<f64, String> {
 /// A good answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// Just before the request that was answered was sent.
+    /// Just before the request that was answered was sent, by Toggl's clock.
     pub fetched_at: Timestamp,
+    /// Whether it had to wait for the reset of an hourly quota.
+    pub waited_for_quota: bool,
     /// Its headers.
     pub headers: HeaderMap,
     /// The body as it came.
@@ -94,7 +98,15 @@ pub struct Client {
     quotas: Quotas,
     doubts: Doubts,
     meter: Meter,
-    clock_checked: std::sync::Once,
+    clock: Clock,
+    listed_quotas: Mutex<Option<ListedQuotas>>,
+}
+
+/// What /me/quota answered last; no body where it refused.
+#[derive(Debug, Clone)]
+struct ListedQuotas {
+    at: Instant,
+    body: Option<Bytes>,
 }
 
 /// What carries the requests. It reads all certificates that the system trusts, hundreds of files.
@@ -129,7 +141,8 @@ impl Client {
             quotas: Quotas::new(args.max_wait),
             doubts: Doubts::default(),
             meter: Meter::default(),
-            clock_checked: std::sync::Once::new(),
+            clock: Clock::default(),
+            listed_quotas: Mutex::default(),
         }
     }
 
@@ -148,6 +161,16 @@ impl Client {
     /// See [`Error`].
     pub async fn post(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
         self.ask(Question { path, query: &[], json: Some(json) }).await
+    }
+
+    /// By how much Toggl's clock is ahead of this machine's; nothing where they agree within seconds.
+    pub fn clock_ahead(&self) -> SignedDuration {
+        self.clock.ahead()
+    }
+
+    /// The present by Toggl's clock, once an answer has come.
+    pub fn now(&self) -> Timestamp {
+        self.clock.corrected(Timestamp::now())
     }
 
     /// What is known of the quotas.
@@ -182,18 +205,22 @@ impl Client {
         let mut tried_again = false;
         let (mut bursts, mut resets) = (0, 0);
         let mut pauses = Delays::forever(BURST_PAUSE, LONGEST_BURST_PAUSE);
+        let mut waited_for_quota = false;
         loop {
             let admitted = self.meter.waiting(Wait::Quota, self.quotas.admit(bucket)).await;
-            admitted.map_err(|used_up| Error::Quota { bucket, resets_at: used_up.resets_at })?;
+            waited_for_quota |= admitted
+                .map_err(|used_up| Error::Quota { bucket, resets_at: used_up.resets_at })?;
             self.meter.waiting(Wait::Pace, self.pace.turn()).await;
-            let fetched_at = Timestamp::now();
+            let sent = Timestamp::now();
             let trouble = match self.exchange(question).await {
                 Ok(exchange) => match judge(path, &exchange) {
                     None => {
                         self.quotas.note(bucket, limits::quota(&exchange.headers), false);
                         self.doubts.forget(path);
                         let Exchange { headers, body, .. } = exchange;
-                        return Ok(Answer { fetched_at, headers, body });
+                        self.clock.note(&headers, sent, Timestamp::now());
+                        let fetched_at = self.clock.corrected(sent);
+                        return Ok(Answer { fetched_at, waited_for_quota, headers, body });
                     }
                     Some(trouble) => trouble,
                 },
@@ -218,10 +245,11 @@ impl Client {
                 }
                 Trouble::Burst(asked) => {
                     bursts += 1;
-                    let wait = asked.or_else(|| pauses.next_delay()).unwrap_or(BURST_PAUSE);
+                    // Whoever says "at once" and refuses again does not mean it.
+                    let pause = pauses.next_delay().unwrap_or(BURST_PAUSE);
+                    let wait = asked.filter(|asked| bursts == 1 || *asked > pause).unwrap_or(pause);
                     if bursts > MAX_BURSTS || wait > LONGEST_WAIT {
-                        let resets_at = Timestamp::now().checked_add(wait).ok();
-                        return Err(Error::Quota { bucket, resets_at });
+                        return Err(Error::TooFast { path: path.to_owned(), wait });
                     }
                     warn!(target: API, "Too many requests, waiting {:.1} s", wait.as_secs_f64());
                     self.pace.block(wait);
@@ -234,14 +262,35 @@ impl Client {
     /// taken for the quota once, and for the plan if it persists after the reset.
     async fn explain(&self, path: &str, bucket: Bucket, trouble: Trouble) -> Trouble {
         let Trouble::Doubtful(error) = trouble else { return trouble };
-        let asked = self.exchange(Question { path: QUOTA_PATH, query: &[], json: None }).await;
-        let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
-        match body.and_then(|body| limits::standing_in_list(&body, bucket == Bucket::User)) {
+        match self
+            .quotas_body()
+            .await
+            .and_then(|body| limits::standing_in_list(&body, bucket == Bucket::User))
+        {
             Some(Quota { remaining: Some(left), .. }) if left != 0 => Trouble::Lasting(error),
             Some(quota) => Trouble::Quota(quota),
             None if self.doubts.persists(path) => Trouble::Lasting(error),
             None => Trouble::Lasting(Error::Quota { bucket, resets_at: None }),
         }
+    }
+
+    /// The body of /me/quota; none where it is closed, which is asked once a run.
+    async fn quotas_body(&self) -> Option<Bytes> {
+        let kept = || self.listed_quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept().clone();
+        if let Some(known) = known.filter(ListedQuotas::is_fresh) {
+            return known.body;
+        }
+        self.meter.waiting(Wait::Pace, self.pace.turn()).await;
+        let asked = self.exchange(Question { path: QUOTA_PATH, query: &[], json: None }).await;
+        let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
+        *kept() = Some(ListedQuotas { at: Instant::now(), body: body.clone() });
+        body
+    }
+
+    /// What Toggl says of every quota; none where it does not tell.
+    pub(crate) async fn listed_quotas(&self) -> Option<Vec<ListedQuota>> {
+        serde_json::from_slice(&self.quotas_body().await?).ok()
     }
 
     async fn exchange(&self, question: Question<'_>) -> Result<Exchange, Error> {
@@ -269,7 +318,6 @@ impl Client {
         };
         let request = request.basic_auth(self.token.expose_secret(), Some("api_token"));
         let response = request.send().await.map_err(transport)?;
-        self.check_clock(&response);
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read_body(response, path).await?;
         let Quota { remaining, resets_in } = limits::quota(&headers);
@@ -285,23 +333,10 @@ impl Client {
         );
         Ok(Exchange { status, headers, body })
     }
+}
 
-    fn check_clock(&self, response: &Response) {
-        self.clock_checked.call_once(|| {
-            let theirs = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-            let Some(theirs) = theirs.and_then(|date| httpdate::parse_http_date(date).ok()) else {
-                return;
-            };
-            let ours = SystemTime::now();
-            let apart = ours.duration_since(theirs).unwrap_or_else(|error| error.duration());
-            if apart > CLOCK_TOLERANCE {
-                warn!(
-                    target: API,
-                    "This machine's clock and Toggl's differ by {} s; synchronise it, for the newest \
-                     of two fetches is told by the clock",
-                    apart.as_secs()
-                );
-            }
-        });
+impl ListedQuotas {
+    fn is_fresh(&self) -> bool {
+        self.body.is_none() || self.at.elapsed() < QUOTAS_KEPT
     }
 }

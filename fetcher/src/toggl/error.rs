@@ -1,5 +1,7 @@
 //! What can go wrong between us and Toggl, and what follows from it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use shared::retry::Disposition;
@@ -21,13 +23,25 @@ pub enum Error {
         /// What Toggl answered.
         status: StatusCode,
     },
-    /// 402 with nothing left, or a 429 that asks for a longer wait than we take.
+    /// 402 with nothing left.
     #[error("Toggl's hourly quota of {bucket} is used up; {}", come_back(*.resets_at))]
     Quota {
         /// Which one.
         bucket: Bucket,
         /// When there is quota again.
         resets_at: Option<Timestamp>,
+    },
+    /// 429 however long the pauses were, or one that asks for a longer pause than we take.
+    #[error(
+        "Toggl answers {path} with 429 (too many requests) and wants a pause of {}; is another program \
+         using the same token? Try again later, or lower --requests-per-second",
+        humantime::format_duration(Duration::from_secs(wait.as_secs().max(1)))
+    )]
+    TooFast {
+        /// What was asked.
+        path: String,
+        /// The pause that the last answer asked for, or that we would have made.
+        wait: Duration,
     },
     /// 402 for a feature that the plan lacks, 403 or 404: this resource is closed to this account.
     #[error("{path} is not available to this account: {status}{message}")]
@@ -120,6 +134,7 @@ impl Error {
             Self::Credentials { .. } => Disposition::Stop,
             Self::Unavailable { .. } => Disposition::Skip,
             Self::Quota { .. }
+            | Self::TooFast { .. }
             | Self::Status { .. }
             | Self::Transport { .. }
             | Self::Body { .. }

@@ -116,8 +116,9 @@ impl Quotas {
     }
 
     /// Lets a request pass whose quota is not known to be used up. A reset within the longest wait
-    /// is waited for, with a countdown.
-    pub(super) async fn admit(&self, bucket: Bucket) -> Result<(), UsedUp> {
+    /// is waited for, with a countdown; answers whether it was.
+    pub(super) async fn admit(&self, bucket: Bucket) -> Result<bool, UsedUp> {
+        let mut waited = false;
         while let Some(standing) = self.blocking(bucket) {
             let wait = until(standing.resets_at).saturating_add(MARGIN);
             if wait > self.max_wait.saturating_add(MARGIN) {
@@ -134,8 +135,9 @@ impl Quotas {
                 }
                 Err(_) => tokio::time::sleep(wait).await,
             }
+            waited = true;
         }
-        Ok(())
+        Ok(waited)
     }
 
     /// Notes what an answer's headers said.

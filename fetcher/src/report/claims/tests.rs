@@ -44,7 +44,7 @@ fn ids(part: &Part) -> BTreeSet<i64> {
 }
 
 proptest! {
-    /// Entries in the order of some clock up to 26 hours off, cut into pages.
+    /// Entries in the order of their owners' clocks, up to 26 hours apart, cut into pages.
     #[test]
     fn claims_tile_the_span_hold_every_entry_of_theirs_and_none_is_lost(
         starts in proptest::collection::vec((0..40 * 24 * HOUR, -12..=14_i64), 0..300),
@@ -54,7 +54,11 @@ proptest! {
         let (from, to) = (24 * HOUR, 39 * 24 * HOUR);
         let mut entries: Vec<_> = (0..).zip(starts).collect();
         entries.sort_by_key(|(id, (start, zone))| (start + zone * HOUR, *id));
-        let records: Vec<_> = entries.iter().map(|(id, (start, _))| record(*id, *start)).collect();
+        let of_owner = |(id, (start, zone)): &(i64, (i64, i64))| Record {
+            user_id: Some(*zone),
+            ..record(*id, *start)
+        };
+        let records: Vec<_> = entries.iter().map(of_owner).collect();
         let pages: Vec<_> = records.chunks(page_size).map(<[_]>::to_vec).collect();
         let pages = if pages.is_empty() { vec![Vec::new()] } else { pages };
 

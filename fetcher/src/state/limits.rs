@@ -1,0 +1,29 @@
+//! What is known of a user's quotas.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::toggl::{Bucket, Standing};
+
+/// What a user's runs have learned of limits. Key `limits.<user>`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    pub(crate) standings: Vec<(Bucket, Standing)>,
+    /// Requests of an hour, from /me/quota.
+    pub(crate) totals: Vec<(Bucket, i64)>,
+    /// When /me/quota was asked, whether or not it answered.
+    #[serde(default)]
+    pub(crate) totals_asked_at: Option<Timestamp>,
+    /// Paths refused with 402 for no known reason, with the first time.
+    pub(crate) doubts: BTreeMap<String, Timestamp>,
+    /// Requests of the last complete sync, and which sync that was.
+    pub(crate) cost: Option<(String, Vec<(Bucket, u32)>)>,
+}
+
+impl Limits {
+    pub(crate) fn key(user_id: i64) -> String {
+        format!("limits.{user_id}")
+    }
+}
