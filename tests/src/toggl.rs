@@ -8,12 +8,15 @@
 mod account;
 mod answer;
 mod behaviour;
+mod changes;
 mod credentials;
+mod deletions;
 mod delivery;
 mod endpoint;
 mod entry_query;
 mod entry_text;
 mod generator;
+mod pages;
 mod quota;
 mod record;
 mod record_writer;
@@ -29,7 +32,7 @@ mod workspaces;
 
 pub use account::{Account, List, TOKEN};
 pub use answer::Answer;
-pub use behaviour::{Behaviour, Running};
+pub use behaviour::{Behaviour, ReportOrder, Rest, Running, ShortPage};
 pub use generator::AccountSize;
 pub use quota::QuotaLimits;
 pub use record::{Record, with_fields};

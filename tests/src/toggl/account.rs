@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::deletions::Deletions;
 use super::record::{Record, array_items, quoted, with_fields};
 use super::team::Team;
 use super::time_entries::{EntryFilter, TimeEntries, TimeEntry};
@@ -56,6 +57,7 @@ pub struct Account {
     pub(super) organizations: Vec<Record>,
     pub(super) team: Team,
     lists: HashMap<(List, i64), Vec<Record>>,
+    pub(super) deletions: Deletions,
     pub(super) time_entries: TimeEntries,
 }
 
@@ -71,6 +73,7 @@ impl Account {
             organizations: parse_records(ORGANIZATIONS),
             team: Team::default(),
             lists: HashMap::new(),
+            deletions: Deletions::default(),
             time_entries: TimeEntries::default(),
         };
         account.set_me(ME.trim_end());
@@ -145,6 +148,7 @@ impl Account {
     pub fn put(&mut self, list: List, workspace_id: i64, text: &str) {
         let record = Record::parse(text);
         self.remove(list, workspace_id, record.id());
+        self.deletions.forget(list, workspace_id, record.id());
         let records = self.lists.entry((list, workspace_id)).or_default();
         let place = records.partition_point(|other| other.order() < record.order());
         records.insert(place, record);
@@ -174,7 +178,8 @@ impl Account {
         self.put(list, workspace_id, &edited);
     }
 
-    /// Removes a record, as Toggl's lists simply drop what was deleted. False if it was not there.
+    /// Removes a record without a trace, as if the user could no longer see it; see [`Account::delete`].
+    /// False if it was not there.
     pub fn remove(&mut self, list: List, workspace_id: i64, id: i64) -> bool {
         let Some(records) = self.lists.get_mut(&(list, workspace_id)) else {
             return false;

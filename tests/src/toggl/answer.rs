@@ -168,7 +168,7 @@ impl Scripts {
 }
 
 /// Whether a path fits a pattern, in which `{…}` stands for any one segment.
-fn is_match(pattern: &str, path: &str) -> bool {
+pub(super) fn is_match(pattern: &str, path: &str) -> bool {
     let mut segments = path.split('/');
     pattern.split('/').all(|expected| {
         segments.next().is_some_and(|segment| expected.starts_with('{') || expected == segment)

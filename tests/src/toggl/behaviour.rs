@@ -1,6 +1,6 @@
 //! How the simulator answers where Toggl's behaviour varies or a test needs it to.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Switches of a simulator, changed by [`Simulator::configure`](super::Simulator::configure).
 #[derive(Debug, Clone)]
@@ -23,6 +23,55 @@ pub struct Behaviour {
     pub report_rows_hold: usize,
     /// What reports make of an entry that is still running.
     pub report_running: Running,
+    /// How far Toggl's clock, and with it the Date header, is ahead of the machine's. The header keeps to
+    /// it when `now` says otherwise.
+    pub clock_offset: SignedDuration,
+    /// Answer `null` for every list, for time entries and for reports, whatever there is.
+    pub glitch: bool,
+    /// The most rows a page of a list has, whatever is asked for; the next page begins after them.
+    pub page_cap: Option<usize>,
+    /// How many records a list without pages holds, the rest being dropped silently. With `page=N` in
+    /// the query it is the N-th so many.
+    pub list_cap: Option<usize>,
+    /// One page of a list is shorter than the others.
+    pub short_page: Option<ShortPage>,
+    /// Reports look at no more than the last so many days of what is asked for.
+    pub report_days: Option<u32>,
+    /// The order in which reports list.
+    pub report_order: ReportOrder,
+    /// Reports name the next page by its number alone, without `X-Next-ID` and `X-Next-Timestamp`.
+    pub report_number_only: bool,
+}
+
+/// A page in the middle of a list that is shorter than those around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortPage {
+    /// Its number, from 1.
+    pub page: usize,
+    /// How many rows it has.
+    pub rows: usize,
+    /// What becomes of the rows that it lacks.
+    pub rest: Rest,
+}
+
+/// What becomes of the rows that a short page lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The next page begins with them.
+    Follows,
+    /// No page has them.
+    Missing,
+}
+
+/// The order of a report's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportOrder {
+    /// As it is asked for.
+    Asked,
+    /// The other way round.
+    Reversed,
+    /// By description, then by start, whatever is asked for.
+    ByDescription,
 }
 
 /// What a report does with an entry that is still running.
@@ -36,7 +85,12 @@ pub enum Running {
 
 impl Behaviour {
     pub(super) fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(Timestamp::now)
+        self.now.unwrap_or_else(|| self.clock())
+    }
+
+    /// What the Date header tells.
+    pub(super) fn clock(&self) -> Timestamp {
+        Timestamp::now() + self.clock_offset
     }
 }
 
@@ -52,6 +106,14 @@ impl Default for Behaviour {
             report_rounding_minutes: None,
             report_rows_hold: 1,
             report_running: Running::Missing,
+            clock_offset: SignedDuration::ZERO,
+            glitch: false,
+            page_cap: None,
+            list_cap: None,
+            short_page: None,
+            report_days: None,
+            report_order: ReportOrder::Asked,
+            report_number_only: false,
         }
     }
 }

@@ -50,6 +50,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether it answers with a list, of whatever kind.
+    pub(super) const fn is_list(self) -> bool {
+        !matches!(self, Self::Me | Self::Quota | Self::Workspace(_) | Self::CurrentTimeEntry)
+    }
+
     pub(super) const fn method(self) -> Method {
         match self {
             Self::Report(_) => Method::POST,

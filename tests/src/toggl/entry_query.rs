@@ -82,7 +82,7 @@ impl Horizon<'_> {
     }
 }
 
-fn unix_seconds(name: &str, text: &str) -> Result<Timestamp, String> {
+pub(super) fn unix_seconds(name: &str, text: &str) -> Result<Timestamp, String> {
     let second = text.parse().ok().and_then(|second| Timestamp::from_second(second).ok());
     second.ok_or_else(|| format!("{name} is not a valid unix timestamp"))
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -13,6 +14,7 @@ pub struct Record {
     id: i64,
     name: String,
     is_active: bool,
+    at_s: Option<i64>,
     text: Box<str>,
 }
 
@@ -28,6 +30,7 @@ impl Record {
             id: head.id.or(head.group_id).expect("a record has an id"),
             name: head.name.or(head.fullname).unwrap_or_default().to_lowercase(),
             is_active: head.active.unwrap_or(!head.archived.unwrap_or(false)),
+            at_s: head.at.and_then(|at| at.parse::<Timestamp>().ok()).map(Timestamp::as_second),
             text: text.into(),
         }
     }
@@ -40,6 +43,11 @@ impl Record {
     /// Whether the record is shown when archived ones are not asked for.
     pub const fn is_active(&self) -> bool {
         self.is_active
+    }
+
+    /// Unix seconds of the last change; none where the record does not tell.
+    pub(super) const fn at_s(&self) -> Option<i64> {
+        self.at_s
     }
 
     /// The JSON object, byte for byte as it is served.
@@ -62,6 +70,7 @@ struct Head {
     fullname: Option<String>,
     active: Option<bool>,
     archived: Option<bool>,
+    at: Option<String>,
 }
 
 /// The object with the named fields set to the given JSON texts: replaced where they stand,

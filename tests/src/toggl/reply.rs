@@ -1,9 +1,10 @@
 //! An answer of the simulated Toggl before it becomes HTTP, and the headers that go with it.
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, DATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::answer::Canned;
@@ -79,6 +80,14 @@ impl Reply {
         .with(HeaderName::from_static("x-toggl-quota-resets-in"), standing.resets_in_s.into())
     }
 
+    /// Tells the time, unless a script does.
+    pub(super) fn dated(mut self, now: Timestamp) -> Self {
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let date = HeaderValue::from_str(&date).expect("a date");
+        self.headers.entry(DATE).or_insert(date);
+        self
+    }
+
     pub(super) const fn status(&self) -> StatusCode {
         self.status
     }
@@ -95,6 +104,11 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: body.into() }
     }
 
+    /// Adds headers.
+    pub(super) fn with_all(self, headers: impl Iterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        headers.fold(self, |reply, (name, value)| reply.with(name, value))
+    }
+
     /// Adds a header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
@@ -105,6 +119,6 @@ impl Reply {
 impl From<Canned> for Reply {
     fn from(canned: Canned) -> Self {
         let reply = Self::new(canned.status, canned.body);
-        canned.headers.into_iter().fold(reply, |reply, (name, value)| reply.with(name, value))
+        reply.with_all(canned.headers.into_iter())
     }
 }

@@ -3,10 +3,10 @@
 //! The newest start comes first unless `order_dir` says `ASC`; which is Toggl's default is not
 //! recorded. Descending is the exact reverse of ascending, by start and then by id.
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::HeaderName;
 
 use super::account::Account;
-use super::behaviour::{Behaviour, Running};
+use super::behaviour::{Behaviour, ReportOrder, Running};
 use super::record::quoted;
 use super::reply::Reply;
 use super::workspaces::Workspace;
@@ -17,7 +17,7 @@ mod request;
 mod row_text;
 
 use listing::{Listing, Row};
-use request::Cursor;
+use request::{Cursor, Days};
 pub(super) use request::{Refusal, ReportRequest};
 use row_text::{Figures, RowWriter};
 
@@ -47,21 +47,31 @@ impl Report<'_> {
         let texts: Vec<String> = texts.map(|(row, number)| writer.text(number, &row)).collect();
         let page = self.page(texts.iter());
         match rows.next() {
-            Some(next) => with_cursor(page, &next, first_number.saturating_add(size)),
+            Some(next) => self.with_cursor(page, &next, first_number.saturating_add(size)),
             None => page,
         }
     }
 
+    /// The days that are looked at.
+    fn days(&self) -> Days {
+        let today = self.behaviour.now().to_zoned(self.account.time_zone().clone()).date();
+        self.behaviour
+            .report_days
+            .map_or(self.request.days, |most| self.request.days.last(most, today))
+    }
+
     fn listing(&self) -> Listing<'_> {
+        let order = self.behaviour.report_order;
         Listing {
             account: self.account,
             workspace_id: self.workspace_id,
             // Whoever is no admin is shown their own entries, and is not told of the others.
             only_user_id: (!self.workspace.is_admin()).then(|| self.account.user_id()),
             user_ids: &self.request.user_ids,
-            windows: self.request.days.windows(self.account),
+            windows: self.days().windows(self.account),
             shows_running: self.behaviour.report_running == Running::WithoutStop,
-            is_descending: self.request.is_descending,
+            is_descending: self.request.is_descending != (order == ReportOrder::Reversed),
+            is_by_description: order == ReportOrder::ByDescription,
             row_length: self.behaviour.report_rows_hold,
         }
     }
@@ -80,18 +90,21 @@ impl Report<'_> {
     fn page<'t>(&self, texts: impl Iterator<Item = &'t String>) -> Reply {
         Reply::list(texts.map(String::as_str), self.behaviour.empty_lists_as_null)
             .with(HeaderName::from_static("x-page-size"), self.page_size().into())
+            .with_all(self.days().headers())
     }
 
     fn page_size(&self) -> usize {
         self.request.page_size.min(self.behaviour.report_page_cap)
     }
-}
 
-/// Names the row that the next page begins with. The last page has none of these headers.
-fn with_cursor(page: Reply, next: &Row<'_>, number: usize) -> Reply {
-    let (start_s, id) = next.key();
-    let header = |number: i64| HeaderValue::from(number);
-    page.with(HeaderName::from_static("x-next-id"), header(id))
-        .with(HeaderName::from_static("x-next-row-number"), number.into())
-        .with(HeaderName::from_static("x-next-timestamp"), header(start_s))
+    /// Names the row that the next page begins with. The last page has none of these headers.
+    fn with_cursor(&self, page: Reply, next: &Row<'_>, number: usize) -> Reply {
+        let page = page.with(HeaderName::from_static("x-next-row-number"), number.into());
+        if self.behaviour.report_number_only {
+            return page;
+        }
+        let (start_s, id) = next.key();
+        page.with(HeaderName::from_static("x-next-id"), id.into())
+            .with(HeaderName::from_static("x-next-timestamp"), start_s.into())
+    }
 }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
+use jiff::Timestamp;
 
 use super::account::{Account, List};
 use super::behaviour::Behaviour;
 use super::endpoint::Endpoint;
-use super::entry_query::Horizon;
+use super::entry_query::{Horizon, unix_seconds};
+use super::pages::{Shown, rows_of_page};
 use super::quota::Standing;
 use super::record::Record;
 use super::reply::Reply;
@@ -34,6 +36,9 @@ pub(super) struct Resources<'a> {
 
 impl Resources<'_> {
     pub(super) fn reply(&self, endpoint: Endpoint) -> Reply {
+        if self.behaviour.glitch && endpoint.is_list() {
+            return Reply::ok("null");
+        }
         match endpoint {
             Endpoint::Me => Reply::ok(self.account.me().to_owned()),
             Endpoint::Quota => self.quota(),
@@ -71,61 +76,100 @@ impl Resources<'_> {
         if self.account.workspaces().iter().all(|workspace| workspace.id() != workspace_id) {
             return no_access();
         }
-        let records = self.account.records(list, workspace_id).iter();
+        let since =
+            match self.query.get("since").map(|text| unix_seconds("since", text)).transpose() {
+                Ok(since) => since.filter(|_| list.has_since()),
+                Err(message) => return Reply::refusal(StatusCode::BAD_REQUEST, &message),
+            };
+        let records = self.records(list, workspace_id, since);
         match list {
-            List::Projects => {
-                let wanted = self.shown("active", ["true", "false", "both"]);
-                self.page(records.filter(|record| wanted(record)))
+            List::Tasks => self.envelope(&records),
+            List::Projects => self.list(self.page(&records, DEFAULT_PAGE_SIZE, None)),
+            List::Tags if self.query.contains_key("per_page") => {
+                self.list(self.page(&records, DEFAULT_PAGE_SIZE, self.behaviour.list_cap))
             }
-            List::Clients => {
-                let wanted = self.shown("status", ["active", "archived", "both"]);
-                self.list(records.filter(|record| wanted(record)))
-            }
-            List::Tags if self.query.contains_key("per_page") => self.page(records),
-            List::Tasks => {
-                let wanted = self.shown("active", ["true", "false", "both"]);
-                self.envelope(&records.filter(|record| wanted(record)).collect::<Vec<_>>())
-            }
-            List::Tags | List::Users | List::Groups | List::ProjectUsers | List::WorkspaceUsers => {
-                self.list(records)
-            }
+            List::Clients
+            | List::Tags
+            | List::Users
+            | List::Groups
+            | List::ProjectUsers
+            | List::WorkspaceUsers => self.list(self.chunk(&records)),
         }
     }
 
-    /// Whether a parameter, whose values mean active, archived and all, lets a record through.
-    /// Toggl hides the archived ones by default.
-    fn shown(&self, parameter: &str, [_, archived, all]: [&str; 3]) -> impl Fn(&Record) -> bool {
-        let value = self.query.get(parameter).map(String::as_str);
-        let (is_archived, is_all) = (value == Some(archived), value == Some(all));
-        move |record| is_all || record.is_active() != is_archived
+    /// The records that are asked for, in Toggl's order; with `since` those that have changed, and what
+    /// was deleted.
+    fn records(&self, list: List, workspace_id: i64, since: Option<Timestamp>) -> Vec<&Record> {
+        let records = self.account.records(list, workspace_id).iter();
+        let wanted = match list {
+            List::Projects | List::Tasks => self.shown("active", ["true", "false", "both"]),
+            List::Clients => self.shown("status", ["active", "archived", "both"]),
+            _ => Shown::All,
+        };
+        let live = records.filter(|record| wanted.lets_through(record));
+        let Some(since) = since else {
+            return live.collect();
+        };
+        let changed = |record: &&Record| record.at_s().is_some_and(|at| at >= since.as_second());
+        let all = live.chain(self.account.deleted(list, workspace_id));
+        let mut changed: Vec<&Record> = all.filter(changed).collect();
+        changed.sort_by(|one, other| one.order().cmp(&other.order()));
+        changed
     }
 
-    fn page<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Reply {
-        let (page, size) = self.page_and_size(DEFAULT_PAGE_SIZE);
-        self.list(records.skip((page - 1).saturating_mul(size)).take(size))
+    /// What a parameter, whose values mean active, archived and all, lets through. Toggl hides the
+    /// archived ones by default.
+    fn shown(&self, parameter: &str, [_, archived, all]: [&str; 3]) -> Shown {
+        match self.query.get(parameter) {
+            Some(value) if value == all => Shown::All,
+            Some(value) if value == archived => Shown::Archived,
+            _ => Shown::Active,
+        }
     }
 
     /// A page in an object that tells how many records there are; `data` is null without any.
     fn envelope(&self, records: &[&Record]) -> Reply {
-        let (page, size) = self.page_and_size(DEFAULT_TASK_PAGE_SIZE);
-        let shown = records.iter().skip((page - 1).saturating_mul(size)).take(size);
-        let texts: Vec<&str> = shown.map(|record| record.text()).collect();
+        let shown = self.page(records, DEFAULT_TASK_PAGE_SIZE, None);
+        let texts: Vec<&str> = shown.map(Record::text).collect();
         let data =
             if texts.is_empty() { "null".to_owned() } else { format!("[{}]", texts.join(",")) };
+        let (page, size) = (self.page_number(), self.page_size(DEFAULT_TASK_PAGE_SIZE, None));
         Reply::ok(format!(
             r#"{{"data":{data},"page":{page},"per_page":{size},"sort_field":"name","sort_order":"ASC","total_count":{}}}"#,
             records.len()
         ))
     }
 
-    /// The page asked for, from 1, and how many records it may hold.
-    fn page_and_size(&self, default_size: usize) -> (usize, usize) {
-        let number = |name| {
-            let number = self.query.get(name).and_then(|text| text.parse::<usize>().ok());
-            number.filter(|number| *number > 0)
-        };
-        let size = number("per_page").unwrap_or(default_size).min(MAX_PAGE_SIZE);
-        (number("page").unwrap_or(1), size)
+    fn page<'r>(
+        &self,
+        records: &[&'r Record],
+        default_size: usize,
+        cap: Option<usize>,
+    ) -> impl Iterator<Item = &'r Record> {
+        let (page, size) = (self.page_number(), self.page_size(default_size, cap));
+        rows_of_page(records, page, size, self.behaviour.short_page)
+    }
+
+    /// All of a list without pages, or as much of it as Toggl gives out.
+    fn chunk<'r>(&self, records: &[&'r Record]) -> impl Iterator<Item = &'r Record> {
+        let all = (1, usize::MAX);
+        let (page, size) = self.behaviour.list_cap.map_or(all, |cap| (self.page_number(), cap));
+        rows_of_page(records, page, size, None)
+    }
+
+    fn page_number(&self) -> usize {
+        self.number("page").unwrap_or(1)
+    }
+
+    fn page_size(&self, default_size: usize, cap: Option<usize>) -> usize {
+        let size = self.number("per_page").unwrap_or(default_size);
+        let caps = [Some(MAX_PAGE_SIZE), self.behaviour.page_cap, cap];
+        caps.into_iter().flatten().fold(size, usize::min)
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        let number = self.query.get(name).and_then(|text| text.parse::<usize>().ok());
+        number.filter(|number| *number > 0)
     }
 
     fn list<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Reply {

@@ -13,6 +13,7 @@ use url::Url;
 use super::account::Account;
 use super::answer::Answer;
 use super::behaviour::Behaviour;
+use super::changes::Changes;
 use super::quota::QuotaLimits;
 use super::request_log::SeenRequest;
 
@@ -106,6 +107,33 @@ impl Simulator {
     /// segment, as `/api/v9/workspaces/{w}/tags`. Paths the simulator does not know are fine.
     pub fn script(&self, pattern: &str, answer: Answer) {
         lock(&self.toggl.scripts).add(pattern, answer);
+    }
+
+    /// Changes the account just before the nth request to a path is answered, counted from 1 and from
+    /// now. The path may hold `{…}` for any one segment; `*` or nothing is any path. With several
+    /// accounts it is that of who asks.
+    ///
+    /// # Panics
+    ///
+    /// If `nth` is zero.
+    pub fn before_request(
+        &self,
+        pattern: &str,
+        nth: usize,
+        change: impl FnOnce(&mut Account) + Send + 'static,
+    ) {
+        lock(&self.toggl.changes).before_request(pattern, nth, Box::new(change));
+    }
+
+    /// Changes the account before every request from now on, instead of what did so until now. The
+    /// change is told the number of the request, from 1.
+    pub fn before_every_request(&self, change: impl FnMut(&mut Account, usize) + Send + 'static) {
+        lock(&self.toggl.changes).before_every_request(Arc::new(Mutex::new(change)));
+    }
+
+    /// Leaves the account as it is from now on: no change that waits for a request is made.
+    pub fn calm_down(&self) {
+        *lock(&self.toggl.changes) = Changes::default();
     }
 
     /// Forgets all answers not yet given out, those given out forever too.

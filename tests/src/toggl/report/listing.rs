@@ -22,6 +22,8 @@ pub(super) struct Listing<'a> {
     pub(super) windows: Windows,
     pub(super) shows_running: bool,
     pub(super) is_descending: bool,
+    /// Then that it is descending has no meaning.
+    pub(super) is_by_description: bool,
     pub(super) row_length: usize,
 }
 
@@ -57,6 +59,9 @@ impl<'a> Listing<'a> {
     /// Rows of one entry are found by their start, so a page costs the same wherever it stands.
     /// Longer ones gather what may be far apart: the whole listing is read for every page.
     pub(super) fn rows(&self, from: Option<(i64, i64)>) -> Box<dyn Iterator<Item = Row<'a>> + '_> {
+        if self.is_by_description {
+            return Box::new(self.rows_by_description(from).into_iter());
+        }
         if self.row_length <= 1 {
             return Box::new(self.entries(from).map(|entry| Row(vec![entry])));
         }
@@ -66,6 +71,16 @@ impl<'a> Listing<'a> {
             Some(key) => row.key() < key,
         };
         Box::new(self.long_rows().into_iter().skip_while(is_before))
+    }
+
+    fn rows_by_description(&self, from: Option<(i64, i64)>) -> Vec<Row<'a>> {
+        let mut rows = self.long_rows();
+        rows.sort_by_key(|row| by_description(row.first()));
+        // That of an entry that has been deleted meanwhile is known all the same.
+        if let Some(first) = from.and_then(|(_, id)| self.account.time_entry(id)) {
+            rows.retain(|row| by_description(row.first()) >= by_description(first));
+        }
+        rows
     }
 
     fn long_rows(&self) -> Vec<Row<'a>> {
@@ -106,6 +121,10 @@ impl<'a> Listing<'a> {
             && (self.user_ids.is_empty() || self.user_ids.contains(&entry.user_id))
             && self.windows.of(entry.user_id).contains(&entry.start_s)
     }
+}
+
+fn by_description(entry: &TimeEntry) -> (&str, i64, i64) {
+    (entry.value(entry.places.description), entry.start_s, entry.id)
 }
 
 impl Days {

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use jiff::ToSpan as _;
 use jiff::civil::{Date, date};
 use serde::Deserialize;
 use serde_json::Value;
@@ -166,6 +167,23 @@ impl Days {
             }
         }
         Ok(Self { first, last })
+    }
+
+    /// The last so many of these days.
+    pub(super) fn last(self, most: u32, today: Date) -> Self {
+        let end = self.last.unwrap_or(today);
+        let floor = end.saturating_sub(i64::from(most.max(1) - 1).days());
+        Self { first: Some(self.first.map_or(floor, |first| first.max(floor))), ..self }
+    }
+
+    /// What Toggl says of the days that it has looked at.
+    pub(super) fn headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        [("x-range-start", self.first), ("x-range-end", self.last)].into_iter().filter_map(
+            |(name, day)| {
+                let day = HeaderValue::from_str(&day?.to_string()).expect("a day");
+                Some((HeaderName::from_static(name), day))
+            },
+        )
     }
 }
 

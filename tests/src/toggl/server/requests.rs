@@ -17,6 +17,7 @@ use super::lock;
 use crate::toggl::account::Account;
 use crate::toggl::answer::{Answer, Content, Scripts};
 use crate::toggl::behaviour::Behaviour;
+use crate::toggl::changes::Changes;
 use crate::toggl::credentials;
 use crate::toggl::endpoint::Endpoint;
 use crate::toggl::quota::{Bucket, Quota, QuotaLimits, Standing};
@@ -32,6 +33,7 @@ pub(super) struct Toggl {
     pub(super) tenants: Vec<Tenant>,
     pub(super) behaviour: Mutex<Behaviour>,
     pub(super) scripts: Mutex<Scripts>,
+    pub(super) changes: Mutex<Changes>,
     pub(super) log: RequestLog,
 }
 
@@ -59,12 +61,20 @@ impl Toggl {
             tenants: tenants.collect(),
             behaviour: Mutex::default(),
             scripts: Mutex::default(),
+            changes: Mutex::default(),
             log: RequestLog::new(),
         }
     }
 
     pub(super) fn first(&self) -> &Tenant {
         self.tenants.first().expect("a simulator serves an account")
+    }
+
+    /// Makes the changes that were to come before this request.
+    fn change(&self, asked: &Asked) {
+        let due = lock(&self.changes).due(asked.head.uri.path());
+        let tenant = self.tenant(&asked.head.headers).unwrap_or_else(|| self.first());
+        due.make(&mut lock(&tenant.account));
     }
 
     /// The answer of an account, with everything Toggl checks before.
@@ -168,12 +178,14 @@ pub(super) async fn respond(State(toggl): State<Arc<Toggl>>, request: Request) -
     if !script.delay.is_zero() {
         tokio::time::sleep(script.delay).await;
     }
+    toggl.change(&asked);
     let reply = match script.content {
         Content::Canned(canned) => Reply::from(canned),
         Content::PassThrough => toggl.reply(&asked),
     };
     toggl.log.close(number, reply.status().as_u16());
-    reply.into_response(script.delivery)
+    let now = lock(&toggl.behaviour).clock();
+    reply.dated(now).into_response(script.delivery)
 }
 
 impl Asked {

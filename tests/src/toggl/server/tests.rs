@@ -6,14 +6,18 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::*;
-use crate::toggl::{AccountSize, List, Record, TOKEN, TimeEntry, sample_now};
+use crate::toggl::{
+    AccountSize, List, Record, ReportOrder, Rest, ShortPage, TOKEN, TimeEntry, sample_now,
+};
 
 mod accounts;
+mod changes;
 mod entries;
 mod limits;
 mod lists;
 mod report;
 mod scripts;
+mod short_lists;
 
 const ENTRIES: &str = "/api/v9/me/time_entries";
 const WORKSPACE: &str = "/api/v9/workspaces/2230991";

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::toggl::{Running, with_fields};
 
+mod order;
 mod paging;
 mod rows;
 
