@@ -277,7 +277,9 @@ impl<'a> Pages<'a> {
             return None;
         }
         let Some(before) = self.asking.before else {
-            return (!proof::is_page_size(page.count)).then_some(End::FirstLook);
+            // Full pages before it show that Toggl takes the size that was asked for.
+            let may_be_full = self.filled == 1 && proof::is_page_size(page.count);
+            return (!may_be_full).then_some(End::FirstLook);
         };
         let (first, last) = self.ids.iter().fold((None, None), |(first, last), id| {
             (first.min(Some(*id)).or(Some(*id)), last.max(Some(*id)))

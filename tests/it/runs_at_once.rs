@@ -78,9 +78,9 @@ async fn a_report_keeps_no_sync_waiting_and_no_sync_a_report() {
 #[tokio::test]
 async fn the_second_run_leaves_it_to_the_first_if_it_is_to_skip_which_is_no_success_to_build_on() {
     let (world, first) = busy(Duration::from_secs(10)).await;
-    for (arguments, code) in [(&[][..], 0), (&["--wait"][..], 6)] {
-        let skip = world.fetcher(arguments).env("FETCHER_IF_RUNNING", "skip");
-        let second = skip.run().await.unwrap();
+    let skip = |arguments| world.fetcher(arguments).env("FETCHER_IF_RUNNING", "skip").run();
+    let (plain, waiting) = futures::try_join!(skip(&[]), skip(&["--wait"])).unwrap();
+    for (second, code) in [(plain, 0), (waiting, 6)] {
         assert_eq!(second.code, Some(code), "{second:#?}");
         assert!(second.stdout.starts_with("[SKIPPED] another run"), "{}", second.stdout);
     }
