@@ -17,7 +17,8 @@ pub(crate) struct Found {
     pub(crate) quotas: Vec<String>,
 }
 
-/// Asks for the account, the workspaces and the quotas: three requests.
+/// Asks for the account, the workspaces, their people and the quotas: three requests, and one for each
+/// workspace.
 ///
 /// # Errors
 /// When Toggl refuses the token or does not answer.
@@ -31,9 +32,14 @@ pub(crate) async fn check(client: &Client) -> Result<Found, Error> {
     let quotas = client.get(QUOTA_PATH, &[]).await?;
     let quotas: Vec<ListedQuota> = serde_json::from_slice(&quotas.body)
         .map_err(|source| Error::Body { path: QUOTA_PATH.to_owned(), source })?;
+    let mut described = Vec::with_capacity(workspaces.len());
+    for workspace in &workspaces {
+        let people = people(client, workspace.id).await;
+        described.push(describe(workspace, &account, people));
+    }
     Ok(Found {
         owner: owner(&account),
-        workspaces: workspaces.iter().map(|one| describe(one, &account)).collect(),
+        workspaces: described,
         quotas: quotas.iter().map(|one| quota(one, &workspaces)).collect(),
     })
 }
@@ -47,6 +53,13 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
     masters::decode(&fetched.listing)
 }
 
+/// How many people the workspace has, as far as this account is told.
+async fn people(client: &Client, workspace_id: i64) -> Option<usize> {
+    let resource = catalogue::find("users")?;
+    let asking = Asking { client, resource, workspace_id, before: None };
+    asking.fetch(1).await.ok().map(|fetched| fetched.listing.records.len())
+}
+
 fn owner(account: &Account) -> String {
     let name = account.fullname.as_deref().unwrap_or("without a name");
     let email = account.email.as_deref().unwrap_or("without an address");
@@ -54,15 +67,19 @@ fn owner(account: &Account) -> String {
     format!("{name} <{email}>, user {}, time zone {zone}", account.id)
 }
 
-fn describe(workspace: &Workspace, account: &Account) -> String {
+fn describe(workspace: &Workspace, account: &Account, people: Option<usize>) -> String {
     let name = workspace.name.as_deref().unwrap_or("without a name");
     let default = if account.default_workspace_id == Some(workspace.id) { ", default" } else { "" };
-    let sees = if workspace.is_admin() {
-        "reports show everybody's entries"
-    } else {
-        "reports show your own entries, and others' as far as the workspace lets you"
+    let whose = match people {
+        Some(people) if people > 1 => format!("a sync reads the entries of 1 of {people} people, yours"),
+        _ => "a sync reads your entries".to_owned(),
     };
-    format!("{} {name}{default}: plan {}; {sees}", workspace.id, workspace.plan())
+    let sees = if workspace.is_admin() {
+        "reports show everybody's: `fetcher --team DAYS` reads them once a day"
+    } else {
+        "reports show no more than you may see: everybody's need an admin's token"
+    };
+    format!("{} {name}{default}: plan {}; {whose}; {sees}", workspace.id, workspace.plan())
 }
 
 fn quota(quota: &ListedQuota, workspaces: &[Workspace]) -> String {

@@ -33,6 +33,7 @@ Examples:
   fetcher --only default,tasks             the usual, and tasks besides
   fetcher --only time_entries --days 1     three or four requests, for every ten minutes
   fetcher --workspace all --account all    everything that every stored account can read
+  fetcher --team 35                        your entries at every run, everybody's once a day (admins)
   fetcher report --from 2023-01-01         everybody's entries since then
   fetcher check                            token, workspaces, plan and quota
   fetcher credentials set < token.txt      store the API token in the vault";
@@ -72,7 +73,8 @@ struct CommonArgs {
     /// report, would ask for the same.
     #[arg(long, env = "FETCHER_IF_RUNNING", value_enum, default_value_t, global = true)]
     if_running: IfRunning,
-    /// Wait until loaders have stored what was published; where that takes longer (5m unless told), fail.
+    /// Wait until loaders have stored what was published, of every account that published something; where
+    /// that takes longer (5m unless told), fail. Exit code 0 then means: all was read, sent and stored.
     #[arg(long, env = "FETCHER_WAIT", value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5m", value_parser = humantime::parse_duration, global = true)]
     wait: Option<Duration>,
 }

@@ -22,8 +22,8 @@ pub enum Exit {
     Quota = 4,
     /// NATS or Postgres is out of reach.
     Unreachable = 5,
-    /// Finished, but some resource was skipped or some record could not be sent; of a status, that
-    /// something needs attention.
+    /// Finished, but not known to be complete: a resource was skipped, a record could not be sent or was kept
+    /// as a dead letter, or what was read may lack something; of a status, that something needs attention.
     Incomplete = 6,
 }
 
@@ -42,8 +42,10 @@ Exit codes:
   3  credentials refused or missing
   4  Toggl's hourly quota is used up
   5  NATS or Postgres is out of reach
-  6  finished, but some resource was skipped or some record could not be sent;
-     of `loader status`: something needs attention";
+  6  finished, but something is missing or uncertain: a resource was skipped, a record
+     not sent, a listing not proven complete (its deletions wait for the next sync), or,
+     with --wait, a run skipped or a batch kept as a dead letter; the summary names it.
+     Of `loader status`: something needs attention";
 
 /// A command that cannot go on: the line for the user, and the code for scripts.
 #[derive(Debug)]
