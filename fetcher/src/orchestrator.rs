@@ -247,6 +247,9 @@ impl<'a> Sync<'a> {
             None if *wanted == Workspaces::All => self.workspaces.iter().map(|w| w.id).collect(),
             None => Vec::new(),
         };
+        if ids.is_empty() && *wanted == Workspaces::All {
+            return Err(SyncError::NoneListed);
+        }
         if ids.is_empty() && self.needs_workspaces() {
             return Err(SyncError::NoWorkspace);
         }

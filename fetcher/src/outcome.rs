@@ -146,6 +146,9 @@ pub enum SyncError {
         "the Toggl profile has no default workspace; name one with --workspace (TOGGL_WORKSPACE_ID)"
     )]
     NoWorkspace,
+    /// All were asked for, and Toggl named none.
+    #[error("Toggl lists no workspace of this account; try again, or name one with --workspace")]
+    NoneListed,
     /// The calendar ends before the window does.
     #[error("cannot reckon the days of the time entries")]
     Calendar(#[from] jiff::Error),

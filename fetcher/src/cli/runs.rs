@@ -224,6 +224,7 @@ pub(super) fn failure(error: SyncError) -> Failure {
         | SyncError::Publish(PublishError::Encode(_) | PublishError::Full(_))
         | SyncError::Lease(LeaseError::Running(_))
         | SyncError::NoWorkspace
+        | SyncError::NoneListed
         | SyncError::Calendar(_) => Exit::Failed,
     };
     Failure { exit, error: error.into() }

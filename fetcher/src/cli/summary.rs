@@ -87,7 +87,7 @@ fn rest(result: &SyncResult) {
         println!("  Skipped: {name} ({reason})");
     }
     for (name, reason) in &result.uncertain {
-        println!("  Uncertain: {name} ({reason}); nothing missing there is taken for deleted");
+        println!("  Uncertain: {name} ({reason})");
     }
     if !result.rejected.is_empty() {
         println!("  Dead letters: {} (named in the log)", result.rejected.len());

@@ -186,7 +186,7 @@ impl Sync<'_> {
         if let Some(last) = asked.too_long_ago {
             entries.tally.uncertain.push((resource.name, told_no_more(last, asked.since)));
         }
-        if is_all || (asked.is_first && self.options.days >= FLOOR_DAYS) {
+        if is_all {
             return self.save_since(asked, fetched_at).await;
         }
         warn!(
@@ -196,7 +196,10 @@ impl Sync<'_> {
         );
         self.progress.changes_at = Some(fetched_at);
         let counted = self.progress.windows.as_ref().map_or(0, |windows| windows.records);
-        let ahead = vec![self.window(FLOOR_DAYS)?];
+        // The later days have just been read.
+        let to = self.window(self.options.days.min(FLOOR_DAYS))?.from;
+        let window = Window { to, ..self.window(FLOOR_DAYS)? };
+        let ahead = if window.from < window.to { vec![window] } else { Vec::new() };
         let begun = WindowProgress { at: fetched_at, ahead, records: 0 };
         let outcome = self.send_windows(resource, begun, entries).await;
         if let (Ok(()), Some(windows)) = (&outcome, &mut self.progress.windows) {
