@@ -25,12 +25,12 @@ pub(crate) async fn check(client: &Client) -> Result<Found, Error> {
     let accounts: Vec<Account> = list(client, "me").await?;
     let account = accounts.into_iter().next().ok_or_else(|| Error::Body {
         path: "/me".to_owned(),
-        source: serde::de::Error::custom("it is no object with an id"),
+        reason: "it is no object with an id".into(),
     })?;
     let workspaces: Vec<Workspace> = list(client, "workspaces").await?;
     let quotas = client.get(QUOTA_PATH, &[]).await?;
     let quotas: Vec<ListedQuota> = serde_json::from_slice(&quotas.body)
-        .map_err(|source| Error::Body { path: QUOTA_PATH.to_owned(), source })?;
+        .map_err(|error| client.misfit(QUOTA_PATH, &quotas.body, &error))?;
     Ok(Found {
         owner: owner(&account),
         workspaces: workspaces.iter().map(|one| describe(one, &account)).collect(),
@@ -43,7 +43,7 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
         return Ok(Vec::new());
     };
     let fetched = masters::fetch(client, resource, 0, 1).await.map_err(|broken| broken.error)?;
-    masters::decode(&fetched)
+    masters::decode(client, &fetched)
 }
 
 fn owner(account: &Account) -> String {

@@ -10,7 +10,7 @@ use shared::resource::{Claim, Paging, Resource, Scope};
 use shared::telemetry::MASTERS;
 use tracing::{info, warn};
 
-use crate::record::{Page, read_page};
+use crate::record::{Page, read_answer};
 use crate::toggl::{Client, Error};
 
 /// Two million records; a listing with more pages goes round in circles.
@@ -147,11 +147,14 @@ async fn fetch_once(
 ///
 /// # Errors
 /// When one of them is something else.
-pub(crate) fn decode<T: DeserializeOwned>(listing: &Listing) -> Result<Vec<T>, Error> {
+pub(crate) fn decode<T: DeserializeOwned>(
+    client: &Client,
+    listing: &Listing,
+) -> Result<Vec<T>, Error> {
     let path = listing.resource.path;
     let records = listing.records.iter().map(|record| {
         serde_json::from_slice(&record.data)
-            .map_err(|source| Error::Body { path: path.to_owned(), source })
+            .map_err(|error| client.misfit(path, &record.data, &error))
     });
     records.collect()
 }
@@ -187,7 +190,6 @@ async fn fetch_page(
         query.extend([("page", page.as_str()), ("per_page", per_page.as_str())]);
     }
     let answer = client.get(path, &query).await?;
-    let page = read_page(resource, &answer.body)
-        .map_err(|source| Error::Body { path: path.to_owned(), source })?;
+    let page = read_answer(client, resource, path, &answer.body)?;
     Ok((answer.fetched_at, page))
 }

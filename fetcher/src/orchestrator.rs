@@ -114,8 +114,8 @@ impl<'a> Session<'a> {
             return Err(SyncError::NoWorkspace);
         };
         let fetched = masters::fetch(client, me, 0, 1).await.map_err(|broken| broken.error)?;
-        let account: Option<Account> = masters::decode(&fetched)?.pop();
-        let account = account.ok_or_else(|| unusable_account(&fetched))?;
+        let account: Option<Account> = masters::decode(client, &fetched)?.pop();
+        let account = account.ok_or_else(|| unusable_account(client, &fetched))?;
         let lease = state.lease(account.id, publisher.run_id(), patience).await?;
         let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
         client.remember(&limits.standings.iter().copied().collect(), &limits.doubts);
@@ -127,7 +127,7 @@ impl<'a> Session<'a> {
     async fn workspaces(&self) -> Result<(Vec<Workspace>, Listing), toggl::Error> {
         let resource = workspaces_resource();
         let fetched = masters::fetch(self.client, resource, 0, 1).await.map_err(|b| b.error)?;
-        Ok((masters::decode(&fetched)?, fetched))
+        Ok((masters::decode(self.client, &fetched)?, fetched))
     }
 
     /// The workspaces to read, where that needs no list of them.
@@ -251,10 +251,7 @@ fn signature(options: &SyncOptions) -> String {
 }
 
 /// /me is no object with an id: an answer from somebody else.
-fn unusable_account(fetched: &Listing) -> toggl::Error {
+fn unusable_account(client: &Client, fetched: &Listing) -> toggl::Error {
     let reason = fetched.rejected.first().map_or("it is empty", |first| first.reason.as_str());
-    toggl::Error::Body {
-        path: fetched.resource.path.to_owned(),
-        source: serde::de::Error::custom(reason),
-    }
+    toggl::Error::Body { path: fetched.resource.path.to_owned(), reason: client.words(reason) }
 }

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use shared::batch::{Record, Rejected};
 use shared::resource::{Paging, Resource};
 
+use crate::toggl::{Client, Error};
+
 mod columns;
 mod fields;
 mod rows;
@@ -67,6 +69,23 @@ pub fn read_page(resource: &Resource, body: &Bytes) -> serde_json::Result<Page> 
     for text in texts {
         let data = body.slice_ref(text.get().as_bytes());
         page.take(read_record(resource, &mut columns, text, data));
+    }
+    Ok(page)
+}
+
+/// The same of an answer to `path`; what it says of its own words may be shown.
+///
+/// # Errors
+/// As there.
+pub(crate) fn read_answer(
+    client: &Client,
+    resource: &Resource,
+    path: &str,
+    body: &Bytes,
+) -> Result<Page, Error> {
+    let mut page = read_page(resource, body).map_err(|error| client.misfit(path, body, &error))?;
+    for rejected in &mut page.rejected {
+        rejected.reason = client.words(&rejected.reason).into();
     }
     Ok(page)
 }

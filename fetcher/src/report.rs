@@ -22,7 +22,7 @@ use crate::masters::check_shape;
 use crate::outcome::{SyncError, Tally};
 use crate::progress::Progress;
 use crate::publisher::{PublishError, Publisher};
-use crate::record::{Page, read_page};
+use crate::record::{Page, read_answer};
 use crate::state::{ReportProgress, State, StateError};
 use crate::toggl::{Client, Error};
 use claims::{Arrived, Claims, Part};
@@ -255,8 +255,8 @@ impl Report<'_> {
     ) -> Result<(Arrived, Option<Cursor>), Error> {
         let path = self.path();
         let answer = self.client.post(&path, &self.question(span, cursor.as_ref())).await?;
-        let Page { records, rejected, .. } = read_page(self.resource, &answer.body)
-            .map_err(|source| Error::Body { path: path.clone(), source })?;
+        let Page { records, rejected, .. } =
+            read_answer(self.client, self.resource, &path, &answer.body)?;
         check_shape(&path, records.len(), &rejected)?;
         let next = Cursor::after(&answer.headers).map_err(|_| Error::NextPage { path })?;
         let (fetched_at, is_last) = (answer.fetched_at, next.is_none());

@@ -24,6 +24,7 @@ use super::payment::Doubts;
 use super::quotas::{Bucket, Quotas, Standings};
 use super::traffic::{Meter, Traffic, Wait};
 use super::trouble::{Trouble, judge};
+use super::words::{Redactor, Words};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence in the middle of an answer.
@@ -90,6 +91,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: SecretString,
+    redactor: Redactor,
     pace: Pace,
     quotas: Quotas,
     doubts: Doubts,
@@ -124,6 +126,7 @@ impl Client {
         Self {
             http,
             base: args.toggl_url.clone(),
+            redactor: Redactor::new(&token),
             token,
             pace: Pace::new(args.requests_per_second, args.burst),
             quotas: Quotas::new(args.max_wait),
@@ -148,6 +151,16 @@ impl Client {
     /// See [`Error`].
     pub async fn post(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
         self.ask(Question { path, query: &[], json: Some(json) }).await
+    }
+
+    /// Something of an answer, made fit to be shown: short, in one line, without the token.
+    pub(crate) fn words(&self, text: &str) -> Words {
+        self.redactor.words(text)
+    }
+
+    /// That the answer to `path` cannot be read.
+    pub(crate) fn misfit(&self, path: &str, body: &[u8], error: &serde_json::Error) -> Error {
+        Error::Body { path: path.to_owned(), reason: self.redactor.misfit(body, error) }
     }
 
     /// What is known of the quotas.
@@ -188,7 +201,7 @@ impl Client {
             self.meter.waiting(Wait::Pace, self.pace.turn()).await;
             let fetched_at = Timestamp::now();
             let trouble = match self.exchange(question).await {
-                Ok(exchange) => match judge(path, &exchange) {
+                Ok(exchange) => match judge(path, &exchange, &self.redactor) {
                     None => {
                         self.quotas.note(bucket, limits::quota(&exchange.headers), false);
                         self.doubts.forget(path);
