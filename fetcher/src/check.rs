@@ -26,12 +26,12 @@ pub(crate) async fn check(client: &Client) -> Result<Found, Error> {
     let accounts: Vec<Account> = list(client, "me").await?;
     let account = accounts.into_iter().next().ok_or_else(|| Error::Body {
         path: "/me".to_owned(),
-        source: serde::de::Error::custom("it is no object with an id"),
+        reason: "it is no object with an id".into(),
     })?;
     let workspaces: Vec<Workspace> = list(client, "workspaces").await?;
     let quotas = client.get(QUOTA_PATH, &[]).await?;
     let quotas: Vec<ListedQuota> = serde_json::from_slice(&quotas.body)
-        .map_err(|source| Error::Body { path: QUOTA_PATH.to_owned(), source })?;
+        .map_err(|error| client.misfit(QUOTA_PATH, &quotas.body, &error))?;
     let mut described = Vec::with_capacity(workspaces.len());
     for workspace in &workspaces {
         let people = people(client, workspace.id).await;
@@ -50,7 +50,7 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
     };
     let asking = Asking { client, resource, workspace_id: 0, before: None };
     let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-    masters::decode(&fetched.listing)
+    masters::decode(client, &fetched.listing)
 }
 
 /// How many people the workspace has, as far as this account is told.
@@ -71,7 +71,9 @@ fn describe(workspace: &Workspace, account: &Account, people: Option<usize>) -> 
     let name = workspace.name.as_deref().unwrap_or("without a name");
     let default = if account.default_workspace_id == Some(workspace.id) { ", default" } else { "" };
     let whose = match people {
-        Some(people) if people > 1 => format!("a sync reads the entries of 1 of {people} people, yours"),
+        Some(people) if people > 1 => {
+            format!("a sync reads the entries of 1 of {people} people, yours")
+        }
         _ => "a sync reads your entries".to_owned(),
     };
     let sees = if workspace.is_admin() {

@@ -13,7 +13,7 @@ use shared::resource::{Claim, Paging, Resource, Scope};
 use shared::telemetry::MASTERS;
 use tracing::info;
 
-use crate::record::{Page, read_page};
+use crate::record::{Page, read_answer};
 use crate::state::Seen;
 use crate::toggl::{Answer, Client, Error};
 
@@ -90,11 +90,14 @@ pub(crate) fn check_shape(path: &str, usable: usize, rejected: &[Rejected]) -> R
 ///
 /// # Errors
 /// When one of them is something else.
-pub(crate) fn decode<T: DeserializeOwned>(listing: &Listing) -> Result<Vec<T>, Error> {
+pub(crate) fn decode<T: DeserializeOwned>(
+    client: &Client,
+    listing: &Listing,
+) -> Result<Vec<T>, Error> {
     let path = listing.resource.path;
     let records = listing.records.iter().map(|record| {
         serde_json::from_slice(&record.data)
-            .map_err(|source| Error::Body { path: path.to_owned(), source })
+            .map_err(|error| client.misfit(path, &record.data, &error))
     });
     records.collect()
 }
@@ -159,8 +162,7 @@ async fn ask(
     query: &[(&str, &str)],
 ) -> Result<(Answer, Page), Error> {
     let answer = client.get(path, query).await?;
-    let page = read_page(resource, &answer.body)
-        .map_err(|source| Error::Body { path: path.to_owned(), source })?;
+    let page = read_answer(client, resource, path, &answer.body)?;
     Ok((answer, page))
 }
 

@@ -123,8 +123,8 @@ impl<'a> Session<'a> {
         };
         let asking = Asking { client, resource: me, workspace_id: 0, before: None };
         let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-        let account: Option<Account> = masters::decode(&fetched.listing)?.pop();
-        let account = account.ok_or_else(|| unusable_account(&fetched))?;
+        let account: Option<Account> = masters::decode(client, &fetched.listing)?.pop();
+        let account = account.ok_or_else(|| unusable_account(client, &fetched))?;
         let lease = state.lease((work, account.id), publisher.run_id(), patience).await?;
         let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
         client.remember(&limits.standings.iter().copied().collect(), &limits.doubts);
@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
         let (client, resource) = (self.client, workspaces_resource());
         let asking = Asking { client, resource, workspace_id: 0, before: None };
         let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-        Ok((masters::decode(&fetched.listing)?, fetched))
+        Ok((masters::decode(client, &fetched.listing)?, fetched))
     }
 
     /// The workspaces to read, where that needs no list of them; none where the profile has no default.
@@ -354,11 +354,8 @@ fn signature(options: &SyncOptions) -> String {
 }
 
 /// /me is no object with an id: an answer from somebody else.
-fn unusable_account(fetched: &Fetched) -> toggl::Error {
+fn unusable_account(client: &Client, fetched: &Fetched) -> toggl::Error {
     let Fetched { listing, .. } = fetched;
     let reason = listing.rejected.first().map_or("it is empty", |first| first.reason.as_str());
-    toggl::Error::Body {
-        path: listing.resource.path.to_owned(),
-        source: serde::de::Error::custom(reason),
-    }
+    toggl::Error::Body { path: listing.resource.path.to_owned(), reason: client.words(reason) }
 }

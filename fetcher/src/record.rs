@@ -1,21 +1,24 @@
 //! From an answer's bytes to records: which fields mean what is the catalogue's to say.
 //!
-//! The JSON text of a record is carried as it came, in the answer's own memory. Only where a record
-//! has secret fields is it written anew, field by field, without them.
+//! The JSON text of a record is carried as it came, in the answer's own memory. Only an answer with
+//! secrets in it is written anew, without them, before anything else is made of it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed as _, Error as _};
 use serde_json::value::RawValue;
 use shared::batch::{Record, Rejected};
 use shared::resource::{Paging, Resource};
 
+use crate::toggl::{Client, Error};
+
 mod columns;
 mod fields;
 mod rows;
+mod secrets;
 
 use columns::Columns;
-use fields::{EachField, Field, write};
+use fields::{EachField, Field};
 
 const NO_OBJECT: &str = "it is not a JSON object";
 
@@ -45,6 +48,7 @@ struct Envelope<'a> {
 /// # Errors
 /// When the body as a whole is not what the catalogue says: truncated, HTML, another type.
 pub fn read_page(resource: &Resource, body: &Bytes) -> serde_json::Result<Page> {
+    let body = &secrets::without(body)?;
     let json = str::from_utf8(body).map_err(serde_json::Error::custom)?;
     let mut page = Page::default();
     let texts: Vec<&RawValue> = match resource.paging {
@@ -63,12 +67,25 @@ pub fn read_page(resource: &Resource, body: &Bytes) -> serde_json::Result<Page> 
     page.records.reserve_exact(texts.len());
     let mut columns = Columns::of(resource);
     for text in texts {
-        let record = if resource.secret_fields.is_empty() {
-            read_record(&mut columns, text, body.slice_ref(text.get().as_bytes()))
-        } else {
-            read_secretive(resource, &mut columns, text)
-        };
-        page.take(record);
+        let data = body.slice_ref(text.get().as_bytes());
+        page.take(read_record(resource, &mut columns, text, data));
+    }
+    Ok(page)
+}
+
+/// The same of an answer to `path`; what it says of its own words may be shown.
+///
+/// # Errors
+/// As there.
+pub(crate) fn read_answer(
+    client: &Client,
+    resource: &Resource,
+    path: &str,
+    body: &Bytes,
+) -> Result<Page, Error> {
+    let mut page = read_page(resource, body).map_err(|error| client.misfit(path, body, &error))?;
+    for rejected in &mut page.rejected {
+        rejected.reason = client.words(&rejected.reason).into();
     }
     Ok(page)
 }
@@ -83,6 +100,7 @@ impl Page {
 }
 
 fn read_record<'a>(
+    resource: &Resource,
     columns: &mut Columns<'a>,
     text: &'a RawValue,
     data: Bytes,
@@ -91,27 +109,12 @@ fn read_record<'a>(
     let fields = EachField(|(name, value): Field<'a>| columns.note(&name, value));
     match fields.deserialize(&mut serde_json::Deserializer::from_str(text.get())) {
         Ok(()) => columns.record(data),
-        Err(_) => Err(Rejected { source_id: None, reason: NO_OBJECT.to_owned(), data }),
-    }
-}
-
-/// A record that may hold secrets: they are left out. What is no object may hold them anywhere.
-fn read_secretive<'a>(
-    resource: &Resource,
-    columns: &mut Columns<'a>,
-    text: &'a RawValue,
-) -> Result<Record, Rejected> {
-    let mut fields = Vec::new();
-    let read = EachField(|(name, value): Field<'a>| {
-        if !resource.secret_fields.contains(&name.as_ref()) {
-            fields.push((name, value));
+        Err(_) => {
+            // What has no names may be a secret by itself.
+            let data = if resource.holds_secrets { Bytes::new() } else { data };
+            Err(Rejected { source_id: None, reason: NO_OBJECT.to_owned(), data })
         }
-    });
-    let mut data = BytesMut::new();
-    if read.deserialize(&mut serde_json::Deserializer::from_str(text.get())).is_ok() {
-        write(&mut data, text.get(), fields.iter());
     }
-    read_record(columns, text, data.freeze())
 }
 
 #[cfg(test)]

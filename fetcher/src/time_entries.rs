@@ -15,7 +15,7 @@ use shared::telemetry::TIME_ENTRIES;
 use tracing::debug;
 
 use crate::masters::{check_shape, listing};
-use crate::record::read_page;
+use crate::record::read_answer;
 use crate::toggl::{Client, Error};
 
 mod chosen;
@@ -217,8 +217,7 @@ async fn ask(
 ) -> Result<(usize, Listing), Error> {
     let path = format!("{}{}", resource.api.prefix(), resource.path);
     let answer = client.get(&path, query).await?;
-    let page = read_page(resource, &answer.body)
-        .map_err(|source| Error::Body { path: path.clone(), source })?;
+    let page = read_answer(client, resource, &path, &answer.body)?;
     check_shape(&path, page.records.len(), &page.rejected)?;
     let fetched = listing(resource, 0, answer.fetched_at, span, page.records, page.rejected);
     Ok((page.count, fetched))

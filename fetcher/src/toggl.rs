@@ -12,6 +12,7 @@ mod payment;
 mod quotas;
 mod traffic;
 mod trouble;
+mod words;
 
 pub use client::{Answer, Client, TogglArgs};
 pub(crate) use client::{QUOTA_PATH, http};
@@ -20,3 +21,4 @@ pub use error::Error;
 pub(crate) use limits::ListedQuota;
 pub use quotas::{Bucket, Standing, Standings};
 pub use traffic::{Requests, Traffic, Wait, Waits};
+pub use words::Words;

@@ -25,7 +25,7 @@ const WORKSPACE_LIST: Resource = Resource {
     running_unless: None,
     user_fields: &[],
     workspace_fields: &[],
-    secret_fields: &[],
+    holds_secrets: false,
     volatile_fields: &[],
     plan_dependent: false,
     by_default: true,
@@ -40,7 +40,7 @@ pub static CATALOGUE: &[Resource] = &[
         paging: Paging::Object,
         claim: Claim::Nothing,
         deleted_field: None,
-        secret_fields: &["api_token", "intercom_hash"],
+        holds_secrets: true,
         volatile_fields: &["authorization_updated_at"],
         ..WORKSPACE_LIST
     },
@@ -51,7 +51,7 @@ pub static CATALOGUE: &[Resource] = &[
         fallback_path: Some("/me/workspaces"),
         scope: Scope::Account,
         claim: Claim::Nothing,
-        secret_fields: &["api_token", "ical_url"],
+        holds_secrets: true,
         volatile_fields: &["active_project_count", "last_modified"],
         ..WORKSPACE_LIST
     },
@@ -143,7 +143,7 @@ pub static CATALOGUE: &[Resource] = &[
         path: "/workspaces/{workspace}/workspace_users",
         key: Key::WorkspaceAndSource,
         deleted_field: None,
-        secret_fields: &["invitation_code", "invite_url"],
+        holds_secrets: true,
         plan_dependent: true,
         by_default: false,
         ..WORKSPACE_LIST

@@ -21,6 +21,7 @@ pub mod nats;
 pub mod process;
 pub mod resource;
 pub mod retry;
+pub mod secrets;
 pub mod shutdown;
 pub mod stream;
 pub mod telemetry;

@@ -87,6 +87,7 @@ pub enum Key {
 /// `name` is the only identifier; the subject, the table, the consumer, log fields and fixture
 /// files derive from it. It matches `^[a-z][a-z0-9_]*$`, which is what makes generated SQL safe.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a row of a table: each is a fact of its own")]
 pub struct Resource {
     /// The name everything else derives from.
     pub name: &'static str,
@@ -125,8 +126,9 @@ pub struct Resource {
     /// Fields with the record's own workspace, in order of preference, where an account-level
     /// request returns records of several workspaces.
     pub workspace_fields: &'static [&'static str],
-    /// Fields that never enter a batch.
-    pub secret_fields: &'static [&'static str],
+    /// Whether its records hold [secrets](crate::secrets): of what is no record nothing is kept then, for
+    /// without names nobody can tell what it gives away.
+    pub holds_secrets: bool,
     /// Fields that move without meaning anything, as sums that Toggl reckons: a record that differs
     /// in them alone is stored, but is no change in the table's history.
     pub volatile_fields: &'static [&'static str],

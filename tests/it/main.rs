@@ -91,6 +91,7 @@ mod running;
 mod runs_at_once;
 mod schedule;
 mod secrets;
+mod secrets_planted;
 mod selection;
 mod staged;
 mod staging_catalogue;

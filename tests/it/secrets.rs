@@ -14,7 +14,7 @@ use crate::endings::{assert_misused, assert_unspoken};
 use crate::guarded::{Guarded, secrets};
 
 /// Rows of any table outside Postgres' own that hold the text; views show nothing else.
-async fn tables_containing(connection: &mut PgConnection, needle: &str) -> Vec<String> {
+pub(crate) async fn tables_containing(connection: &mut PgConnection, needle: &str) -> Vec<String> {
     let tables = sqlx::query(
         "select format('%I.%I', table_schema, table_name) from information_schema.tables
          where table_schema not in ('pg_catalog', 'information_schema') and table_type = 'BASE TABLE'",
@@ -41,7 +41,7 @@ async fn tables_containing(connection: &mut PgConnection, needle: &str) -> Vec<S
 }
 
 /// Every message of the stream, unpacked.
-async fn batches(world: &World) -> Vec<Batch> {
+pub(crate) async fn batches(world: &World) -> Vec<Batch> {
     let context = world.jetstream().await.unwrap();
     let stream = context.get_stream(STREAM).await.unwrap();
     let last = stream.cached_info().state.last_sequence;

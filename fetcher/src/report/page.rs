@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::days::{self, Span, UnknownDays};
 use super::{Report, Scope};
 use crate::masters::check_shape;
-use crate::record::{Page, read_page};
+use crate::record::{Page, read_answer};
 use crate::toggl::Error;
 
 /// Rows of a page. Toggl takes more, but how many nobody says; with a quota of requests fewer would
@@ -27,8 +27,8 @@ impl Report<'_> {
     pub(super) async fn page(&self, span: Span, cursor: Option<Cursor>) -> Result<Answered, Error> {
         let path = self.path();
         let answer = self.client.post(&path, &self.question(span, cursor.as_ref())).await?;
-        let Page { records, rejected, .. } = read_page(self.resource, &answer.body)
-            .map_err(|source| Error::Body { path: path.clone(), source })?;
+        let Page { records, rejected, .. } =
+            read_answer(self.client, self.resource, &path, &answer.body)?;
         check_shape(&path, records.len(), &rejected)?;
         let next = Cursor::after(&answer.headers).map_err(|_| Error::NextPage { path })?;
         let looked_at = days::looked_at(&answer.headers);

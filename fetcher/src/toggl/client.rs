@@ -26,6 +26,7 @@ use super::payment::Doubts;
 use super::quotas::{Bucket, Quotas, Standings};
 use super::traffic::{Meter, Traffic, Wait};
 use super::trouble::{Trouble, judge};
+use super::words::{Redactor, Words};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence in the middle of an answer.
@@ -94,6 +95,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     token: SecretString,
+    redactor: Redactor,
     pace: Pace,
     quotas: Quotas,
     doubts: Doubts,
@@ -136,6 +138,7 @@ impl Client {
         Self {
             http,
             base: args.toggl_url.clone(),
+            redactor: Redactor::new(&token),
             token,
             pace: Pace::new(args.requests_per_second, args.burst),
             quotas: Quotas::new(args.max_wait),
@@ -171,6 +174,16 @@ impl Client {
     /// The present by Toggl's clock, once an answer has come.
     pub fn now(&self) -> Timestamp {
         self.clock.corrected(Timestamp::now())
+    }
+
+    /// Something of an answer, made fit to be shown: short, in one line, without the token.
+    pub(crate) fn words(&self, text: &str) -> Words {
+        self.redactor.words(text)
+    }
+
+    /// That the answer to `path` cannot be read.
+    pub(crate) fn misfit(&self, path: &str, body: &[u8], error: &serde_json::Error) -> Error {
+        Error::Body { path: path.to_owned(), reason: self.redactor.misfit(body, error) }
     }
 
     /// What is known of the quotas.
@@ -213,7 +226,7 @@ impl Client {
             self.meter.waiting(Wait::Pace, self.pace.turn()).await;
             let sent = Timestamp::now();
             let trouble = match self.exchange(question).await {
-                Ok(exchange) => match judge(path, &exchange) {
+                Ok(exchange) => match judge(path, &exchange, &self.redactor) {
                     None => {
                         self.quotas.note(bucket, limits::quota(&exchange.headers), false);
                         self.doubts.forget(path);

@@ -7,21 +7,22 @@ use reqwest::StatusCode;
 use shared::retry::Disposition;
 
 use super::quotas::{Bucket, until};
-
-/// Longest part of an answer's body that is repeated to the user.
-const MESSAGE_LENGTH: usize = 200;
+use super::words::Words;
 
 /// Why a request got no usable answer. Paths carry no secrets; the token is in a header that is
-/// never printed.
+/// never printed, and [`Words`] hold it no more if an answer repeats it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// 401 anywhere, or 403 on /me.
     #[error(
-        "Toggl refuses the credentials ({status}); check the API token on your Toggl profile page"
+        "Toggl refuses the credentials ({status}{message}); check the API token on your Toggl profile \
+         page"
     )]
     Credentials {
         /// What Toggl answered.
         status: StatusCode,
+        /// Toggl's words, if any.
+        message: Words,
     },
     /// 402 with nothing left.
     #[error("Toggl's hourly quota of {bucket} is used up; {}", come_back(*.resets_at))]
@@ -51,7 +52,7 @@ pub enum Error {
         /// What Toggl answered.
         status: StatusCode,
         /// Toggl's words, if any.
-        message: String,
+        message: Words,
     },
     /// Any other status, the second time where a second try makes sense.
     #[error("Toggl answered {status} to {path}{message}")]
@@ -61,7 +62,7 @@ pub enum Error {
         /// What Toggl answered.
         status: StatusCode,
         /// Toggl's words, if any.
-        message: String,
+        message: Words,
     },
     /// No answer, or one that broke off, twice.
     #[error("could not read {path} from Toggl")]
@@ -73,13 +74,12 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// An answer of the wrong form, such as a proxy's page.
-    #[error("Toggl's answer to {path} is not what it should be")]
+    #[error("Toggl's answer to {path} is not what it should be{reason}")]
     Body {
         /// What was asked.
         path: String,
         /// Where it differs.
-        #[source]
-        source: serde_json::Error,
+        reason: Words,
     },
     /// A body larger than any of Toggl's.
     #[error("Toggl's answer to {path} is larger than {bytes} bytes")]
@@ -155,63 +155,5 @@ fn come_back(resets_at: Option<Timestamp>) -> String {
             at.strftime("%H:%M:%S UTC")
         ),
         None => "come back in an hour".to_owned(),
-    }
-}
-
-/// Toggl's words in an error body: a JSON string, an object with `error.message`, or plain text;
-/// shortened, in one line, with ": " before it, or empty.
-pub(super) fn message(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Object {
-        error: Inner,
-    }
-    #[derive(serde::Deserialize)]
-    struct Inner {
-        message: String,
-    }
-    let words = serde_json::from_slice::<String>(body)
-        .or_else(|_| serde_json::from_slice::<Object>(body).map(|object| object.error.message))
-        .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
-    let line: String = words
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(MESSAGE_LENGTH)
-        .collect();
-    if line.is_empty() { line } else { format!(": {line}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_words_are_found_in_every_form_of_body() {
-        let forms = [
-            (
-                r#""start_date must not be earlier than 2025-11-11""#,
-                ": start_date must not be earlier than 2025-11-11",
-            ),
-            (
-                r#"{"error":{"message":"Payment Required","tip":"…","code":402}}"#,
-                ": Payment Required",
-            ),
-            ("<html>\n<b>502</b>\n</html>", ": <html> <b>502</b> </html>"),
-            ("", ""),
-        ];
-        for (body, words) in forms {
-            assert_eq!(message(body.as_bytes()), words);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_body_panics_and_every_message_is_one_short_line(body in any::<Vec<u8>>()) {
-            let message = message(&body);
-            prop_assert!(message.chars().count() <= MESSAGE_LENGTH + 2);
-            prop_assert!(!message.contains('\n'));
-        }
     }
 }

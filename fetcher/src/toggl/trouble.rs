@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::error::{Error, message};
+use super::error::Error;
 use super::exchange::Exchange;
 use super::limits::{self, Quota};
 use super::payment::Payment;
+use super::words::Redactor;
 
 /// Why an answer is no good.
 pub(super) enum Trouble {
@@ -22,19 +23,20 @@ pub(super) enum Trouble {
 }
 
 /// None for a good answer.
-pub(super) fn judge(path: &str, exchange: &Exchange) -> Option<Trouble> {
+pub(super) fn judge(path: &str, exchange: &Exchange, redactor: &Redactor) -> Option<Trouble> {
     let Exchange { status, headers, body } = exchange;
     if status.is_success() {
         return None;
     }
     let (is_me, status) = (path.ends_with("/me"), *status);
     let path = path.to_owned();
+    let message = || redactor.said(body);
     Some(match status.as_u16() {
-        401 => Trouble::Lasting(Error::Credentials { status }),
+        401 => Trouble::Lasting(Error::Credentials { status, message: message() }),
         // Toggl answers a wrong token with 403.
-        403 if is_me => Trouble::Lasting(Error::Credentials { status }),
+        403 if is_me => Trouble::Lasting(Error::Credentials { status, message: message() }),
         402 => {
-            let error = Error::Unavailable { path, status, message: message(body) };
+            let error = Error::Unavailable { path, status, message: message() };
             match Payment::of(headers, body) {
                 Payment::Quota(quota) => Trouble::Quota(quota),
                 Payment::Plan => Trouble::Lasting(error),
@@ -42,11 +44,11 @@ pub(super) fn judge(path: &str, exchange: &Exchange) -> Option<Trouble> {
             }
         }
         403 | 404 | 410 => {
-            Trouble::Lasting(Error::Unavailable { path, status, message: message(body) })
+            Trouble::Lasting(Error::Unavailable { path, status, message: message() })
         }
         429 => Trouble::Burst(limits::retry_after(headers, SystemTime::now())),
-        500.. => Trouble::Passing(Error::Status { path, status, message: message(body) }),
-        _ => Trouble::Lasting(Error::Status { path, status, message: message(body) }),
+        500.. => Trouble::Passing(Error::Status { path, status, message: message() }),
+        _ => Trouble::Lasting(Error::Status { path, status, message: message() }),
     })
 }
 
@@ -64,7 +66,7 @@ mod tests {
         let disposition = |status, path| {
             let status = StatusCode::from_u16(status).unwrap();
             let exchange = Exchange { status, headers: HeaderMap::new(), body: Bytes::new() };
-            match judge(path, &exchange).unwrap() {
+            match judge(path, &exchange, &Redactor::new(&"t0ken".to_owned().into())).unwrap() {
                 Trouble::Lasting(error) => error.disposition(),
                 _ => panic!("not lasting"),
             }
