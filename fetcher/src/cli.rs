@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use jiff::{ToSpan as _, Zoned};
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
@@ -20,6 +21,7 @@ mod accounts;
 mod checkup;
 mod chronicle;
 mod credentials;
+mod flags;
 mod runs;
 mod schedule;
 mod summary;
@@ -111,14 +113,26 @@ struct SyncArgs {
 #[derive(Debug, Args)]
 struct ReportArgs {
     /// First day, as 2023-01-31.
-    #[arg(long)]
-    from: Date,
+    #[arg(long, required_unless_present = "days")]
+    from: Option<Date>,
     /// Last day, inclusive; today if it is left out.
     #[arg(long)]
     to: Option<Date>,
+    /// The last so many days instead, today included.
+    #[arg(long, conflicts_with_all = ["from", "to"], allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
+    days: Option<u32>,
     /// Begin anew instead of going on where the same report was interrupted.
     #[arg(long)]
     restart: bool,
+}
+
+impl ReportArgs {
+    /// The first day that is named, or that of the days that end today.
+    fn first_day(&self) -> Result<Date, jiff::Error> {
+        let before_today = i64::from(self.days.unwrap_or(1)) - 1;
+        let rolling = || Zoned::now().date().checked_sub(before_today.days());
+        self.from.map_or_else(rolling, Ok)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,12 +166,17 @@ const REPORT_EXAMPLES: &str = "\
 Examples:
   fetcher report --from 2023-01-01                    to this day
   fetcher report --from 2023-01-01 --to 2023-12-31    one year
+  fetcher report --days 30                            the last thirty days, today included
   fetcher report --from 2023-01-01 --max-wait 1h      wait for the hourly quota as often as needed
   fetcher report --from 2023-01-01 --restart          from the beginning, whatever came before";
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match flags::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        // With the code that clap has for it; help was asked for, and is none.
+        Err(error) => error.exit(),
+    };
     exit::run(cli.common.log, run(cli))
 }
 
@@ -175,7 +194,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Schedule(args)) => schedule::run(args).await,
         Some(Command::Check) => checkup::run(&cli.common).await,
-        Some(Command::Manual(manual)) => manual.run(Cli::command()),
+        Some(Command::Manual(manual)) => manual.run(flags::command()),
         Some(Command::Credentials(command)) => {
             credentials::run(command, &cli.common.credentials).await
         }

@@ -75,18 +75,19 @@ pub(super) async fn report(
     args: &ReportArgs,
     chronicle: &mut Chronicle,
 ) -> Result<Exit, Failure> {
-    if args.to.is_some_and(|to| to < args.from) {
+    let from = args.first_day().or_exit(Exit::Usage)?;
+    if args.to.is_some_and(|to| to < from) {
         return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
     }
     // Somewhere it may be tomorrow already.
-    if Zoned::now().date().tomorrow().is_ok_and(|tomorrow| args.from > tomorrow) {
+    if Zoned::now().date().tomorrow().is_ok_and(|tomorrow| from > tomorrow) {
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
     let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = ReportOptions {
-            from: args.from,
+            from,
             to: args.to,
             workspaces: workspaces(common, login),
             restart: args.restart,
