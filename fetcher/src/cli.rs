@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::manual::Manual;
@@ -13,6 +13,7 @@ use shared::telemetry::LogArgs;
 
 use self::chronicle::{Chronicle, ChronicleArgs};
 use crate::credentials::CredentialArgs;
+use crate::orchestrator::ReportDays;
 use crate::selection::Names;
 use crate::toggl::TogglArgs;
 
@@ -20,6 +21,7 @@ mod accounts;
 mod checkup;
 mod chronicle;
 mod credentials;
+mod flags;
 mod runs;
 mod schedule;
 mod summary;
@@ -125,17 +127,29 @@ struct SyncArgs {
 #[derive(Debug, Args)]
 struct ReportArgs {
     /// First day, as 2023-01-31.
-    #[arg(long)]
-    from: Date,
+    #[arg(long, required_unless_present = "days")]
+    from: Option<Date>,
     /// Last day, inclusive; today if it is left out.
     #[arg(long)]
     to: Option<Date>,
+    /// The last so many days instead, today included.
+    #[arg(long, conflicts_with_all = ["from", "to"], allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
+    days: Option<u32>,
     /// Begin anew instead of going on where the same report was interrupted.
     #[arg(long)]
     restart: bool,
     /// An interrupted report is gone on with for so long after its last page; then it begins anew.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = humantime::parse_duration)]
     resume_within: Duration,
+}
+
+impl ReportArgs {
+    fn days(&self) -> ReportDays {
+        match (self.from, self.days) {
+            (Some(from), _) => ReportDays::Between(from, self.to),
+            (None, days) => ReportDays::Last(days.unwrap_or(1)),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,12 +183,17 @@ const REPORT_EXAMPLES: &str = "\
 Examples:
   fetcher report --from 2023-01-01                    to this day
   fetcher report --from 2023-01-01 --to 2023-12-31    one year
+  fetcher report --days 30                            the last thirty days, today included
   fetcher report --from 2023-01-01 --max-wait 1h      wait for the hourly quota as often as needed
   fetcher report --from 2023-01-01 --restart          from the beginning, whatever came before";
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match flags::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        // With the code that clap has for it; help was asked for, and is none.
+        Err(error) => error.exit(),
+    };
     exit::run(cli.common.log, run(cli))
 }
 
@@ -192,7 +211,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Schedule(args)) => schedule::run(args).await,
         Some(Command::Check) => checkup::run(&cli.common).await,
-        Some(Command::Manual(manual)) => manual.run(Cli::command()),
+        Some(Command::Manual(manual)) => manual.run(flags::command()),
         Some(Command::Credentials(command)) => {
             credentials::run(command, &cli.common.credentials).await
         }

@@ -58,6 +58,7 @@ mod faults_poison;
 mod faults_postgres;
 mod faults_room;
 mod faults_soak;
+mod flags;
 mod flow;
 mod freshness;
 mod guarded;

@@ -24,7 +24,7 @@ use crate::publisher::{Newest, PublishError, Publisher};
 use crate::selection::Selection;
 use crate::state::{LeaseError, State};
 use crate::toggl::{self, Client};
-use crate::{ReportDays, ReportOptions, SyncError, SyncOptions, report_all, sync_all};
+use crate::{ReportOptions, SyncError, SyncOptions, report_all, sync_all};
 
 pub(super) async fn sync(
     common: &CommonArgs,
@@ -72,18 +72,19 @@ pub(super) async fn report(
     args: &ReportArgs,
     chronicle: &mut Chronicle,
 ) -> Result<Exit, Failure> {
-    if args.to.is_some_and(|to| to < args.from) {
+    if args.from.zip(args.to).is_some_and(|(from, to)| to < from) {
         return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
     }
     // Somewhere it may be tomorrow already.
-    if Zoned::now().date().tomorrow().is_ok_and(|tomorrow| args.from > tomorrow) {
+    let tomorrow = Zoned::now().date().tomorrow().ok();
+    if args.from.zip(tomorrow).is_some_and(|(from, tomorrow)| from > tomorrow) {
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
     let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = ReportOptions {
-            days: ReportDays::Between(args.from, args.to),
+            days: args.days(),
             workspaces: workspaces(common, login),
             restart: args.restart,
             resume_within: args.resume_within,

@@ -20,7 +20,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   fetcher schedule                                     every hour, at 17 minutes past
   fetcher schedule '*/15 * * * *' -- --days 1          every quarter of an hour
-  fetcher schedule '0 3 * * SUN' -- report --from 2023-01-01
+  fetcher schedule '0 3 * * *' -- report --days 30     everybody's entries of a month, every night
+  fetcher schedule --workspace all --if-running skip   each run with these flags
   TZ=Europe/Berlin fetcher schedule '0 7-20 * * MON-FRI' -- --days 3";
 
 /// A clock that was set, or a machine that slept, is noticed within this.
@@ -33,9 +34,10 @@ pub(super) struct ScheduleArgs {
     /// TZ, else the machine's.
     #[arg(env = "FETCHER_SCHEDULE", default_value = "17 * * * *", value_name = "CRON", value_parser = Cron::from_str)]
     schedule: Cron,
-    /// What each run is given, after `--`; settings in the environment hold for it too.
+    /// What each run is given, after `--`. Flags of every command may stand before that as well, and
+    /// settings in the environment hold too.
     #[arg(last = true, value_name = "ARGUMENTS")]
-    arguments: Vec<OsString>,
+    pub(super) arguments: Vec<OsString>,
 }
 
 /// Runs a sync at each time, one at a time, until SIGTERM or Ctrl-C: that ends a run in order, too.
