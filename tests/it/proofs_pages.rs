@@ -1,4 +1,5 @@
-//! What lists of several pages may claim: pages shift while they are read, and may be shorter than was asked for.
+//! What lists of several pages may claim: pages shift while they are read, and may be shorter than was
+//! asked for.
 
 use std::collections::BTreeSet;
 

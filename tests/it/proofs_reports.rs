@@ -1,4 +1,5 @@
-//! What a report may claim: the days that Toggl looked at, in the order that its rows have, over pages that fit together.
+//! What a report may claim: the days that Toggl looked at, in the order that its rows have, over pages
+//! that fit together.
 
 use std::collections::BTreeSet;
 
