@@ -19,6 +19,7 @@
 //! | 11 | a consumer or the stream is deleted, or has other settings | `faults_nats`, `rights_nats` |
 //! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense | `limits`, `quotas`, `odd_answers`, `failures` |
 //! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials`, `rights_postgres` |
+//! | 14 | lists and reports change, are cut or reordered while they are read | `proofs`, `proofs_pages`, `proofs_reports`, `proofs_random` |
 //! |  | any node of a cluster dies, or a loader is cut off from all of them | `faults_cluster` |
 //! |  | all of it at random | `faults_soak` |
 #![expect(
@@ -73,6 +74,11 @@ mod metrics;
 mod odd_answers;
 mod oracle;
 mod page;
+mod proofs;
+mod proofs_pages;
+mod proofs_random;
+mod proofs_reports;
+mod proving;
 mod quotas;
 mod random_histories;
 mod readme;
