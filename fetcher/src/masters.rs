@@ -355,13 +355,24 @@ impl<'a> Pages<'a> {
                 "it has several pages, and Toggl does not tell what changed meanwhile".to_owned(),
             );
         }
-        let since = proof::moment_before(self.read.fetched_at);
+        let begun = proof::moment_before(self.read.fetched_at);
+        // A list of another length than before is to be explained, too: a row may go without a word.
+        let grown = self.asking.before.filter(|before| before.count != self.rows);
+        let since = grown.map_or(begun, |before| proof::moment_before(before.at));
         let (text, per_page) = (since.as_second().to_string(), page_size(resource).to_string());
         let mut query = resource.query.to_vec();
         query.extend([("since", text.as_str()), ("page", "1"), ("per_page", per_page.as_str())]);
         match ask(self.asking.client, resource, path, &query).await {
-            Ok((_, changes)) if proof::is_quiet(&changes, since) => None,
-            Ok(_) => Some("something in it changed while its pages were read".to_owned()),
+            Ok((_, changes)) if !proof::is_quiet(&changes, begun) => {
+                Some("something in it changed while its pages were read".to_owned())
+            }
+            Ok((_, changes)) => {
+                let explained = grown.is_none_or(|before| {
+                    changes.count < page_size(resource)
+                        && proof::explains(&changes, before.count, self.rows)
+                });
+                (!explained).then(|| "its length changed, and Toggl does not tell why".to_owned())
+            }
             Err(error) => Some(format!(
                 "whether something in it changed while its pages were read is unknown: {}",
                 shared::exit::chain(&error)

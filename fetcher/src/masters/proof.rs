@@ -74,6 +74,13 @@ pub(super) fn is_quiet(changes: &Page, since: Timestamp) -> bool {
         })
 }
 
+/// Whether these changes make a list of so many rows one of so many.
+pub(super) fn explains(changes: &Page, before: usize, now: usize) -> bool {
+    let gone = changes.records.iter().filter(|record| record.deleted_at.is_some()).count();
+    let alive = changes.records.len() - gone;
+    (before.saturating_sub(gone)..=before + alive).contains(&now)
+}
+
 /// A list that was not empty and is now is believed when a later run says so too. Of one that nobody has
 /// seen before there is nothing to claim.
 pub(super) fn of_emptiness(before: Option<&Seen>) -> (bool, Option<String>) {
@@ -129,6 +136,24 @@ mod tests {
         assert!(repeated.trouble().is_some());
         let waited = Steadiness { waited: true, ..Steadiness::default() };
         assert!(waited.trouble().is_some());
+    }
+
+    #[test]
+    fn a_row_that_went_without_a_word_is_not_explained() {
+        let record = |deleted_at| shared::batch::Record {
+            source_id: 1,
+            workspace_id: None,
+            modified_at: Some(at(0)),
+            started_at: None,
+            user_id: None,
+            deleted_at,
+            data: bytes::Bytes::new(),
+        };
+        let changes = |records| Page { records, ..Page::default() };
+        assert!(!explains(&changes(Vec::new()), 450, 449));
+        assert!(explains(&changes(vec![record(Some(at(0)))]), 450, 449));
+        assert!(explains(&changes(vec![record(None)]), 450, 451));
+        assert!(!explains(&changes(vec![record(None)]), 450, 452));
     }
 
     #[test]
