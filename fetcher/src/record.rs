@@ -107,14 +107,12 @@ fn read_record<'a>(
 ) -> Result<Record, Rejected> {
     columns.clear();
     let fields = EachField(|(name, value): Field<'a>| columns.note(&name, value));
-    match fields.deserialize(&mut serde_json::Deserializer::from_str(text.get())) {
-        Ok(()) => columns.record(data),
-        Err(_) => {
-            // What has no names may be a secret by itself.
-            let data = if resource.holds_secrets { Bytes::new() } else { data };
-            Err(Rejected { source_id: None, reason: NO_OBJECT.to_owned(), data })
-        }
+    if fields.deserialize(&mut serde_json::Deserializer::from_str(text.get())).is_ok() {
+        return columns.record(data);
     }
+    // What has no names may be a secret by itself.
+    let data = if resource.holds_secrets { Bytes::new() } else { data };
+    Err(Rejected { source_id: None, reason: NO_OBJECT.to_owned(), data })
 }
 
 #[cfg(test)]

@@ -109,12 +109,14 @@ proptest! {
             if upper { name.to_uppercase() } else { (*name).to_owned() }
         });
         let planted = planted(&tree, &mut names);
-        let mut sent =
-            if spaced { serde_json::to_string_pretty(&planted) } else { serde_json::to_string(&planted) }.unwrap();
+        let print = if spaced { serde_json::to_string_pretty } else { serde_json::to_string };
+        let mut sent = print(&planted).unwrap();
         if escaped {
             for name in NAMES {
-                let first: String = name.chars().take(1).map(|c| format!("\\u{:04x}", u32::from(c))).collect();
-                sent = sent.replace(&format!("\"{name}\":"), &format!("\"{first}{}\":", &name[1..]));
+                let (first, rest) = name.split_at(1);
+                let first = u32::from(first.chars().next().unwrap());
+                let spelled = format!("\"\\u{first:04x}{rest}\":");
+                sent = sent.replace(&format!("\"{name}\":"), &spelled);
             }
         }
         let kept = stripped(&sent);
