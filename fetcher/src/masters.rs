@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use shared::batch::{Record, Rejected};
 use shared::listing::{Listing, Span};
@@ -19,13 +19,17 @@ use crate::toggl::{Answer, Client, Error};
 
 mod proof;
 
-use proof::{End, Steadiness};
+use proof::{Begun, End, Steadiness};
 
 /// Two million records; a listing with more pages goes round in circles.
 const MAX_PAGES: usize = 10_000;
 
 /// More unusable records than this, and more than a tenth of a listing, mean a changed shape.
 const MAX_REJECTED: usize = 50;
+
+/// How much further back than the last reading changes are asked for: more than clocks that are taken for equal
+/// differ by.
+const LOOK_BACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A listing that was read to its end.
 #[derive(Debug)]
@@ -355,15 +359,19 @@ impl<'a> Pages<'a> {
                 "it has several pages, and Toggl does not tell what changed meanwhile".to_owned(),
             );
         }
-        let begun = proof::moment_before(self.read.fetched_at);
+        let uncertainty = self.asking.client.clock_uncertainty();
+        let begun = Begun { at: self.read.fetched_at, uncertainty };
         // A list of another length than before is to be explained, too: a row may go without a word.
         let grown = self.asking.before.filter(|before| before.count != self.rows);
-        let since = grown.map_or(begun, |before| proof::moment_before(before.at));
+        let since = grown.map_or_else(
+            || begun.earliest(),
+            |before| Begun { at: before.at, uncertainty: LOOK_BACK }.earliest(),
+        );
         let (text, per_page) = (since.as_second().to_string(), page_size(resource).to_string());
         let mut query = resource.query.to_vec();
         query.extend([("since", text.as_str()), ("page", "1"), ("per_page", per_page.as_str())]);
         match ask(self.asking.client, resource, path, &query).await {
-            Ok((_, changes)) if !proof::is_quiet(&changes, begun) => {
+            Ok((_, changes)) if !begun.is_quiet(&changes, &self.read.records) => {
                 Some("something in it changed while its pages were read".to_owned())
             }
             Ok((_, changes)) => {

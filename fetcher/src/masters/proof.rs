@@ -3,6 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use shared::batch::Record;
+
 use crate::record::Page;
 use crate::state::Seen;
 
@@ -55,23 +57,40 @@ pub(super) const fn is_page_size(count: usize) -> bool {
     count > 0 && (count.is_multiple_of(25) || count == 151 || count == 201)
 }
 
-/// The latest moment that lies before the first page for sure: `at` often has whole seconds, and the Date
-/// that Toggl's clock is known by always has.
-pub(super) fn moment_before(fetched_at: Timestamp) -> Timestamp {
-    let second = Timestamp::from_second(fetched_at.as_second()).unwrap_or(fetched_at);
-    second.checked_sub(SignedDuration::from_secs(1)).unwrap_or(second)
+/// When the first page of a listing was asked for, by Toggl's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) at: Timestamp,
+    /// By how much it may have been earlier.
+    pub(super) uncertainty: SignedDuration,
 }
 
-/// Whether an answer to "what changed since" names nothing. Should Toggl take no `since` there, the records
-/// are older.
-pub(super) fn is_quiet(changes: &Page, since: Timestamp) -> bool {
-    let is_older = |at: Option<Timestamp>| at.is_none_or(|at| at < since);
-    changes.rejected.is_empty()
-        && changes.records.iter().all(|record| {
-            is_older(record.modified_at)
-                && is_older(record.deleted_at)
-                && (record.modified_at.is_some() || record.deleted_at.is_some())
-        })
+impl Begun {
+    /// A moment before it, for sure, in whole seconds.
+    pub(super) fn earliest(self) -> Timestamp {
+        let earliest = self.at.checked_sub(self.uncertainty).unwrap_or(self.at);
+        Timestamp::from_second(earliest.as_second()).unwrap_or(earliest)
+    }
+
+    /// Whether nothing has changed since, of what an answer to "what changed since then" names. Should Toggl take
+    /// no `since` there, the records are older. Of what may have changed just before, the pages tell.
+    pub(super) fn is_quiet(self, changes: &Page, read: &[Record]) -> bool {
+        changes.rejected.is_empty()
+            && changes.records.iter().all(|record| self.is_older(record, read))
+    }
+
+    fn is_older(self, record: &Record, read: &[Record]) -> bool {
+        let Some(at) = record.modified_at.max(record.deleted_at) else { return false };
+        let is_read = |other: &&Record| other.source_id == record.source_id;
+        at < self.earliest()
+            || (at < self.at
+                && match read.iter().find(is_read) {
+                    None => record.deleted_at.is_some(),
+                    Some(read) => {
+                        record.deleted_at.is_none() && read.modified_at == record.modified_at
+                    }
+                })
+    }
 }
 
 /// Whether these changes make a list of so many rows one of so many.
@@ -140,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_row_that_went_without_a_word_is_not_explained() {
-        let record = |deleted_at| shared::batch::Record {
+        let record = |deleted_at| Record {
             source_id: 1,
             workspace_id: None,
             modified_at: Some(at(0)),
@@ -167,8 +186,28 @@ mod tests {
     }
 
     #[test]
-    fn the_moment_before_a_page_is_a_whole_second_at_least_one_earlier() {
-        let fetched_at = at(10) + SignedDuration::from_millis(3);
-        assert_eq!(moment_before(fetched_at), at(9));
+    fn what_may_have_changed_just_before_the_first_page_is_compared_with_the_pages() {
+        let begun = Begun { at: at(10), uncertainty: SignedDuration::from_millis(700) };
+        assert_eq!(begun.earliest(), at(9));
+        let record = |second, deleted_at: Option<Timestamp>| Record {
+            source_id: 1,
+            workspace_id: None,
+            modified_at: Some(at(second)),
+            started_at: None,
+            user_id: None,
+            deleted_at,
+            data: bytes::Bytes::new(),
+        };
+        let is_quiet = |changed: &Record, read: &[Record]| {
+            begun.is_quiet(&Page { records: vec![changed.clone()], ..Page::default() }, read)
+        };
+        assert!(is_quiet(&record(8, None), &[]));
+        let (edited, deleted) = (record(9, None), record(9, Some(at(9))));
+        assert!(is_quiet(&edited, &[record(9, None)]));
+        assert!(!is_quiet(&edited, &[record(3, None)]), "it was read before it was edited");
+        assert!(!is_quiet(&edited, &[]), "it was not read at all");
+        assert!(is_quiet(&deleted, &[]));
+        assert!(!is_quiet(&deleted, &[record(3, None)]), "it was read before it was deleted");
+        assert!(!is_quiet(&record(10, None), &[record(10, None)]));
     }
 }

@@ -11,7 +11,7 @@ use shared::telemetry::REPORT;
 use tracing::{error, info, warn};
 
 use super::{Session, toggl};
-use crate::account::Workspaces;
+use crate::account::{Workspace, Workspaces};
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
 use crate::report::{Report, Scope, Stopped};
@@ -81,7 +81,15 @@ pub async fn report_all(
     result.rest.run_id = publisher.run_id();
     let mut reports = Vec::new();
     for workspace_id in workspace_ids {
-        let is_admin = workspaces.iter().any(|w| w.id == workspace_id && w.is_admin());
+        let listed = workspaces.iter().find(|workspace| workspace.id == workspace_id);
+        if listed.is_none() {
+            let reason = format!(
+                "Toggl does not list workspace {workspace_id} among this account's, so what its report lacks of \
+                 others' entries is not taken for deleted"
+            );
+            result.rest.uncertain.push(("time_entries_report", reason));
+        }
+        let is_admin = listed.is_some_and(Workspace::is_admin);
         let scope = Scope::Workspace { user_id: session.account.id, is_admin };
         let resume_within = Some(options.resume_within).filter(|_| !options.restart);
         let days = (options.days, resume_within);

@@ -171,6 +171,11 @@ impl Client {
         self.clock.ahead()
     }
 
+    /// By how much the times of answers may be later than Toggl's own clock showed.
+    pub(crate) fn clock_uncertainty(&self) -> SignedDuration {
+        self.clock.uncertainty()
+    }
+
     /// The present by Toggl's clock, once an answer has come.
     pub fn now(&self) -> Timestamp {
         self.clock.corrected(Timestamp::now())

@@ -17,7 +17,32 @@ const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     /// None until an answer with a Date has come.
-    ahead: Mutex<Option<SignedDuration>>,
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// What times are corrected by.
+    ahead: SignedDuration,
+    /// What all answers so far allow.
+    least: SignedDuration,
+    most: SignedDuration,
+}
+
+impl Known {
+    /// What an answer tells by itself.
+    fn alone(least: SignedDuration, most: SignedDuration) -> Self {
+        let is_within_tolerance = least <= TOLERANCE && most >= -TOLERANCE;
+        let ahead =
+            if is_within_tolerance { SignedDuration::ZERO } else { least + (most - least) / 2 };
+        Self { ahead, least, most }
+    }
+
+    /// Together with what was known; none where the two do not agree.
+    fn after(self, before: Self) -> Option<Self> {
+        let (least, most) = (self.least.max(before.least), self.most.min(before.most));
+        (least <= most).then_some(Self { ahead: before.ahead, least, most })
+    }
 }
 
 impl Clock {
@@ -34,23 +59,17 @@ impl Clock {
             theirs.duration_since(received),
             theirs.duration_since(sent) + SignedDuration::from_secs(1),
         );
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_possible = |ahead: SignedDuration| least <= ahead && ahead <= most;
-        match *ahead {
-            Some(known) if is_possible(known) => {}
-            _ if least <= TOLERANCE && most >= -TOLERANCE => *ahead = Some(SignedDuration::ZERO),
-            known => {
-                let middle = least + (most - least) / 2;
-                if known.is_none_or(|known| (known - middle).abs() > TOLERANCE) {
-                    warn!(
-                        target: API,
-                        "This machine's clock is {}; times are corrected by that. Synchronise it",
-                        difference(middle)
-                    );
-                }
-                *ahead = Some(middle);
-            }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Known::alone(least, most);
+        let agreed = known.and_then(|known| now.after(known));
+        if agreed.is_none() && !now.ahead.is_zero() {
+            warn!(
+                target: API,
+                "This machine's clock is {}; times are corrected by that. Synchronise it",
+                difference(now.ahead)
+            );
         }
+        *known = Some(agreed.unwrap_or(now));
     }
 
     /// What Toggl's clock shows when ours shows that.
@@ -60,7 +79,16 @@ impl Clock {
 
     /// By how much Toggl's clock is ahead of ours; nothing where they agree within some seconds.
     pub(super) fn ahead(&self) -> SignedDuration {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+        self.known().map_or(SignedDuration::ZERO, |known| known.ahead)
+    }
+
+    /// By how much a corrected time may be later than Toggl's clock showed.
+    pub(super) fn uncertainty(&self) -> SignedDuration {
+        self.known().map_or(TOLERANCE, |known| known.ahead - known.least).max(SignedDuration::ZERO)
+    }
+
+    fn known(&self) -> Option<Known> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,6 +145,19 @@ mod tests {
         assert_eq!(clock.ahead(), first);
         clock.note(&headers(at(9)), at(9), at(9));
         assert_eq!(clock.ahead(), seconds(0), "the clock was set");
+    }
+
+    #[test]
+    fn answers_together_tell_more_than_each_alone() {
+        let clock = Clock::default();
+        clock.note(&headers(at(0)), at(0), at(0));
+        assert_eq!(clock.uncertainty(), seconds(0));
+        let half = at(0) + SignedDuration::from_millis(600);
+        let clock = Clock::default();
+        clock.note(&headers(at(0)), half, half);
+        assert_eq!(clock.uncertainty(), SignedDuration::from_millis(600));
+        clock.note(&headers(at(1)), half, half + SignedDuration::from_millis(400));
+        assert_eq!(clock.uncertainty(), SignedDuration::ZERO);
     }
 
     #[test]
