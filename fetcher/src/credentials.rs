@@ -280,7 +280,7 @@ fn from_environment() -> Result<Option<SecretString>, CredentialsError> {
 }
 
 /// A token goes into a header: one word of visible ASCII, without the colon that ends a user name.
-fn token(text: &str, place: &str) -> Result<SecretString, CredentialsError> {
+pub(crate) fn token(text: &str, place: &str) -> Result<SecretString, CredentialsError> {
     let word = text.trim();
     if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
         return Err(CredentialsError::NoToken { place: place.to_owned() });

@@ -6,6 +6,23 @@
 //!                                report       ┘             state ─────► key-value bucket
 //! ```
 //!
+//! As a library:
+//!
+//! ```no_run
+//! use fetcher::{Fetcher, Settings, SyncOptions};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let token = std::env::var("TOGGL_API_TOKEN")?;
+//! let fetcher = Fetcher::connect(Settings::new("nats://127.0.0.1:4222", token)).await?;
+//! let result = fetcher.sync(&SyncOptions { days: 7, ..SyncOptions::default() }).await?;
+//! println!("{} entries, {:?}", result.time_entries_count, result.masters_counts);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A run that lacks anything is an error there: see [`FetchError`].
+//!
 //! Guarantee: [`sync_all`] and [`report_all`] count a record only after JetStream has acknowledged its
 //! batch.
 
@@ -14,6 +31,7 @@ mod arrival;
 mod check;
 pub mod cli;
 pub mod credentials;
+mod library;
 mod masters;
 mod orchestrator;
 mod outcome;
@@ -27,8 +45,18 @@ mod time_entries;
 pub mod toggl;
 
 pub use account::{Account, Workspaces};
+pub use library::{FetchError, Fetcher, Settings, SetupError};
 pub use orchestrator::{
     ReportDays, ReportOptions, ReportResult, SyncOptions, report_all, sync_all,
 };
 pub use outcome::{SyncError, SyncResult, TeamResult};
 pub use selection::{Names, Selection};
+pub use toggl::TogglArgs;
+
+// What stands in the signatures above, so that a program needs no other crate for it.
+pub use jiff::civil::Date;
+pub use secrecy::SecretString;
+pub use shared::nats::{AddressError, ConnectError, NatsArgs};
+pub use shared::stream::{EnsureStreamError, StreamArgs};
+pub use url::Url;
+pub use uuid::Uuid;

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use rustls::crypto::{CryptoProvider, ring};
+
 use crate::process;
 use crate::telemetry::{self, LogArgs};
 
@@ -84,13 +86,17 @@ fn start(
     command: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
     process::hide_memory().or_exit(Exit::Failed)?;
-    // The same provider for NATS, Postgres and Toggl; it can only be set twice by a bug.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is already set"))
-        .or_exit(Exit::Failed)?;
+    ensure_tls_provider();
     telemetry::init(log).or_exit(Exit::Failed)?;
     tokio::runtime::Runtime::new().or_exit(Exit::Failed)?.block_on(command)
+}
+
+/// One provider for NATS, Postgres and Toggl: the process's own, if it has chosen one.
+pub fn ensure_tls_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Whoever was faster has chosen.
+        ring::default_provider().install_default().ok();
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the one line a user sees, whatever the log level")]

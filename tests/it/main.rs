@@ -69,6 +69,7 @@ mod history_past;
 mod history_switch;
 mod kills;
 mod letters;
+mod library;
 mod limits;
 mod metrics;
 mod odd_answers;
