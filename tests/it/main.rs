@@ -29,6 +29,7 @@
 )]
 
 mod arrival;
+mod arrival_kept;
 mod batches;
 mod catalogue;
 mod certificates;
@@ -65,6 +66,7 @@ mod help;
 mod history;
 mod history_past;
 mod history_switch;
+mod kept;
 mod kills;
 mod letters;
 mod limits;

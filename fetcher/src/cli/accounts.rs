@@ -38,6 +38,11 @@ impl Accounts {
     pub(super) fn exit(&self) -> Exit {
         self.exit.unwrap_or(Exit::Done)
     }
+
+    /// The same, with how it ended after all accounts: that decides only where nothing was wrong before.
+    pub(super) fn exit_if(&self, ended: Exit) -> Exit {
+        self.exit.unwrap_or(ended)
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use shared::shutdown::Shutdown;
 use shared::stream;
 use shared::telemetry::{ORCHESTRATOR, run_span};
 use tracing::{Instrument as _, info};
+use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::chronicle::Chronicle;
@@ -35,6 +36,7 @@ pub(super) async fn sync(
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
     let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
+    let mut run_ids = Vec::new();
     let mut read_already = HashSet::new();
     let (logins, broker) = start(common).await?;
     for login in &logins {
@@ -54,6 +56,7 @@ pub(super) async fn sync(
         let ended = Box::pin(broker.run(syncing)).await;
         chronicle.note(&login.account, &client, &publisher);
         newest.extend(publisher.newest());
+        run_ids.push(publisher.run_id());
         let ended = ended?;
         if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
             return yielded(common, running, &accounts);
@@ -66,8 +69,8 @@ pub(super) async fn sync(
         chronicle.ended(&ended);
         accounts.note(&login.account, ended, logins.len())?;
     }
-    broker.until_stored(common, newest).await?;
-    Ok(accounts.exit())
+    let stored = broker.until_stored(common, newest, &run_ids).await?;
+    Ok(accounts.exit_if(stored))
 }
 
 pub(super) async fn report(
@@ -83,6 +86,7 @@ pub(super) async fn report(
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
     let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
+    let mut run_ids = Vec::new();
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = ReportOptions {
@@ -99,6 +103,7 @@ pub(super) async fn report(
         let ended = Box::pin(broker.run(reporting)).await;
         chronicle.note(&login.account, &client, &publisher);
         newest.extend(publisher.newest());
+        run_ids.push(publisher.run_id());
         let ended = ended?;
         if let Err(SyncError::Lease(LeaseError::Running(running))) = &ended {
             return yielded(common, running, &accounts);
@@ -110,8 +115,8 @@ pub(super) async fn report(
         chronicle.ended(&ended);
         accounts.note(&login.account, ended, logins.len())?;
     }
-    broker.until_stored(common, newest).await?;
-    Ok(accounts.exit())
+    let stored = broker.until_stored(common, newest, &run_ids).await?;
+    Ok(accounts.exit_if(stored))
 }
 
 /// The name of an account, where there is more than one.
@@ -191,15 +196,27 @@ impl Broker {
         Publisher::new(self.context.clone(), self.max_payload)
     }
 
-    /// If that was asked for.
-    async fn until_stored(&self, common: &CommonArgs, newest: Newest) -> Result<(), Failure> {
-        let Some(patience) = common.wait else {
-            return Ok(());
+    /// If that was asked for. Incomplete where loaders kept something as dead letters.
+    async fn until_stored(
+        &self,
+        common: &CommonArgs,
+        newest: Newest,
+        run_ids: &[Uuid],
+    ) -> Result<Exit, Failure> {
+        let Some(patience) = common.wait.filter(|_| !newest.is_empty()) else {
+            return Ok(Exit::Done);
         };
         let storing = arrival::until_stored(&self.context, newest, patience);
         self.run(storing).await?.or_exit(Exit::Failed)?;
-        info!(target: ORCHESTRATOR, "Loaders have stored all of it");
-        Ok(())
+        let client = self.context.client();
+        let asking = arrival::kept_as_dead_letters(&client, run_ids, patience);
+        let kept = self.run(asking).await?.or_exit(Exit::Failed)?;
+        if kept.is_empty() {
+            info!(target: ORCHESTRATOR, "Loaders have stored all of it");
+            return Ok(Exit::Done);
+        }
+        summary::kept(&kept);
+        Ok(Exit::Incomplete)
     }
 
     /// Until the run ends or somebody ends it.

@@ -9,7 +9,7 @@ use jiff_sqlx::Timestamp as SqlTimestamp;
 use shared::catalogue::CATALOGUE;
 use shared::exit::chain;
 use sqlx::error::DatabaseError;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 
 use super::Away;
 use crate::database::{ConnectError, Database, Trouble, classify};
@@ -73,7 +73,15 @@ impl Looker {
         self.within(COUNT_TIMEOUT, async |connection| count(connection, missing).await).await
     }
 
-    async fn within<T>(
+    /// Takes leave of the server.
+    pub(crate) async fn close(self) {
+        if let Some(connection) = self.connection {
+            drop(connection.close().await);
+        }
+    }
+
+    /// Asks one question, by the connection that is there or a new one.
+    pub(crate) async fn within<T>(
         &mut self,
         limit: Duration,
         question: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
@@ -194,7 +202,8 @@ async fn count(connection: &mut PgConnection, missing: &[&str]) -> sqlx::Result<
         return Ok(Counts { at, rows: BTreeMap::new() });
     }
     let sql = selects.join(" union all ");
-    let counted: Vec<CountRow> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    let counted: Vec<CountRow> =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?;
     let rows = counted.into_iter().filter_map(|row| {
         let resource = CATALOGUE.get(usize::try_from(row.place).ok()?)?;
         Some((resource.name, Rows { live: row.live, deleted: row.deleted }))
