@@ -74,6 +74,7 @@ mod metrics;
 mod odd_answers;
 mod oracle;
 mod page;
+mod people;
 mod quotas;
 mod random_histories;
 mod readme;
