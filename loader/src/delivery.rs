@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_nats::HeaderValue;
+use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::message::AckKind;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use shared::telemetry::SUBSCRIBER;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 /// A message in the hands of this loader.
 #[derive(Debug)]
@@ -99,6 +101,12 @@ impl Delivery {
         headers.get("Content-Encoding").map(HeaderValue::as_str)
     }
 
+    /// The run that sent it, where its message id says so: of a batch that cannot be read nothing else does.
+    pub(crate) fn run_id(&self) -> Option<Uuid> {
+        let headers = self.message.headers.as_ref()?;
+        run_of(headers.get(NATS_MESSAGE_ID)?.as_str())
+    }
+
     /// Loaded: waits until the server has noted it.
     pub(crate) async fn ack(self) {
         log_failure("could not acknowledge, it will come again", self.message.double_ack().await);
@@ -133,9 +141,41 @@ impl Delivery {
     }
 }
 
+/// The run in a [`Batch::message_id`].
+fn run_of(message_id: &str) -> Option<Uuid> {
+    message_id.split(':').nth(3)?.parse().ok()
+}
+
 /// An acknowledgement that fails loses nothing: the message comes again and changes nothing.
 fn log_failure(what: &str, result: Result<(), async_nats::Error>) {
     if let Err(error) = result {
         warn!(target: SUBSCRIBER, %error, "{what}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::batch::{Coverage, VERSION};
+
+    use super::*;
+
+    #[test]
+    fn a_message_id_tells_the_run() {
+        let batch = Batch {
+            version: VERSION,
+            run_id: Uuid::now_v7(),
+            resource: "tags".to_owned(),
+            workspace_id: 7,
+            api_version: "v9".to_owned(),
+            fetched_at: Timestamp::UNIX_EPOCH,
+            part: 3,
+            coverage: Coverage::Partial,
+            records: Vec::new(),
+            rejected: Vec::new(),
+        };
+        assert_eq!(run_of(&batch.message_id()), Some(batch.run_id));
+        for other in ["", "v1:tags:7", "a:b:c:d:e"] {
+            assert_eq!(run_of(other), None, "{other}");
+        }
     }
 }

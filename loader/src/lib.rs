@@ -8,6 +8,8 @@
 //! Beside them `watch` looks now and then how the pipeline is, as `loader status` does once; `http`
 //! shows that, and what `meters` counted.
 //!
+//! `kept` tells fetchers that ask by NATS what became a dead letter of their runs.
+//!
 //! `loader replay` reads the same stream once more, past the tables' consumers, and applies by the same
 //! rules.
 //!
@@ -29,6 +31,7 @@ mod delivery;
 pub mod history;
 mod http;
 mod isolate;
+mod kept;
 mod ledger;
 pub mod meters;
 pub mod migrations;

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::apply::Options;
 use crate::database::Database;
+use crate::kept::answer_questions;
 use crate::meters::Meters;
 use crate::rules::Rules;
 use crate::subscriber::Subscriber;
@@ -54,6 +55,9 @@ pub async fn serve(
     settings: Settings,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
+    // Ended by being dropped, when the loading has ended.
+    let mut beside = JoinSet::new();
+    beside.spawn(answer_questions(context.client(), database.clone()));
     // One delivery waits for each writer; more would only age here.
     let (sender, receiver) = async_channel::bounded(settings.writers);
     let mut writers = JoinSet::new();

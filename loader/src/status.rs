@@ -5,6 +5,7 @@
 mod attention;
 pub(crate) mod command;
 mod line;
+mod people;
 pub(crate) mod queue;
 pub(crate) mod store;
 pub(crate) mod words;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
 
 pub(crate) use self::line::Line;
+use self::people::Tally;
 use self::queue::Queue;
 use self::store::{Counts, Store};
 
@@ -56,6 +58,11 @@ impl Status {
     /// A line for each raw table.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> {
         CATALOGUE.iter().map(|resource| Line::of(self, resource))
+    }
+
+    /// Whose entries were read. None where it is not known, or no users are.
+    pub(crate) fn people(&self) -> Option<Tally> {
+        Tally::of(&self.counts.as_ref()?.people, self.at)
     }
 
     /// What needs a person, each with what to do; empty if all is well.

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod checkup;
 pub mod exit;
 pub mod fault_point;
+pub mod kept;
 pub mod listing;
 pub mod manual;
 pub mod nats;

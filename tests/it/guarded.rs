@@ -22,8 +22,19 @@ pub(crate) struct Guarded {
 impl Guarded {
     /// The roles are there, nothing else.
     pub(crate) async fn start() -> Self {
+        Self::start_with(permissions()).await
+    }
+
+    /// The same, but for this piece of the rights at NATS.
+    pub(crate) async fn start_without(right: &str) -> Self {
+        let (all, fewer) = (permissions(), permissions().replacen(right, "", 1));
+        assert_ne!(all, fewer, "there is no {right}");
+        Self::start_with(fewer).await
+    }
+
+    async fn start_with(configuration: String) -> Self {
         let account = Account::sample_at(jiff::Timestamp::now());
-        let options = NatsOptions { configuration: permissions(), ..NatsOptions::default() };
+        let options = NatsOptions { configuration, ..NatsOptions::default() };
         let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
         let guarded =
             Self { world: World::start_between(account, options, postgres).await.unwrap() };

@@ -30,6 +30,7 @@
 )]
 
 mod arrival;
+mod arrival_kept;
 mod batches;
 mod catalogue;
 mod certificates;
@@ -67,6 +68,7 @@ mod help;
 mod history;
 mod history_past;
 mod history_switch;
+mod kept;
 mod kills;
 mod letters;
 mod library;
@@ -75,6 +77,7 @@ mod metrics;
 mod odd_answers;
 mod oracle;
 mod page;
+mod people;
 mod proofs;
 mod proofs_pages;
 mod proofs_random;

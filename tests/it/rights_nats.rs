@@ -112,7 +112,14 @@ async fn a_fetcher_may_not_read_or_delete_what_is_in_the_stream() {
         fetcher.may_not_publish(&format!("$JS.API.{action}")).await;
     }
     fetcher.may_not_publish("$JS.ACK.TOGGL_TRACK_RAW.loader_tags.1.1.1.1.0").await;
-    for subject in ["toggl_track.raw.*", "_INBOX.>", "_INBOX.toggl-track-loader.>", "$JS.>", ">"] {
+    for subject in [
+        "toggl_track.kept",
+        "toggl_track.raw.*",
+        "_INBOX.>",
+        "_INBOX.toggl-track-loader.>",
+        "$JS.>",
+        ">",
+    ] {
         fetcher.may_not_subscribe(subject).await;
     }
     assert_eq!(messages(&guarded).await, before);
@@ -135,10 +142,20 @@ async fn a_loader_may_neither_publish_nor_touch_the_state_or_the_stream() {
         "$JS.API.STREAM.UPDATE.TOGGL_TRACK_RAW",
         "$JS.API.STREAM.DELETE.TOGGL_TRACK_RAW",
         "$JS.API.STREAM.CREATE.OTHER",
+        "toggl_track.kept",
+        "_INBOX.toggl-track-fetcher.x",
+        "_INBOX.toggl-track-fetcher.x.y",
     ] {
         loader.may_not_publish(subject).await;
     }
-    for subject in ["toggl_track.raw.*", "_INBOX.>", "_INBOX.toggl-track-fetcher.>", ">"] {
+    for subject in [
+        "toggl_track.raw.*",
+        "toggl_track.kept",
+        "_INBOX.>",
+        "_INBOX.toggl-track-fetcher.>",
+        "_INBOX.toggl-track-fetcher.kept.*",
+        ">",
+    ] {
         loader.may_not_subscribe(subject).await;
     }
     assert_eq!(messages(&guarded).await, before);

@@ -12,6 +12,7 @@ use shared::shutdown::Shutdown;
 use shared::stream;
 use shared::telemetry::{ORCHESTRATOR, run_span};
 use tracing::{Instrument as _, info};
+use uuid::Uuid;
 
 use super::accounts::Accounts;
 use super::chronicle::Chronicle;
@@ -33,7 +34,7 @@ pub(super) async fn sync(
 ) -> Result<Exit, Failure> {
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
-    let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
+    let (mut accounts, mut published) = (Accounts::default(), Published::default());
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = SyncOptions {
@@ -52,7 +53,7 @@ pub(super) async fn sync(
         let syncing = syncing.instrument(run_span(publisher.run_id()));
         let ended = Box::pin(broker.run(syncing)).await;
         chronicle.note(&login.account, &client, &publisher);
-        newest.extend(publisher.newest());
+        published.note(&publisher);
         let ended = ended?.map_or_else(
             |error| unfinished(common, error),
             |result| {
@@ -63,7 +64,7 @@ pub(super) async fn sync(
         chronicle.ended(&ended);
         accounts.note(&login.account, ended, logins.len());
     }
-    let stored = broker.until_stored(common, newest).await;
+    let stored = broker.until_stored(common, published).await;
     accounts.conclude(stored)
 }
 
@@ -80,7 +81,7 @@ pub(super) async fn report(
     if args.from.zip(tomorrow).is_some_and(|(from, tomorrow)| from > tomorrow) {
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
-    let (mut accounts, mut newest) = (Accounts::default(), Newest::new());
+    let (mut accounts, mut published) = (Accounts::default(), Published::default());
     let (logins, broker) = start(common).await?;
     for login in &logins {
         let options = ReportOptions {
@@ -96,7 +97,7 @@ pub(super) async fn report(
         let reporting = reporting.instrument(run_span(publisher.run_id()));
         let ended = Box::pin(broker.run(reporting)).await;
         chronicle.note(&login.account, &client, &publisher);
-        newest.extend(publisher.newest());
+        published.note(&publisher);
         let ended = ended?.map_or_else(
             |error| unfinished(common, error),
             |result| {
@@ -107,7 +108,7 @@ pub(super) async fn report(
         chronicle.ended(&ended);
         accounts.note(&login.account, ended, logins.len());
     }
-    let stored = broker.until_stored(common, newest).await;
+    let stored = broker.until_stored(common, published).await;
     accounts.conclude(stored)
 }
 
@@ -155,6 +156,20 @@ struct Broker {
     http: reqwest::Client,
 }
 
+/// What the accounts of a command have published.
+#[derive(Default)]
+struct Published {
+    newest: Newest,
+    run_ids: Vec<Uuid>,
+}
+
+impl Published {
+    fn note(&mut self, publisher: &Publisher) {
+        self.newest.extend(publisher.newest());
+        self.run_ids.push(publisher.run_id());
+    }
+}
+
 async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
     let connecting = connect(common, shutdown.clone());
@@ -191,15 +206,26 @@ impl Broker {
         Publisher::new(self.context.clone(), self.max_payload)
     }
 
-    /// If that was asked for.
-    async fn until_stored(&self, common: &CommonArgs, newest: Newest) -> Result<Exit, Failure> {
-        let Some(patience) = common.wait else {
+    /// If that was asked for. Incomplete where loaders kept something as dead letters.
+    async fn until_stored(
+        &self,
+        common: &CommonArgs,
+        Published { newest, run_ids }: Published,
+    ) -> Result<Exit, Failure> {
+        let Some(patience) = common.wait.filter(|_| !newest.is_empty()) else {
             return Ok(Exit::Done);
         };
         let storing = arrival::until_stored(&self.context, newest, patience);
         self.run(storing).await?.or_exit(Exit::Failed)?;
-        info!(target: ORCHESTRATOR, "Loaders have stored all of it");
-        Ok(Exit::Done)
+        let client = self.context.client();
+        let asking = arrival::kept_as_dead_letters(&client, &run_ids, patience);
+        let kept = self.run(asking).await?.or_exit(Exit::Failed)?;
+        if kept.is_empty() {
+            info!(target: ORCHESTRATOR, "Loaders have stored all of it");
+            return Ok(Exit::Done);
+        }
+        summary::kept(&kept);
+        Ok(Exit::Incomplete)
     }
 
     /// Until the run ends or somebody ends it.

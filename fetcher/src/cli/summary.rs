@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use jiff::Timestamp;
 use shared::exit::{Exit, Failure, OrExit as _};
+use shared::kept::KeptLetters;
 
 use crate::check::Found;
 use crate::state::Running;
@@ -54,6 +55,13 @@ pub(super) fn report(result: &ReportResult, account: Option<&str>) -> Result<Exi
     rest(&result.rest);
     println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
     Ok(exit)
+}
+
+/// What loaders kept, apart from what could not be sent to them as a record.
+pub(super) fn kept(kept: &[KeptLetters]) {
+    for KeptLetters { resource, letters, reason } in kept {
+        println!("Dead letters: {letters} of {resource} ({reason})");
+    }
 }
 
 pub(super) fn skipped(running: &Running) {

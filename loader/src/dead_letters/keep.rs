@@ -233,8 +233,8 @@ pub(crate) async fn keep_message(
 ) -> sqlx::Result<()> {
     query(format!(
         "insert into {schema}.toggl_track__dead_letters
-             (resource, subject, stream_sequence, published_at, reason, payload, encoding)
-         values ($1, $2, $3, $4, $5, $6, $7)
+             (resource, subject, stream_sequence, published_at, reason, payload, encoding, run_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict do nothing"
     ))
     .bind(delivery.resource.name)
@@ -244,6 +244,7 @@ pub(crate) async fn keep_message(
     .bind(storable(reason))
     .bind(delivery.payload().as_ref())
     .bind(delivery.encoding().map(storable))
+    .bind(delivery.run_id())
     .execute(connection)
     .await
     .map(drop)

@@ -88,6 +88,8 @@ fn json(status: &Status) -> String {
             "max_bytes": stream.max_bytes,
             "last_published_at": stream.last_published_at,
         })),
+        "people": status.people(),
+        "each_person": status.counts.as_ref().map(|counts| &counts.people),
         "resources": lines,
     });
     format!("{object}\n")
@@ -124,6 +126,12 @@ fn text(status: &Status) -> String {
 
 /// What is not a table's own.
 pub(crate) fn summary(status: &Status) -> Vec<String> {
+    let mut lines = pipeline(status);
+    lines.extend(status.people().map(|people| people.words()));
+    lines
+}
+
+fn pipeline(status: &Status) -> Vec<String> {
     let Ok(queue) = &status.queue else {
         return vec!["Stream: not known".to_owned()];
     };

@@ -9,9 +9,10 @@ use jiff_sqlx::Timestamp as SqlTimestamp;
 use shared::catalogue::CATALOGUE;
 use shared::exit::chain;
 use sqlx::error::DatabaseError;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 
 use super::Away;
+use super::people::{Person, people};
 use crate::database::{ConnectError, Database, Trouble, classify};
 
 /// Longer than a healthy server takes, shorter than a person's patience.
@@ -43,6 +44,8 @@ pub(crate) struct Freshness {
 pub(crate) struct Counts {
     pub(crate) at: Timestamp,
     pub(crate) rows: BTreeMap<&'static str, Rows>,
+    /// Whose entries were read, in every workspace.
+    pub(crate) people: Vec<Person>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +76,15 @@ impl Looker {
         self.within(COUNT_TIMEOUT, async |connection| count(connection, missing).await).await
     }
 
-    async fn within<T>(
+    /// Takes leave of the server.
+    pub(crate) async fn close(self) {
+        if let Some(connection) = self.connection {
+            drop(connection.close().await);
+        }
+    }
+
+    /// Asks one question, by the connection that is there or a new one.
+    pub(crate) async fn within<T>(
         &mut self,
         limit: Duration,
         question: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
@@ -191,13 +202,14 @@ async fn count(connection: &mut PgConnection, missing: &[&str]) -> sqlx::Result<
         })
         .collect();
     if selects.is_empty() {
-        return Ok(Counts { at, rows: BTreeMap::new() });
+        return Ok(Counts { at, rows: BTreeMap::new(), people: Vec::new() });
     }
     let sql = selects.join(" union all ");
-    let counted: Vec<CountRow> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?;
+    let counted: Vec<CountRow> =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
     let rows = counted.into_iter().filter_map(|row| {
         let resource = CATALOGUE.get(usize::try_from(row.place).ok()?)?;
         Some((resource.name, Rows { live: row.live, deleted: row.deleted }))
     });
-    Ok(Counts { at, rows: rows.collect() })
+    Ok(Counts { at, rows: rows.collect(), people: people(connection).await? })
 }
