@@ -28,8 +28,10 @@
     reason = "a test fails at the line that fails"
 )]
 
+mod accounts;
 mod arrival;
 mod batches;
+mod bucket;
 mod catalogue;
 mod certificates;
 mod changes;
@@ -68,6 +70,9 @@ mod history_switch;
 mod kills;
 mod letters;
 mod limits;
+mod memory;
+mod memory_clock;
+mod memory_reports;
 mod metrics;
 mod odd_answers;
 mod oracle;
@@ -84,6 +89,7 @@ mod reporting;
 mod reports;
 mod reports_claims;
 mod reports_interrupted;
+mod requests;
 mod resync;
 mod rights_nats;
 mod rights_postgres;
@@ -101,5 +107,6 @@ mod staging_times;
 mod staging_values;
 mod status;
 mod status_trouble;
+mod team;
 mod tls;
 mod watched;
