@@ -29,9 +29,11 @@
     reason = "a test fails at the line that fails"
 )]
 
+mod accounts;
 mod arrival;
 mod arrival_kept;
 mod batches;
+mod bucket;
 mod catalogue;
 mod certificates;
 mod changes;
@@ -73,6 +75,9 @@ mod kills;
 mod letters;
 mod library;
 mod limits;
+mod memory;
+mod memory_clock;
+mod memory_reports;
 mod metrics;
 mod odd_answers;
 mod oracle;
@@ -95,6 +100,7 @@ mod reporting;
 mod reports;
 mod reports_claims;
 mod reports_interrupted;
+mod requests;
 mod resync;
 mod rights_nats;
 mod rights_postgres;
@@ -113,5 +119,6 @@ mod staging_times;
 mod staging_values;
 mod status;
 mod status_trouble;
+mod team;
 mod tls;
 mod watched;
