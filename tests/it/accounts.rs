@@ -120,7 +120,7 @@ async fn an_account_that_lacks_something_costs_no_other_its_claims() {
 #[tokio::test]
 async fn wait_waits_for_what_the_first_account_published_whatever_becomes_of_the_second() {
     let accounts = Accounts::start(Account::sample_at(Timestamp::now()), second()).await;
-    let slow = Answer::pass_through().delay(Duration::from_secs(60));
+    let slow = Answer::pass_through().delay(Duration::from_mins(1));
     accounts.toggl.script("/api/v9/me/time_entries", slow);
     let busy = accounts.fetcher(&["--account", "b", "--only", "time_entries"]);
     let busy = busy.start().await.unwrap();

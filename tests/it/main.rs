@@ -15,9 +15,9 @@
 //! | 7 | batches come twice, late, in any order, over several loaders | `convergence`, `random_histories`, `delivery` |
 //! | 8 | a value that Postgres refuses: one of a thousand, or all | `faults_poison`, `dead_letters` |
 //! | 9 | a full stream, a full store, a full disk | `faults_room` |
-//! | 10 | two loaders and two fetchers at once | `faults_crowd`, `runs_at_once` |
+//! | 10 | two loaders and two fetchers at once, two accounts that see different things | `faults_crowd`, `runs_at_once`, `accounts` |
 //! | 11 | a consumer or the stream is deleted, or has other settings | `faults_nats`, `rights_nats` |
-//! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense | `limits`, `quotas`, `odd_answers`, `failures` |
+//! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense, has another clock | `limits`, `quotas`, `odd_answers`, `failures`, `requests`, `memory_reports`, `memory_clock` |
 //! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials`, `rights_postgres` |
 //! | 14 | lists and reports change, are cut or reordered while they are read | `proofs`, `proofs_pages`, `proofs_reports`, `proofs_random` |
 //! |  | any node of a cluster dies, or a loader is cut off from all of them | `faults_cluster` |

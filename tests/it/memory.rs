@@ -50,7 +50,7 @@ async fn interrupted(world: &World) -> (Finished, Vec<String>) {
     (finished, read)
 }
 
-async fn rename(world: &World, name: &str) -> i64 {
+fn rename(world: &World, name: &str) -> i64 {
     world.toggl.with_account(|account| {
         let id = account.records(List::Projects, 2_230_991)[0].id();
         let text = format!("\"{name}\"");
@@ -85,7 +85,7 @@ async fn a_sync_that_was_interrupted_is_gone_on_with_for_an_hour_and_then_begins
 
     let (_, read) = interrupted(&world).await;
     assert!(read.contains(&"projects".to_owned()), "what was read least recently: {read:?}");
-    let id = rename(&world, "another name").await;
+    let id = rename(&world, "another name");
     Bucket::of(&world).await.age("sync", SignedDuration::from_mins(61)).await;
     let before = world.toggl.requests().len();
     let late = world.sync_and_load(&["--days", "60"]).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_sync_that_was_interrupted_is_gone_on_with_for_an_hour_and_then_begins
 async fn resume_within_0s_reads_everything_again_and_first_what_was_never_read() {
     let world = sample().await;
     let (_, read) = interrupted(&world).await;
-    let id = rename(&world, "another name").await;
+    let id = rename(&world, "another name");
     let before = world.toggl.requests().len();
     let next = in_order(&world, &["--days", "60", "--resume-within", "0s"]).run().await.unwrap();
     assert_eq!(next.code, Some(0), "{next:#?}");
