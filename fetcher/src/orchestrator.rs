@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use futures::try_join;
 use jiff::civil::Date;
 use shared::catalogue;
-use shared::resource::{Paging, Resource, Scope};
+use shared::resource::{Resource, Scope};
 use shared::telemetry::ORCHESTRATOR;
 use tracing::{error, info, warn};
 
-use crate::account::{Account, Workspace, Workspaces};
-use crate::masters::{self, Asking, Fetched};
+use crate::account::{Workspace, Workspaces};
+use crate::masters::Fetched;
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::selection::Selection;
-use crate::state::{Lease, Limits, Remembered, Since, State, SyncProgress, Work};
+use crate::state::{Remembered, Since, State, SyncProgress, Work};
 use crate::time_entries::FLOOR_DAYS;
 use crate::toggl::{self, Client};
 
@@ -23,9 +23,13 @@ mod cost;
 mod entries;
 mod history;
 mod lists;
+mod older_entries;
 mod people;
+mod session;
 mod shared_lists;
 mod team;
+
+use session::Session;
 
 pub use history::{ReportDays, ReportOptions, ReportResult, report_all};
 
@@ -93,66 +97,6 @@ pub async fn sync_all(
     sync.time_entries(&workspace_ids).await?;
     sync.team(&workspace_ids).await?;
     sync.finish(workspace_ids, started).await
-}
-
-/// A client, and whose data it reads.
-struct Session<'a> {
-    client: &'a Client,
-    publisher: &'a Publisher,
-    state: &'a State,
-    account: Account,
-    /// The answer of /me, until it is sent.
-    me: Option<Fetched>,
-    /// What is known of limits, as it stands in the bucket.
-    limits: Limits,
-    /// Held until the run has ended, and written down what the next one needs.
-    _lease: Lease,
-}
-
-impl<'a> Session<'a> {
-    /// The account comes first: without it nothing else can be asked, and a refused token shows here.
-    async fn open(
-        client: &'a Client,
-        publisher: &'a Publisher,
-        state: &'a State,
-        (work, patience): (Work, Duration),
-    ) -> Result<Self, SyncError> {
-        let Some(me) = catalogue::masters().find(|resource| resource.paging == Paging::Object)
-        else {
-            return Err(SyncError::NoWorkspace);
-        };
-        let asking = Asking { client, resource: me, workspace_id: 0, before: None };
-        let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-        let account: Option<Account> = masters::decode(client, &fetched.listing)?.pop();
-        let account = account.ok_or_else(|| unusable_account(client, &fetched))?;
-        let lease = state.lease((work, account.id), publisher.run_id(), patience).await?;
-        let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
-        client.remember(&limits.standings.iter().copied().collect(), &limits.doubts);
-        let me = Some(fetched);
-        Ok(Self { client, publisher, state, account, me, limits, _lease: lease })
-    }
-
-    /// The workspaces of the token's owner, and the listing that they stand in.
-    async fn workspaces(&self) -> Result<(Vec<Workspace>, Fetched), toggl::Error> {
-        let (client, resource) = (self.client, workspaces_resource());
-        let asking = Asking { client, resource, workspace_id: 0, before: None };
-        let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-        Ok((masters::decode(client, &fetched.listing)?, fetched))
-    }
-
-    /// The workspaces to read, where that needs no list of them; none where the profile has no default.
-    fn named_workspaces(&self, wanted: &Workspaces) -> Option<Vec<i64>> {
-        match wanted {
-            Workspaces::All => None,
-            Workspaces::Ids(ids) => Some(ids.clone()),
-            Workspaces::Default => self.account.default_workspace_id.map(|id| vec![id]),
-        }
-    }
-
-    /// Today in the profile's time zone, by Toggl's clock.
-    fn today(&self) -> Date {
-        self.client.now().to_zoned(self.account.zone()).date()
-    }
 }
 
 /// The catalogue's row of workspaces: account-level, and asked by a path of its own.
@@ -351,11 +295,4 @@ impl<'a> Sync<'a> {
 fn signature(options: &SyncOptions) -> String {
     let SyncOptions { days, workspaces, selection, since_days, .. } = options;
     format!("days {days}, since {since_days:?}, {workspaces:?}, {}", selection.names())
-}
-
-/// /me is no object with an id: an answer from somebody else.
-fn unusable_account(client: &Client, fetched: &Fetched) -> toggl::Error {
-    let Fetched { listing, .. } = fetched;
-    let reason = listing.rejected.first().map_or("it is empty", |first| first.reason.as_str());
-    toggl::Error::Body { path: listing.resource.path.to_owned(), reason: client.words(reason) }
 }

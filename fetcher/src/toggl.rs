@@ -2,6 +2,7 @@
 //! answer, is not decided here.
 
 mod address;
+mod args;
 mod client;
 mod clock;
 mod error;
@@ -14,7 +15,8 @@ mod traffic;
 mod trouble;
 mod words;
 
-pub use client::{Answer, Client, TogglArgs};
+pub use args::TogglArgs;
+pub use client::{Answer, Client};
 pub(crate) use client::{QUOTA_PATH, http};
 pub(crate) use clock::difference;
 pub use error::Error;

@@ -43,7 +43,7 @@ async fn without_nats_it_tells_what_postgres_knows() {
     let found = status_json(&world, 5).await;
     assert_says(&found, &["cannot reach NATS", "is it running", "NATS_URL"]);
     assert_eq!(found["nats_reachable"], false);
-    assert_eq!(of(&found, "time_entries")["rows_live"], 5);
+    assert_eq!(of(&found, "time_entries")["rows_live"], 6);
     assert!(of(&found, "tags")["pending"].is_null());
     assert!(!found["attention"].to_string().contains("ever fetched"));
 }
@@ -74,7 +74,7 @@ async fn missing_tables_name_the_command_that_makes_them() {
     connection.execute(drop).await.unwrap();
     let found = status_json(&world, 6).await;
     assert_says(&found, &["tables are missing in the schema raw (tags)", "`loader migrate`"]);
-    assert_eq!(of(&found, "time_entries")["rows_live"], 5);
+    assert_eq!(of(&found, "time_entries")["rows_live"], 6);
     connection.execute("drop schema raw cascade").await.unwrap();
     assert_says(&status_json(&world, 6).await, &["tables of this database", "`loader migrate`"]);
 }
