@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::is_within;
 
-/// Who has not read a list for this long has lost it to whoever reads it next.
-const KEPT: Duration = Duration::from_hours(48);
+/// Who has not read a list for this long has lost it to whoever reads it next: more than a day, for two accounts
+/// that are each read once a day.
+const KEPT: Duration = Duration::from_hours(26);
 
 /// The readers of a workspace's lists, by resource. Key `readers.<workspace>`.
 pub(crate) type Readers = BTreeMap<String, Reader>;
@@ -73,8 +74,8 @@ mod tests {
         let known = reader(1, false, 0);
         assert_eq!(reader(2, false, 0).reading(None), Reading::Claiming);
         assert_eq!(reader(1, false, 500).reading(Some(&known)), Reading::Claiming);
-        assert_eq!(reader(2, false, 47).reading(Some(&known)), Reading::LeftTo(known));
-        assert_eq!(reader(2, false, 49).reading(Some(&known)), Reading::Claiming);
+        assert_eq!(reader(2, false, 25).reading(Some(&known)), Reading::LeftTo(known));
+        assert_eq!(reader(2, false, 27).reading(Some(&known)), Reading::Claiming);
     }
 
     #[test]
