@@ -127,7 +127,9 @@ impl Asking<'_> {
             let page = match self.page(&path, number).await {
                 Ok(page) => page,
                 // A list without pages may refuse to be asked for a second one.
-                Err(_) if self.resource.paging == Paging::Array && number > 1 => {
+                Err(Error::Unavailable { .. } | Error::Status { .. })
+                    if self.resource.paging == Paging::Array && number > 1 =>
+                {
                     pages.end = End::Unknown;
                     return pages.finish(&path).await;
                 }

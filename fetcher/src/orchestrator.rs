@@ -144,6 +144,13 @@ impl<'a> Sync<'a> {
             );
         }
         let mut result = SyncResult::default();
+        if progress.is_empty() {
+            progress.uncertain.clear();
+        }
+        for (name, reason) in std::mem::take(&mut progress.uncertain) {
+            let resource = catalogue::find(&name).map_or("other", |resource| resource.name);
+            result.uncertain.push((resource, reason));
+        }
         let ahead = session.client.clock_ahead();
         if !ahead.is_zero() {
             let difference = toggl::difference(ahead);
@@ -276,6 +283,7 @@ impl<'a> Sync<'a> {
         self.note_whose_entries(&workspace_ids);
         let key = SyncProgress::key(self.session.account.id);
         if let Some(error) = self.quota {
+            self.progress.uncertain = self.result.not_known_complete();
             self.session.state.save(&key, &self.progress).await?;
             let listings = self.progress.done_count();
             return Err(SyncError::Quota { error, sent: format!("{listings} listings are sent") });

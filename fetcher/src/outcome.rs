@@ -71,6 +71,23 @@ impl SyncResult {
             && self.failed.is_empty()
     }
 
+    /// Everything but skipped and failed resources that makes the result less than complete, in words: a run
+    /// that goes on with this one says it again.
+    pub(crate) fn not_known_complete(&self) -> Vec<(String, String)> {
+        let uncertain = self.uncertain.iter().map(|(name, reason)| (name, reason.clone()));
+        let rejected = self.rejected.iter().map(|(name, ..)| {
+            (name, "a record of it could not be used and is a dead letter".to_owned())
+        });
+        let unsent = self
+            .unsent
+            .iter()
+            .map(|(name, id)| (name, format!("record {id} is larger than the NATS server takes")));
+        let all = uncertain.chain(rejected).chain(unsent);
+        let mut all: Vec<_> = all.map(|(name, reason)| ((*name).to_owned(), reason)).collect();
+        all.dedup();
+        all
+    }
+
     /// Takes over what became of the records of one resource.
     pub(crate) fn add(&mut self, tally: &mut Tally) {
         self.rejected.append(&mut tally.rejected);

@@ -29,6 +29,9 @@ use claims::Part;
 pub(crate) use cursor::Cursor;
 use days::{FIRST_DAY, midnight};
 
+/// A report that was read whole is not read again for this long while others of the same command are not.
+const FINISHED_KEPT: Duration = Duration::from_hours(1);
+
 /// Whose entries a report holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -133,7 +136,11 @@ impl Report<'_> {
         let now = self.client.now();
         let saved: Option<ReportProgress> = self.state.load(&self.key()).await?;
         let is_young = |saved: &ReportProgress| {
-            self.resume_within.is_some_and(|age| is_within(saved.at, now, age))
+            let is_finished = saved.span_from > saved.to;
+            let age = self
+                .resume_within
+                .map(|age| if is_finished { age.min(FINISHED_KEPT) } else { age });
+            age.is_some_and(|age| is_within(saved.at, now, age))
         };
         let workspace_id = self.workspace_id;
         let mut at = match saved {
@@ -165,10 +172,8 @@ impl Report<'_> {
                 at.span_from, at.records
             );
         }
-        if self.to.is_none() {
-            // Days have passed since it was interrupted.
-            at.to = at.to.max(self.today);
-        }
+        // Days have passed since it was interrupted.
+        at.to = at.to.max(self.to.unwrap_or(self.today));
         Ok(at)
     }
 
@@ -190,7 +195,8 @@ impl Report<'_> {
             self.scope.key(self.workspace_id),
             if self.scope.claimed_user().is_none() { "whole" } else { "shown" }
         );
-        let mut seen: SeenStarts = self.state.load(&key).await?.unwrap_or_default();
+        let seen: Option<SeenStarts> = self.state.load(&key).await?;
+        let mut seen = seen.unwrap_or_else(SeenStarts::by_days);
         while at.span_from <= at.to {
             let mut reading = span::Reading::begin(self, at, &seen);
             reading.run((days, &mut progress), tally).await?;

@@ -31,6 +31,7 @@ mod limits;
 mod progress;
 mod readers;
 mod seen;
+mod seen_starts;
 
 pub(crate) use account::{Remembered, Since, TeamRead};
 pub(crate) use lease::{Lease, Work};
@@ -38,7 +39,8 @@ pub use lease::{LeaseError, Running};
 pub(crate) use limits::Limits;
 pub(crate) use progress::{ReportProgress, SyncProgress, WindowProgress};
 pub(crate) use readers::{Reader, Readers, Reading, readers_key};
-pub(crate) use seen::{Emptiness, Listings, Seen, SeenStarts, listings_key};
+pub(crate) use seen::{Listings, Seen, listings_key};
+pub(crate) use seen_starts::{Emptiness, SeenStarts};
 
 /// The bucket is out of reach.
 #[derive(Debug, thiserror::Error)]

@@ -117,7 +117,7 @@ impl<'a> Windows<'a> {
         while let Some(window) = self.ahead.last().copied() {
             let (count, fetched) = self.fetch(window).await?;
             self.ahead.pop();
-            if count < SAFE_COUNT {
+            if count < SAFE_COUNT && !may_be_cap(count) {
                 return Ok(Some((window, fetched)));
             }
             match cut(window, &fetched.records) {
@@ -174,6 +174,11 @@ impl<'a> Windows<'a> {
         let query = [("start_date", start.as_str()), ("end_date", end.as_str())];
         ask(self.client, self.resource, &query, self.span(window)).await
     }
+}
+
+/// Whether an answer of this length may have been cut off at another cap than the one that is known.
+const fn may_be_cap(count: usize) -> bool {
+    count >= 100 && count.is_multiple_of(50)
 }
 
 /// Where an answer was cut off that may have been: Toggl lists the newest starts first, as its own rows must

@@ -47,8 +47,16 @@ struct Asked {
 struct Entries {
     tally: Tally,
     sent: Sent,
-    /// Windows that were empty and had entries the last time: how many.
-    emptied: Vec<(Window, usize, Timestamp)>,
+    emptied: Vec<Emptied>,
+}
+
+/// A window that is empty and had entries the last time.
+struct Emptied {
+    window: Window,
+    /// When that was.
+    at: Timestamp,
+    /// The hours with entries, as seconds since 1970.
+    filled: Vec<(i64, i64)>,
 }
 
 impl Sync<'_> {
@@ -68,10 +76,10 @@ impl Sync<'_> {
             outcome => outcome,
         };
         self.result.add(&mut entries.tally);
-        for (window, count, at) in entries.emptied {
+        for Emptied { window, at, .. } in entries.emptied {
             let reason = format!(
-                "Toggl lists none since {}, and listed {count} at {}; that is believed if the next run \
-                 finds none too",
+                "Toggl lists none since {}, and listed some at {}; that is believed if the next run finds \
+                 none too",
                 window.from.strftime("%Y-%m-%d %H:%M UTC"),
                 at.strftime("%Y-%m-%d %H:%M UTC")
             );
@@ -130,7 +138,8 @@ impl Sync<'_> {
         let WindowProgress { at, ahead, mut records } = begun;
         let session = &self.session;
         let key = format!("windows.{}", session.account.id);
-        let mut seen: SeenStarts = session.state.load(&key).await?.unwrap_or_default();
+        let mut seen: SeenStarts =
+            session.state.load(&key).await?.unwrap_or_else(SeenStarts::by_hours);
         let mut windows = Windows::new(session.client, resource, session.account.id, ahead);
         let stopped = loop {
             match windows.next().await {
@@ -166,23 +175,12 @@ impl Sync<'_> {
         let asked = self.asked_since()?;
         if let Some(fetched_at) = self.progress.changes_at {
             // An interrupted run had them, and the windows it went on to have been read by now.
+            self.send_changes(resource, fetched_at, entries).await?;
             return self.note_changes(resource, asked, fetched_at, &mut entries.tally).await;
         }
-        let (listing, is_all) =
-            changes(self.session.client, resource, asked.since).await.map_err(Stopped::Toggl)?;
-        let fetched_at = listing.fetched_at;
-        entries.explain_emptiness(&listing);
-        let records = listing.records.into_iter().filter(|r| !entries.sent.contains(&version(r)));
-        let listing = Listing { records: records.collect(), ..listing };
-        let mut count = 0;
-        for part in of_workspaces(listing, self.chosen()) {
-            count += entries.tally.send(self.session.publisher, part).await?;
-        }
-        info!(
-            target: TIME_ENTRIES,
-            "Sent {count} other {} changed since {:.0}", resource.name, asked.since
-        );
+        let (fetched_at, is_all) = self.send_changes(resource, asked.since, entries).await?;
         if let Some(last) = asked.too_long_ago {
+            warn!(target: TIME_ENTRIES, "{}", told_no_more(last, asked.since));
             entries.tally.uncertain.push((resource.name, told_no_more(last, asked.since)));
         }
         if is_all {
@@ -205,7 +203,33 @@ impl Sync<'_> {
             windows.records = counted;
         }
         outcome?;
+        // An entry that was moved meanwhile may be in no window that was read.
+        self.send_changes(resource, fetched_at, entries).await?;
         self.note_changes(resource, asked, fetched_at, &mut entries.tally).await
+    }
+
+    /// Sends what has changed since then and was not sent yet; when that was asked for, and whether that is all.
+    async fn send_changes(
+        &self,
+        resource: &'static Resource,
+        since: Timestamp,
+        entries: &mut Entries,
+    ) -> Result<(Timestamp, bool), Stopped> {
+        let (listing, is_all) =
+            changes(self.session.client, resource, since).await.map_err(Stopped::Toggl)?;
+        let fetched_at = listing.fetched_at;
+        entries.explain_emptiness(&listing);
+        let records = listing.records.into_iter().filter(|r| !entries.sent.contains(&version(r)));
+        let listing = Listing { records: records.collect(), ..listing };
+        let mut count = 0;
+        for part in of_workspaces(listing, self.chosen()) {
+            count += entries.tally.send(self.session.publisher, part).await?;
+        }
+        info!(
+            target: TIME_ENTRIES,
+            "Sent {count} other {} changed since {since:.0}", resource.name
+        );
+        Ok((fetched_at, is_all))
     }
 
     /// So many entries have changed that whole windows were read instead: what has changed among those
@@ -268,27 +292,28 @@ impl Entries {
         match seen.emptiness(window.from, window.to) {
             Emptiness::Believed => return listing,
             Emptiness::New => {}
-            Emptiness::Doubted(count, at) => self.emptied.push((window, count, at)),
+            Emptiness::Doubted { at, filled } => {
+                self.emptied.push(Emptied { window, at, filled });
+            }
         }
         Listing { span: Span::Partial, ..listing }
     }
 
-    /// A window is empty for good reason where as many entries are told to be deleted or moved away.
+    /// A window is empty for good reason where an entry of each hour that had some is told to be deleted.
     fn explain_emptiness(&mut self, changes: &Listing) {
-        self.emptied.retain(|(window, count, _)| {
-            let is_gone = |record: &&Record| {
+        let is_deleted_in = |(from, to): &(i64, i64)| {
+            changes.records.iter().any(|record| {
                 record.deleted_at.is_some()
-                    || record.started_at.is_some_and(|at| at < window.from || window.to <= at)
-            };
-            changes.records.iter().filter(is_gone).count() < *count
-        });
+                    && record.started_at.is_some_and(|at| (*from..*to).contains(&at.as_second()))
+            })
+        };
+        self.emptied.retain(|emptied| !emptied.filled.iter().all(is_deleted_in));
     }
 }
 
 fn note_starts(seen: &mut SeenStarts, window: Window, listing: &Listing) {
-    let starts = || listing.records.iter().filter_map(|record| record.started_at);
-    let bounds = starts().min().zip(starts().max());
-    seen.note((window.from, window.to), listing.records.len(), bounds, listing.fetched_at);
+    let starts = listing.records.iter().filter_map(|record| record.started_at);
+    seen.note((window.from, window.to), starts, listing.fetched_at);
 }
 
 /// What a sync that comes late can no longer ask for, and how to get it.

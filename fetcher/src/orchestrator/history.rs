@@ -181,6 +181,11 @@ pub(super) async fn read(report: &Report<'_>, tally: &mut Tally) -> Result<Outco
     if matches!(error, toggl::Error::Quota { .. }) {
         return Ok(Outcome::OutOfQuota(error));
     }
+    if matches!(error, toggl::Error::Circular { .. } | toggl::Error::Endless { .. }) {
+        // Who went on there would go round for ever.
+        report.forget().await?;
+        return Ok(Outcome::Failed(chain(&error)));
+    }
     error!(target: REPORT, "Could not read the report: {}", chain(&error));
     match error.disposition() {
         Disposition::Stop => Err(error.into()),

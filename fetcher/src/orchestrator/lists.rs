@@ -73,7 +73,8 @@ impl Sync<'_> {
             let outcome = outcome?;
             if let (Outcome::Sent(sent), Scope::Workspace) = (&outcome, resource.scope) {
                 let me = (resource.name, self.reader(workspace_id));
-                readers.note(&self.session, workspace_id, me).await?;
+                let is_listed = self.workspaces.iter().any(|w| w.id == workspace_id);
+                readers.note(&self.session, workspace_id, me, is_listed).await?;
                 if let (Some(seen), Some(listings)) = (&sent.seen, memory.get_mut(&workspace_id)) {
                     listings.insert(resource.name.to_owned(), seen.clone());
                 }
@@ -122,9 +123,17 @@ impl Sync<'_> {
                 match readers.reading(&self.session, *id, me).await? {
                     Reading::LeftTo(reader) => self.leave(*id, reader),
                     Reading::Claiming => jobs.extend(self.job(resource, *id, before, None)),
-                    Reading::Partial => jobs.extend(self.job(resource, *id, before, Some(
-                        "an admin's account has read it until now, and this one may see less".to_owned(),
-                    ))),
+                    Reading::Partial => jobs.extend(
+                        self.job(
+                            resource,
+                            *id,
+                            before,
+                            Some(
+                                "another account has read it until now, and this one may see less"
+                                    .to_owned(),
+                            ),
+                        ),
+                    ),
                 }
             }
         }

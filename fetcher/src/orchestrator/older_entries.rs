@@ -35,7 +35,7 @@ impl Sync<'_> {
                 from,
                 to: Some(to),
                 today,
-                label: None,
+                label: Some(format!("older-{}", self.options.days)),
                 resume_within: Some(RESUME_WITHIN),
             };
             let mut of_workspace = Tally::default();

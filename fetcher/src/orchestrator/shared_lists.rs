@@ -67,8 +67,14 @@ impl KnownReaders {
         session: &Session<'_>,
         workspace_id: i64,
         (resource, me): (&str, Reader),
+        is_listed: bool,
     ) -> Result<(), SyncError> {
         let readers = self.of(session, &readers_key(workspace_id)).await?;
+        let known = readers.get(resource);
+        // Where the workspaces were not listed, what it was stands.
+        let was_admin = known.is_some_and(|known| known.user_id == me.user_id && known.is_admin);
+        let is_admin = me.is_admin || (!is_listed && was_admin);
+        let me = Reader::new(me.user_id, is_admin, me.at).after(known);
         readers.insert(resource.to_owned(), me);
         Ok(())
     }
@@ -87,7 +93,7 @@ impl Sync<'_> {
     pub(super) fn reader(&self, workspace_id: i64) -> Reader {
         let is_admin = self.workspaces.iter().any(|w| w.id == workspace_id && w.is_admin());
         let Session { account, client, .. } = &self.session;
-        Reader { user_id: account.id, is_admin, at: client.now() }
+        Reader::new(account.id, is_admin, client.now())
     }
 
     /// Leaves out the rows of workspaces that were not chosen, and those that another account's runs write.
@@ -101,11 +107,18 @@ impl Sync<'_> {
         let (user_id, at) = (self.session.account.id, listing.fetched_at);
         let mut kept = Vec::with_capacity(listing.records.len());
         for record in listing.records {
-            let Ok(row) = serde_json::from_slice::<SharedRow>(&record.data) else { continue };
+            let Ok(row) = serde_json::from_slice::<SharedRow>(&record.data) else {
+                // Of a form that is not known; whether it was chosen its id tells of workspaces.
+                if self.chosen().is_none_or(|chosen| chosen.contains(&record.source_id)) {
+                    kept.push(record);
+                }
+                continue;
+            };
             let known = readers.of(&self.session, &row.key()).await?;
-            let me = Reader { user_id, is_admin: row.is_admin(), at };
+            let me = Reader::new(user_id, row.is_admin(), at);
             let is_left = matches!(me.reading(known.get(name)), Reading::LeftTo(_));
             if self.is_chosen(&row) && !is_left {
+                let me = me.after(known.get(name));
                 known.insert(name.to_owned(), me);
                 kept.push(record);
             }

@@ -77,9 +77,10 @@ impl Sync<'_> {
         let session = &self.session;
         let scope = Scope::Workspace { user_id: session.account.id, is_admin: true };
         let resuming = (ReportDays::Last(days), Some(history::RESUME_WITHIN));
-        let Some(report) = session.report(workspace_id, scope, resuming)? else {
+        let Some(mut report) = session.report(workspace_id, scope, resuming)? else {
             return Ok(());
         };
+        report.label = Some(format!("team-{days}"));
         let at = session.client.now();
         let mut tally = Tally::default();
         let outcome = read(&report, &mut tally).await;

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::claims::{Arrived, Claims};
 use super::cursor::Cursor;
 use super::days::{Span, UnknownDays, certain};
-use super::page::Answered;
+use super::page::{Answered, PAGE_SIZE};
 use super::{Days, Ids, Report, Stopped};
 use crate::outcome::Tally;
 use crate::progress::Progress;
@@ -30,6 +30,8 @@ pub(super) struct Reading<'a> {
     inside: (Timestamp, Timestamp),
     claims: Claims,
     emptiness: Emptiness,
+    /// Whether an answer has come in this run.
+    has_begun: bool,
     /// What the first answer said that Toggl looked at.
     looked_at: Option<Result<(Date, Date), UnknownDays>>,
     /// Entries of the last page.
@@ -41,8 +43,7 @@ pub(super) struct Reading<'a> {
 /// What a run has seen of a span.
 #[derive(Default)]
 struct Looked {
-    count: usize,
-    starts: Option<(Timestamp, Timestamp)>,
+    starts: Vec<Timestamp>,
     /// When the first page came; none before.
     at: Option<Timestamp>,
     is_whole: bool,
@@ -68,6 +69,7 @@ impl<'a> Reading<'a> {
             inside: (from, to),
             claims,
             emptiness: seen.emptiness(from, to),
+            has_begun: false,
             looked_at: None,
             last_page: Ids::new(),
             seen: at.cursor.is_none().then(Looked::default),
@@ -134,25 +136,28 @@ impl<'a> Reading<'a> {
         arrived: &Arrived,
         looked_at: Option<Result<(Date, Date), UnknownDays>>,
     ) -> Option<&'static str> {
-        match &arrived.cursor {
-            None => {
-                self.looked_at = looked_at;
-                match looked_at {
-                    Some(Ok(days)) => self.claims.narrow(certain(days)),
-                    Some(Err(UnknownDays)) => return Some("which days Toggl looked at is unknown"),
-                    None => {}
-                }
-                match self.emptiness {
-                    _ if !(arrived.is_empty() && arrived.is_last) => None,
-                    Emptiness::Believed => None,
-                    Emptiness::New => {
-                        // Nobody has seen an entry there: nothing is to be claimed, and nothing is wrong.
-                        self.claims.narrow((self.inside.1, self.inside.1));
-                        None
-                    }
-                    Emptiness::Doubted(..) => Some("it is empty, and was not the last time"),
-                }
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.looked_at = looked_at;
+            match looked_at {
+                Some(Ok(days)) => self.claims.narrow(certain(days)),
+                Some(Err(UnknownDays)) => return Some("which days Toggl looked at is unknown"),
+                None => {}
             }
+        }
+        if arrived.is_last && arrived.records.len() + arrived.rejected.len() >= PAGE_SIZE {
+            return Some("its last page is full, and no next one is named");
+        }
+        match &arrived.cursor {
+            None => match self.emptiness {
+                _ if !(arrived.is_empty() && arrived.is_last) => None,
+                Emptiness::Believed => None,
+                Emptiness::New => {
+                    // Nobody has seen an entry there: nothing is to be claimed, and nothing is wrong.
+                    self.claims.narrow((self.inside.1, self.inside.1));
+                    None
+                }
+                Emptiness::Doubted { .. } => Some("it is empty, and was not the last time"),
+            },
             Some(_) if arrived.is_empty() => {
                 warn!(
                     target: REPORT,
@@ -183,10 +188,10 @@ impl<'a> Reading<'a> {
         if let Some(seen) = &mut self.seen {
             seen.at = seen.at.or(Some(arrived.fetched_at));
             for start in arrived.records.iter().filter_map(|record| record.started_at) {
-                if from <= start && start < to {
-                    seen.count += 1;
-                    let (first, last) = seen.starts.unwrap_or((start, start));
-                    seen.starts = Some((first.min(start), last.max(start)));
+                // One start of a day is enough.
+                let is_new = seen.starts.last().is_none_or(|last| !is_same_day(*last, start));
+                if from <= start && start < to && is_new {
+                    seen.starts.push(start);
                 }
             }
         }
@@ -227,10 +232,14 @@ impl<'a> Reading<'a> {
 
     /// Remembers what was seen; whether there is something to remember.
     pub(super) fn note(self, memory: &mut SeenStarts) -> bool {
-        let Some(Looked { count, starts, at: Some(at), is_whole: true }) = self.seen else {
+        let Some(Looked { starts, at: Some(at), is_whole: true }) = self.seen else {
             return false;
         };
-        memory.note(self.inside, count, starts, at);
+        memory.note(self.inside, starts.into_iter(), at);
         true
     }
+}
+
+fn is_same_day(a: Timestamp, b: Timestamp) -> bool {
+    a.as_second().div_euclid(86_400) == b.as_second().div_euclid(86_400)
 }

@@ -24,6 +24,9 @@ pub(crate) struct SyncProgress {
     pub(crate) windows: Option<WindowProgress>,
     /// When the changes were asked for, if Toggl cut its answer off and windows are read instead.
     pub(crate) changes_at: Option<Timestamp>,
+    /// What was found uncertain, or could not be used or sent, of what is not read again: resource and reason.
+    #[serde(default)]
+    pub(crate) uncertain: Vec<(String, String)>,
     /// Whether it was read from the bucket.
     #[serde(skip_serializing, default = "yes")]
     pub(crate) was_saved: bool,

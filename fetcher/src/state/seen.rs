@@ -69,6 +69,11 @@ impl Seen {
         }
     }
 
+    /// Whether it was ever proven that nothing follows.
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.proven_at.is_some()
+    }
+
     /// Whether it is time to prove once more that nothing follows. That the list is as long as the last time
     /// is proof from run to run; but both may have been cut in the same place.
     pub(crate) fn wants_proof(&self, now: Timestamp) -> bool {
@@ -84,91 +89,12 @@ impl Seen {
     }
 }
 
-/// Stretches of time, each with what was last seen of the entries that start in it. Keys
-/// `windows.<user>` and `reports.<user>.<workspace>.<scope>`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SeenStarts(Vec<Stretch>);
-
-/// More stretches than reports of twenty years have; the oldest look is forgotten first.
-const MAX_STRETCHES: usize = 64;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stretch {
-    from: Timestamp,
-    to: Timestamp,
-    count: usize,
-    /// Earliest and latest start; none without entries.
-    starts: Option<(Timestamp, Timestamp)>,
-    at: Timestamp,
-    /// When it was found empty, if that has not been believed yet.
-    emptied_at: Option<Timestamp>,
-}
-
-/// Whether "there is nothing" is to be believed of a stretch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Emptiness {
-    /// It was empty before, or is for the second time.
-    Believed,
-    /// Nobody has looked there before: there is nothing to claim.
-    New,
-    /// There were so many entries at that time.
-    Doubted(usize, Timestamp),
-}
-
-impl SeenStarts {
-    /// What to think of an answer without any entry that starts in `[from, to)`.
-    pub(crate) fn emptiness(&self, from: Timestamp, to: Timestamp) -> Emptiness {
-        let inside = |start: &Timestamp| from <= *start && *start < to;
-        let doubted =
-            self.0.iter().filter(|stretch| stretch.emptied_at.is_none()).find(|stretch| {
-                stretch.starts.is_some_and(|(first, last)| inside(&first) || inside(&last))
-            });
-        match doubted {
-            Some(stretch) => Emptiness::Doubted(stretch.count, stretch.at),
-            None if self.0.iter().any(|stretch| stretch.from < to && from < stretch.to) => {
-                Emptiness::Believed
-            }
-            None => Emptiness::New,
-        }
-    }
-
-    /// Takes over what was seen of a stretch: how many entries, the earliest and latest of their starts.
-    pub(crate) fn note(
-        &mut self,
-        (from, to): (Timestamp, Timestamp),
-        count: usize,
-        starts: Option<(Timestamp, Timestamp)>,
-        at: Timestamp,
-    ) {
-        if starts.is_none() && matches!(self.emptiness(from, to), Emptiness::Doubted(..)) {
-            for stretch in &mut self.0 {
-                if stretch.from < to && from < stretch.to {
-                    stretch.emptied_at = stretch.emptied_at.or(Some(at));
-                }
-            }
-            return;
-        }
-        self.0.retain(|stretch| stretch.to <= from || to <= stretch.from);
-        self.0.push(Stretch { from, to, count, starts, at, emptied_at: None });
-        if self.0.len() > MAX_STRETCHES {
-            let oldest = (0..).zip(&self.0).min_by_key(|(_, stretch)| stretch.at);
-            if let Some(place) = oldest.map(|(place, _)| place) {
-                self.0.remove(place);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
-    }
-
-    fn starts(first: i64, last: i64) -> (Timestamp, Timestamp) {
-        (at(first), at(last))
     }
 
     #[test]
@@ -182,43 +108,5 @@ mod tests {
         let later = Seen::of(3, [1, 2, 3].into_iter(), at(9 * hour)).after(Some(&proven));
         assert!(!later.wants_proof(at((2 + 7 * 24) * hour)));
         assert!(later.wants_proof(at((2 + 7 * 24) * hour + 1)));
-    }
-
-    #[test]
-    fn a_stretch_that_was_full_is_believed_to_be_empty_the_second_time() {
-        let mut seen = SeenStarts::default();
-        assert_eq!(seen.emptiness(at(0), at(100)), Emptiness::New);
-        seen.note((at(0), at(100)), 3, Some(starts(10, 60)), at(200));
-        assert_eq!(seen.emptiness(at(20), at(120)), Emptiness::Doubted(3, at(200)));
-        seen.note((at(20), at(120)), 0, None, at(300));
-        assert_eq!(seen.emptiness(at(20), at(120)), Emptiness::Believed);
-        seen.note((at(20), at(120)), 0, None, at(400));
-        assert_eq!(seen.emptiness(at(20), at(120)), Emptiness::Believed);
-    }
-
-    #[test]
-    fn days_that_have_passed_by_the_last_entry_are_empty_by_nature() {
-        let mut seen = SeenStarts::default();
-        seen.note((at(0), at(100)), 3, Some(starts(10, 60)), at(200));
-        assert_eq!(seen.emptiness(at(61), at(161)), Emptiness::Believed);
-    }
-
-    #[test]
-    fn entries_after_a_doubt_begin_anew() {
-        let mut seen = SeenStarts::default();
-        seen.note((at(0), at(100)), 3, Some(starts(10, 60)), at(200));
-        seen.note((at(0), at(100)), 0, None, at(300));
-        seen.note((at(0), at(100)), 2, Some(starts(10, 20)), at(400));
-        assert_eq!(seen.emptiness(at(0), at(100)), Emptiness::Doubted(2, at(400)));
-    }
-
-    #[test]
-    fn no_more_is_kept_than_a_report_of_a_lifetime_needs() {
-        let mut seen = SeenStarts::default();
-        for place in 0..200 {
-            seen.note((at(place), at(place + 1)), 1, Some(starts(place, place)), at(place));
-        }
-        assert_eq!(seen.0.len(), MAX_STRETCHES);
-        assert_eq!(seen.emptiness(at(199), at(200)), Emptiness::Doubted(1, at(199)));
     }
 }
