@@ -131,9 +131,7 @@ impl<'a> Pages<'a> {
         });
         let is_as_before = before.is_like(self.rows, first, last);
         let is_enough = is_as_before && !before.wants_proof(self.read.fetched_at);
-        // Both may have been cut in the same place, until one was proven.
-        let end = if before.is_proven() { End::AsBefore } else { End::FirstLook };
-        is_enough.then_some(end)
+        is_enough.then_some(End::AsBefore)
     }
 
     pub(super) fn broken(self, error: Error, next_page: usize) -> Box<Broken> {

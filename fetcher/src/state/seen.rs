@@ -69,11 +69,6 @@ impl Seen {
         }
     }
 
-    /// Whether it was ever proven that nothing follows.
-    pub(crate) const fn is_proven(&self) -> bool {
-        self.proven_at.is_some()
-    }
-
     /// Whether it is time to prove once more that nothing follows. That the list is as long as the last time
     /// is proof from run to run; but both may have been cut in the same place.
     pub(crate) fn wants_proof(&self, now: Timestamp) -> bool {
