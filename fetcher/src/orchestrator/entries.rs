@@ -197,14 +197,17 @@ impl Sync<'_> {
         let to = self.window(self.options.days.min(FLOOR_DAYS))?.from;
         let window = Window { to, ..self.window(FLOOR_DAYS)? };
         let ahead = if window.from < window.to { vec![window] } else { Vec::new() };
+        let reads_more = !ahead.is_empty();
         let begun = WindowProgress { at: fetched_at, ahead, records: 0 };
         let outcome = self.send_windows(resource, begun, entries).await;
         if let (Ok(()), Some(windows)) = (&outcome, &mut self.progress.windows) {
             windows.records = counted;
         }
         outcome?;
-        // An entry that was moved meanwhile may be in no window that was read.
-        self.send_changes(resource, fetched_at, entries).await?;
+        if reads_more {
+            // An entry that was moved meanwhile may be in no window that was read.
+            self.send_changes(resource, fetched_at, entries).await?;
+        }
         self.note_changes(resource, asked, fetched_at, &mut entries.tally).await
     }
 

@@ -13,7 +13,7 @@ use crate::toggl::Error;
 
 /// Rows of a page. Toggl takes more, but how many nobody says; with a quota of requests fewer would
 /// cost.
-pub(super) const PAGE_SIZE: usize = 1_000;
+const PAGE_SIZE: usize = 1_000;
 
 /// A page as it came.
 pub(super) struct Answered {

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::claims::{Arrived, Claims};
 use super::cursor::Cursor;
 use super::days::{Span, UnknownDays, certain};
-use super::page::{Answered, PAGE_SIZE};
+use super::page::Answered;
 use super::{Days, Ids, Report, Stopped};
 use crate::outcome::Tally;
 use crate::progress::Progress;
@@ -143,9 +143,6 @@ impl<'a> Reading<'a> {
                 Some(Err(UnknownDays)) => return Some("which days Toggl looked at is unknown"),
                 None => {}
             }
-        }
-        if arrived.is_last && arrived.records.len() + arrived.rejected.len() >= PAGE_SIZE {
-            return Some("its last page is full, and no next one is named");
         }
         match &arrived.cursor {
             None => match self.emptiness {
