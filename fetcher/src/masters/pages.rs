@@ -126,9 +126,7 @@ impl<'a> Pages<'a> {
             let may_be_full = self.filled == 1 && proof::is_page_size(page.count);
             return (!may_be_full).then_some(End::FirstLook);
         };
-        let (first, last) = self.ids.iter().fold((None, None), |(first, last), id| {
-            (first.min(Some(*id)).or(Some(*id)), last.max(Some(*id)))
-        });
+        let (first, last) = (self.ids.iter().min().copied(), self.ids.iter().max().copied());
         let is_as_before = before.is_like(self.rows, first, last);
         let is_enough = is_as_before && !before.wants_proof(self.read.fetched_at);
         is_enough.then_some(End::AsBefore)
