@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use shared::checkup::Checkup;
+use shared::consumer::EnsureConsumerError;
 use shared::exit::{Exit, Failure};
 use shared::nats::{self, Server};
-use shared::stream::{self, EnsureConsumerError, STREAM, SUBJECT_PREFIX, StreamArgs};
+use shared::stream::{self, STREAM, SUBJECT_PREFIX, StreamArgs};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::database::Database;

@@ -7,6 +7,7 @@ use async_nats::jetstream::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use shared::catalogue::CATALOGUE;
+use shared::consumer::Readers;
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::manual::Manual;
 use shared::nats::{self, NatsArgs};
@@ -135,7 +136,7 @@ struct RunArgs {
     writers: u8,
     /// How long a batch may be in hand before NATS gives it to another loader; longer than any
     /// batch takes. All loaders want the same.
-    #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = shared::stream::ack_wait, global = true)]
+    #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = shared::consumer::ack_wait, global = true)]
     ack_wait: Duration,
     /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. What
     /// changes while it is off is never in there.
@@ -199,6 +200,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let settings = Settings {
+        readers: Readers::Main,
         stream: cli.stream,
         ack_wait: cli.run.ack_wait,
         writers: usize::from(cli.run.writers),

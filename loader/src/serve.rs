@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use shared::catalogue::CATALOGUE;
+use shared::consumer::Readers;
 use shared::shutdown::Shutdown;
 use shared::stream::StreamArgs;
 use shared::telemetry::SUBSCRIBER;
@@ -22,6 +23,8 @@ use crate::writer::Writer;
 /// What the resident loader needs to run.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Whose consumers it takes batches from.
+    pub readers: Readers,
     /// Stream settings to apply.
     pub stream: StreamArgs,
     /// How long a message may be in hand before the server gives it to another loader.
@@ -74,6 +77,7 @@ pub async fn serve(
         let subscriber = Subscriber {
             resource,
             context: context.clone(),
+            readers: settings.readers.clone(),
             stream_args: settings.stream.clone(),
             ack_wait: settings.ack_wait,
             deliveries: sender.clone(),

@@ -7,6 +7,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{MessagesErrorKind, Stream};
 use futures::StreamExt as _;
+use shared::consumer::{self, Readers};
 use shared::fault_point;
 use shared::resource::Resource;
 use shared::retry::Delays;
@@ -45,6 +46,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(8);
 pub(crate) struct Subscriber {
     pub(crate) resource: &'static Resource,
     pub(crate) context: Context,
+    pub(crate) readers: Readers,
     pub(crate) stream_args: StreamArgs,
     pub(crate) ack_wait: Duration,
     pub(crate) deliveries: Sender<Received>,
@@ -73,7 +75,7 @@ impl Subscriber {
                     target: SUBSCRIBER,
                     resource = self.resource.name,
                     "Could not set up the consumer {}: {error:#}",
-                    self.resource.consumer()
+                    self.readers.consumer(self.resource)
                 ),
             }
             if !self.ended() {
@@ -97,8 +99,14 @@ impl Subscriber {
     /// Stream and consumer are declared at every (re)start: either may have been deleted.
     async fn messages(&self) -> anyhow::Result<(PullConsumer, Stream)> {
         stream::ensure_stream(&self.context, &self.stream_args).await?;
-        let consumer: PullConsumer =
-            stream::ensure_consumer(&self.context, self.resource, self.ack_wait).await?;
+        let consumer: PullConsumer = consumer::ensure_consumer(
+            &self.context,
+            &self.readers,
+            self.resource,
+            self.ack_wait,
+            |notes| Ok(notes.unwrap_or_default()),
+        )
+        .await?;
         debug!(target: SUBSCRIBER, "Consuming {}", self.resource.subject());
         let messages = consumer
             .stream()

@@ -13,6 +13,7 @@
 pub mod batch;
 pub mod catalogue;
 pub mod checkup;
+pub mod consumer;
 pub mod exit;
 pub mod fault_point;
 pub mod kept;

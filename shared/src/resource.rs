@@ -149,7 +149,7 @@ impl Resource {
         format!("{}.{}", crate::stream::SUBJECT_PREFIX, self.name)
     }
 
-    /// The durable consumer that all loaders share.
+    /// The durable consumer that all loaders share; copies have [their own](crate::consumer::Readers).
     pub fn consumer(&self) -> String {
         format!("loader_{}", self.name)
     }

@@ -1,5 +1,5 @@
-//! The JetStream stream, the key-value bucket and the consumers, declared in code and brought up to
-//! date at every start.
+//! The JetStream stream and the key-value bucket, declared in code and brought up to date at every
+//! start.
 //!
 //! Always create-or-update: "get or create" would silently ignore changed settings. Who only looks
 //! needs no right to change: a stream that is as it should be is left alone, and one that this user
@@ -8,18 +8,14 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind,
 };
-use async_nats::jetstream::stream::{
-    Config, ConsumerError, DiscardPolicy, RetentionPolicy, StorageType,
-};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::jetstream::{Context, ErrorCode};
 use clap::Args;
 use tracing::warn;
 
-use crate::resource::Resource;
 use crate::retry::{Delays, persist};
 use crate::telemetry::NATS;
 
@@ -43,9 +39,6 @@ const PERMISSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long JetStream remembers message ids. A publish is repeated with its id for a minute at
 /// most, so half an hour is ample; ids are held in the server's memory.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(30);
-
-/// Messages of one table that all loaders together may hold unacknowledged.
-const MAX_ACK_PENDING: i64 = 16;
 
 /// How long a starting process waits for JetStream to take its settings.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -246,58 +239,4 @@ impl EnsureStreamError {
             ErrorCode::CLUSTER_NOT_AVAILABLE | ErrorCode::CLUSTER_NOT_LEADER
         )
     }
-}
-
-/// The settings of the durable consumer of a table.
-pub fn consumer_config(resource: &Resource, ack_wait: Duration) -> pull::Config {
-    pull::Config {
-        durable_name: Some(resource.consumer()),
-        description: Some(format!("loads raw.{}", resource.table())),
-        filter_subject: resource.subject(),
-        deliver_policy: DeliverPolicy::All,
-        ack_policy: AckPolicy::Explicit,
-        ack_wait,
-        // A finite number skips data silently once it is reached.
-        max_deliver: -1,
-        max_ack_pending: MAX_ACK_PENDING,
-        ..pull::Config::default()
-    }
-}
-
-/// Reads an `ack_wait`: a second at least, below which every batch would be delivered twice, and an
-/// hour at most, for a batch that a dead loader held waits that long.
-///
-/// # Errors
-/// When the text is not a duration, or out of these bounds.
-pub fn ack_wait(text: &str) -> Result<Duration, String> {
-    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&wait) {
-        Ok(wait)
-    } else {
-        Err("must lie between 1s and 1h".to_owned())
-    }
-}
-
-/// Creates a table's consumer or brings its settings up to date.
-///
-/// # Errors
-/// When the stream is missing or the server refuses.
-pub async fn ensure_consumer(
-    context: &Context,
-    resource: &Resource,
-    ack_wait: Duration,
-) -> Result<PullConsumer, EnsureConsumerError> {
-    let stream = context.get_stream(STREAM).await?;
-    Ok(stream.create_consumer(consumer_config(resource, ack_wait)).await?)
-}
-
-/// Why a consumer could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum EnsureConsumerError {
-    /// The stream could not be looked up.
-    #[error("could not look up stream {STREAM}")]
-    Stream(#[from] GetStreamError),
-    /// The consumer was refused.
-    #[error("could not create the consumer")]
-    Consumer(#[from] ConsumerError),
 }

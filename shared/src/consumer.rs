@@ -1,0 +1,314 @@
+//! The durable consumers of the loaders, one a table, and what stands in their metadata.
+//!
+//! A consumer belongs to one database: whoever loads into another one takes nothing of it. What keeps a
+//! table from being loaded stands there, too, for it can be read by everybody, also where Postgres is
+//! what does not work. Metadata needs nats-server 2.10; an older one forgets it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind, GetStreamError};
+use async_nats::jetstream::stream::{ConsumerError, Stream};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::resource::Resource;
+use crate::stream::STREAM;
+
+/// Messages of one table that all loaders together may hold unacknowledged.
+const MAX_ACK_PENDING: i64 = 16;
+
+/// Keys of the metadata.
+const INSTALLATION: &str = "toggl_track.installation";
+const DATABASE: &str = "toggl_track.database";
+const TROUBLE: &str = "toggl_track.trouble";
+const TROUBLE_SINCE: &str = "toggl_track.trouble_since";
+
+/// Characters of the words about a trouble, at most.
+const MAX_WORDS: usize = 400;
+
+/// Longest name of a copy.
+const MAX_NAME: usize = 32;
+
+/// Which consumers a loader takes batches from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Readers {
+    /// Those of the pipeline itself, which fetchers wait for.
+    #[default]
+    Main,
+    /// Those of a copy: a second database that gets every batch as well.
+    Copy(CopyName),
+}
+
+impl Readers {
+    /// The name of a table's consumer.
+    pub fn consumer(&self, resource: &Resource) -> String {
+        match self {
+            Self::Main => resource.consumer(),
+            Self::Copy(_) => format!("{}{}", self.prefix(), resource.name),
+        }
+    }
+
+    /// What the names of its consumers begin with.
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::Main => "loader_".to_owned(),
+            Self::Copy(CopyName(name)) => format!("copy_{name}__"),
+        }
+    }
+
+    /// The copy, if it is one.
+    pub const fn copy(&self) -> Option<&CopyName> {
+        match self {
+            Self::Main => None,
+            Self::Copy(name) => Some(name),
+        }
+    }
+}
+
+/// The name of a copy: a-z, 0-9 and single `_`, beginning with a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CopyName(String);
+
+/// The text names no copy.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error(
+    "a copy's name is made of a-z, 0-9 and single _, begins with a letter, and has {MAX_NAME} characters at most"
+)]
+pub struct CopyNameError;
+
+impl FromStr for CopyName {
+    type Err = CopyNameError;
+
+    fn from_str(text: &str) -> Result<Self, CopyNameError> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let is_name = text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.len() <= MAX_NAME
+            && text.chars().all(plain)
+            && !text.contains("__")
+            && !text.ends_with('_');
+        if is_name { Ok(Self(text.to_owned())) } else { Err(CopyNameError) }
+    }
+}
+
+impl fmt::Display for CopyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The database that a consumer loads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The id that its migrations gave it; a dump that is restored has the same.
+    pub installation: Uuid,
+    /// Which database it is, for telling a dump that was restored elsewhere from what it is of; empty
+    /// where Postgres does not say.
+    pub database: String,
+}
+
+/// What keeps a table from being loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// What it is and what to do, in one line.
+    pub words: String,
+}
+
+/// What stands in a consumer's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notes {
+    /// Whose it is; none for a consumer of the first release.
+    pub owner: Option<Owner>,
+    /// What the loader that tried last could not get past.
+    pub trouble: Option<Trouble>,
+}
+
+impl Notes {
+    /// As they stand in this metadata. What cannot be read counts as absent.
+    pub fn of(metadata: &HashMap<String, String>) -> Self {
+        let text = |key| metadata.get(key).filter(|text| !text.is_empty());
+        let owner = text(INSTALLATION).and_then(|id| id.parse().ok()).map(|installation| Owner {
+            installation,
+            database: text(DATABASE).cloned().unwrap_or_default(),
+        });
+        let since = text(TROUBLE_SINCE).and_then(|since| since.parse().ok());
+        let trouble =
+            text(TROUBLE).cloned().zip(since).map(|(words, since)| Trouble { since, words });
+        Self { owner, trouble }
+    }
+
+    /// Puts them in place of those that are there; other keys are the administrator's.
+    fn write(&self, metadata: &mut HashMap<String, String>) {
+        for key in [INSTALLATION, DATABASE, TROUBLE, TROUBLE_SINCE] {
+            metadata.remove(key);
+        }
+        let mut set = |key: &str, text: String| {
+            metadata.insert(key.to_owned(), text);
+        };
+        if let Some(Owner { installation, database }) = &self.owner {
+            set(INSTALLATION, installation.to_string());
+            set(DATABASE, database.clone());
+        }
+        if let Some(Trouble { since, words }) = &self.trouble {
+            set(TROUBLE, words.chars().take(MAX_WORDS).collect());
+            set(TROUBLE_SINCE, since.to_string());
+        }
+    }
+}
+
+/// The settings of a table's consumer. One that is there keeps where it began and what an
+/// administrator has noted in its metadata.
+fn settings(
+    found: Option<&Config>,
+    readers: &Readers,
+    resource: &Resource,
+    ack_wait: Duration,
+    notes: &Notes,
+) -> pull::Config {
+    let mut metadata = found.map(|found| found.metadata.clone()).unwrap_or_default();
+    notes.write(&mut metadata);
+    pull::Config {
+        durable_name: Some(readers.consumer(resource)),
+        description: Some(format!("loads raw.{}", resource.table())),
+        filter_subject: resource.subject(),
+        deliver_policy: found.map_or(DeliverPolicy::All, |found| found.deliver_policy),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait,
+        // A finite number skips data silently once it is reached.
+        max_deliver: -1,
+        max_ack_pending: MAX_ACK_PENDING,
+        metadata,
+        ..pull::Config::default()
+    }
+}
+
+/// Reads an `ack_wait`: a second at least, below which every batch would be delivered twice, and an
+/// hour at most, for a batch that a dead loader held waits that long.
+///
+/// # Errors
+/// When the text is not a duration, or out of these bounds.
+pub fn ack_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&wait) {
+        Ok(wait)
+    } else {
+        Err("must lie between 1s and 1h".to_owned())
+    }
+}
+
+/// Creates a table's consumer or brings its settings up to date. `change` gets the notes that are there
+/// (none where there is no consumer) and answers those that shall be.
+///
+/// # Errors
+/// When the stream is missing, the server refuses, or `change` does.
+pub async fn ensure_consumer(
+    context: &Context,
+    readers: &Readers,
+    resource: &Resource,
+    ack_wait: Duration,
+    change: impl FnOnce(Option<Notes>) -> Result<Notes, Foreign>,
+) -> Result<PullConsumer, EnsureConsumerError> {
+    let stream = context.get_stream(STREAM).await?;
+    let found = find(&stream, readers, resource).await?;
+    let notes = change(found.as_ref().map(|found| Notes::of(&found.metadata)))?;
+    let wanted = settings(found.as_ref(), readers, resource, ack_wait, &notes);
+    Ok(stream.create_consumer(wanted).await?)
+}
+
+/// Changes the notes of a consumer, if it is there.
+///
+/// # Errors
+/// As [`ensure_consumer`].
+pub async fn change_notes(
+    context: &Context,
+    readers: &Readers,
+    resource: &Resource,
+    change: impl FnOnce(Notes) -> Notes,
+) -> Result<(), EnsureConsumerError> {
+    let stream = context.get_stream(STREAM).await?;
+    let Some(found) = find(&stream, readers, resource).await? else { return Ok(()) };
+    let old = Notes::of(&found.metadata);
+    let new = change(old.clone());
+    if new != old {
+        let wanted = settings(Some(&found), readers, resource, found.ack_wait, &new);
+        stream.create_consumer(wanted).await?;
+    }
+    Ok(())
+}
+
+async fn find(
+    stream: &Stream,
+    readers: &Readers,
+    resource: &Resource,
+) -> Result<Option<Config>, EnsureConsumerError> {
+    match stream.consumer_info(readers.consumer(resource)).await {
+        Ok(info) => Ok(Some(info.config)),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The consumers load another database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the stream {STREAM} is loaded into another database (installation {}); to move it to this one run \
+     `loader adopt`, to have a copy of it here start loaders with `--copy NAME`", .0.installation
+)]
+pub struct Foreign(pub Owner);
+
+/// Why a consumer could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureConsumerError {
+    /// The stream could not be looked up.
+    #[error("could not look up stream {STREAM}")]
+    Stream(#[from] GetStreamError),
+    /// The consumer could not be looked up.
+    #[error("could not look up the consumer")]
+    Lookup(#[from] ConsumerInfoError),
+    /// The consumer was refused.
+    #[error("could not create the consumer")]
+    Consumer(#[from] ConsumerError),
+    /// It is another database's.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::CATALOGUE;
+
+    #[test]
+    fn copies_have_consumers_of_their_own() {
+        let copy = Readers::Copy("team_2".parse().unwrap());
+        let names: std::collections::BTreeSet<_> = CATALOGUE
+            .iter()
+            .flat_map(|resource| [Readers::Main.consumer(resource), copy.consumer(resource)])
+            .collect();
+        assert_eq!(names.len(), 2 * CATALOGUE.len());
+        assert!(names.contains("copy_team_2__tags"), "{names:?}");
+        for text in ["", "A", "a-b", "a.b", "a__b", "a_", "1a", "*", &"a".repeat(33)] {
+            assert!(text.parse::<CopyName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn notes_come_back_as_they_were_written_beside_those_of_others() {
+        let notes = Notes {
+            owner: Some(Owner { installation: Uuid::now_v7(), database: "7/toggl".to_owned() }),
+            trouble: Some(Trouble { since: Timestamp::UNIX_EPOCH, words: "no table".to_owned() }),
+        };
+        let mut metadata = HashMap::from([("theirs".to_owned(), "kept".to_owned())]);
+        notes.write(&mut metadata);
+        assert_eq!(Notes::of(&metadata), notes);
+        Notes::default().write(&mut metadata);
+        assert_eq!(Notes::of(&metadata), Notes::default());
+        assert_eq!(metadata, HashMap::from([("theirs".to_owned(), "kept".to_owned())]));
+    }
+}
