@@ -12,6 +12,7 @@ use crate::beside::Guess;
 use crate::database::{ConnectError, Database, classify};
 use crate::dead_letters;
 use crate::delivery::Delivery;
+use crate::ownership::Ownership;
 use crate::rules::Rules;
 
 /// Owns one connection and makes it anew when it is needed.
@@ -21,13 +22,23 @@ pub(crate) struct Applier {
     rules: Rules,
     /// None after trouble: a connection in an unknown state is dropped, never reused.
     connection: Option<PgConnection>,
+    /// Told when a connection that was lost is made anew: the database may not be what it was.
+    ownership: Ownership,
+    was_lost: bool,
     /// What the next batch of a table is likely to bring.
     guesses: HashMap<&'static str, Guess>,
 }
 
 impl Applier {
     pub(crate) fn new(database: Database, rules: Rules) -> Self {
-        Self { database, rules, connection: None, guesses: HashMap::new() }
+        let ownership = Ownership::default();
+        let guesses = HashMap::new();
+        Self { database, rules, connection: None, ownership, was_lost: false, guesses }
+    }
+
+    /// Has doubts about the database told.
+    pub(crate) fn telling(self, ownership: Ownership) -> Self {
+        Self { ownership, ..self }
     }
 
     /// # Errors
@@ -38,7 +49,8 @@ impl Applier {
         batch: &Batch,
         origin: &Origin,
     ) -> Result<Applied, WriteError> {
-        let Self { database, rules, connection, guesses } = self;
+        self.connect().await?;
+        let Self { database, rules, connection, guesses, .. } = self;
         let connection = connected(database, connection).await?;
         let guess = guesses.entry(resource.name).or_default();
         Ok(apply_by(rules, connection, resource, batch, origin, guess).await?)
@@ -53,15 +65,28 @@ impl Applier {
         delivery: &Delivery,
         reason: &str,
     ) -> Result<(), WriteError> {
+        self.connect().await?;
         let Self { database, rules, connection, .. } = self;
         let connection = connected(database, connection).await?;
         let keeping = dead_letters::keep_message(connection, &rules.schema, delivery, reason);
-        Ok(within(APPLY_TIMEOUT, keeping).await?)
+        within(APPLY_TIMEOUT, keeping).await?;
+        // A letter can be discarded: that the message was here is put on record before.
+        self.ownership.doubt();
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> Result<(), ConnectError> {
+        connected(&self.database, &mut self.connection).await?;
+        if std::mem::take(&mut self.was_lost) {
+            self.ownership.doubt();
+        }
+        Ok(())
     }
 
     /// After an error: the next attempt has a new connection.
     pub(crate) fn forget_connection(&mut self) {
         self.connection = None;
+        self.was_lost = true;
     }
 
     /// Takes leave of the server.

@@ -7,7 +7,7 @@ use async_nats::jetstream::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use shared::catalogue::CATALOGUE;
-use shared::consumer::Readers;
+use shared::consumer::{CopyName, Readers};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::manual::Manual;
 use shared::nats::{self, NatsArgs};
@@ -28,9 +28,12 @@ use crate::http::healthcheck::healthcheck;
 use crate::http::{self, Http};
 use crate::meters::Meters;
 use crate::migrations::{self, VaultArgs};
+use crate::ownership::Ownership;
+use crate::ownership::adopt::{self, adopt};
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
 use crate::status::command::{self, StatusArgs};
+use crate::stdout::print;
 use crate::watch::watch;
 
 const EXAMPLES: &str = "\
@@ -96,6 +99,13 @@ enum Command {
     /// loader and the fetcher have few rights.
     #[command(after_help = SETUP_EXAMPLES)]
     Setup,
+    /// Load the stream into this database from now on, and no more into the one that it was loaded into.
+    ///
+    /// The stream's consumers belong to one database. A loader of another one takes nothing, and says
+    /// whose they are; this makes them this one's. Running loaders notice within seconds, those of the
+    /// former database too. What this database lacks is loaded from the stream.
+    #[command(after_help = adopt::EXAMPLES)]
+    Adopt,
     /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
     #[command(subcommand, after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLetters),
@@ -142,6 +152,10 @@ struct RunArgs {
     /// changes while it is off is never in there.
     #[arg(long, env = "LOADER_HISTORY", value_enum, default_value_t, global = true)]
     history: History,
+    /// Load a copy: this database gets every batch as well, from the stream's beginning, by consumers of
+    /// its own. Fetchers do not wait for it. The name is that of the copy, the same for all its loaders.
+    #[arg(long, env = "LOADER_COPY", value_name = "NAME", global = true)]
+    copy: Option<CopyName>,
     /// Where to serve the status page (/), metrics (/metrics), /healthz and /readyz; `off` for nowhere.
     /// [default: 127.0.0.1:9464, unless it is taken]
     #[arg(long, env = "LOADER_HTTP", value_name = "ADDRESS", global = true)]
@@ -167,8 +181,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         return dead_letters::run(database, command, cli.run.history).await;
     }
     let server = cli.nats.server().or_exit(Exit::Usage)?;
+    let readers = cli.run.copy.map_or(Readers::Main, Readers::Copy);
     if let Some(Command::Status(args)) = &cli.command {
-        return command::run(server, database, args).await;
+        return command::run(server, database, &readers, args).await;
     }
     if matches!(cli.command, Some(Command::Check)) {
         return check::run(server, database, &cli.stream).await;
@@ -181,12 +196,11 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         return replay::run(nats::jetstream(client), database, args, history, shutdown).await;
     }
     let listener = match cli.command {
-        Some(Command::Migrate | Command::Setup) => None,
+        Some(Command::Migrate | Command::Setup | Command::Adopt) => None,
         _ => http::bind(cli.run.http).await.or_exit(Exit::Failed)?,
     };
     let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
     migrations::migrate(&mut connection, &cli.vault).await.or_exit(Exit::Failed)?;
-    connection.close().await.or_exit(Exit::Unreachable)?;
     if matches!(cli.command, Some(Command::Migrate)) {
         return Ok(Exit::Done);
     }
@@ -199,12 +213,19 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
         return Ok(Exit::Done);
     }
+    if matches!(cli.command, Some(Command::Adopt)) {
+        let done = adopt(&context, &readers, &mut connection).await.or_exit(Exit::Unreachable)?;
+        print(done).or_exit(Exit::Failed)?;
+        return Ok(Exit::Done);
+    }
+    connection.close().await.or_exit(Exit::Unreachable)?;
     let settings = Settings {
-        readers: Readers::Main,
+        readers,
         stream: cli.stream,
         ack_wait: cli.run.ack_wait,
         writers: usize::from(cli.run.writers),
         options: Options { history: cli.run.history, ..Options::default() },
+        ownership: Ownership::default(),
         meters: Meters::default(),
     };
     load(context, database, settings, listener, shutdown).await
@@ -222,8 +243,13 @@ async fn load(
     let mut beside = JoinSet::new();
     if let Some(listener) = listener {
         let meters = settings.meters.clone();
-        let (watch, watcher) =
-            watch(context.clone(), database.clone(), meters.clone(), shutdown.soft.clone());
+        let (watch, watcher) = watch(
+            context.clone(),
+            database.clone(),
+            (settings.readers.clone(), settings.ownership.clone()),
+            meters.clone(),
+            shutdown.soft.clone(),
+        );
         beside.spawn(watcher.run());
         http::announce(&listener);
         beside.spawn(http::serve(listener, http::router(watch, meters)));

@@ -13,6 +13,8 @@
 //! `loader replay` reads the same stream once more, past the tables' consumers, and applies by the same
 //! rules.
 //!
+//! `ownership` looks whose the stream is before anything is taken, and whether this database has what was.
+//!
 //! Guarantee: a message is acknowledged only after the transaction that applied it has committed.
 //! A crash between the two delivers it again, and applying it again changes nothing.
 
@@ -36,6 +38,7 @@ mod ledger;
 pub mod meters;
 pub mod migrations;
 mod outcome;
+mod ownership;
 mod replay;
 mod rows;
 mod rules;

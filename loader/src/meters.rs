@@ -31,6 +31,11 @@ struct Label {
     resource: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CopyLabel {
+    copy: String,
+}
+
 impl Label {
     const fn of(resource: &Resource) -> Self {
         Self { resource: resource.name }
@@ -63,6 +68,7 @@ struct Inner {
     postgres_up: Gauge,
     lag_messages: Family<Label, Gauge>,
     lag_seconds: Family<Label, Seconds>,
+    copy_lag_messages: Family<CopyLabel, Gauge>,
     dead_letters: Family<Label, Gauge>,
     stream_bytes: Family<Unlabelled, Gauge>,
     stream_max_bytes: Family<Unlabelled, Gauge>,
@@ -119,6 +125,11 @@ impl Default for Inner {
                 r,
                 "lag_seconds",
                 "Age of the oldest batch that is not loaded, 0 for none",
+            ),
+            copy_lag_messages: single(
+                r,
+                "copy_lag_messages",
+                "Batches in the stream that the loaders of a copy have not loaded",
             ),
             dead_letters: single(r, "dead_letters", "Dead letters that wait for a person"),
             stream_bytes: single(r, "stream_bytes", "Size of the stream"),
@@ -246,6 +257,11 @@ impl Meters {
             if let Some(letters) = line.dead_letters {
                 self.0.dead_letters.get_or_create(&label).set(letters);
             }
+        }
+        self.0.copy_lag_messages.clear();
+        for copy in &status.whose.copies {
+            let label = CopyLabel { copy: copy.name.clone() };
+            self.0.copy_lag_messages.get_or_create(&label).set(integer(copy.unloaded));
         }
         self.saw_stream(status);
     }

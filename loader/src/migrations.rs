@@ -42,6 +42,14 @@ const BOOKKEEPING: [&str; 4] = [
     "toggl_track__history",
 ];
 
+/// What a database has for itself: no replay fills another schema with it.
+const OF_THE_DATABASE: [&str; 2] = ["toggl_track__installation", "toggl_track__positions"];
+
+/// The names of all tables in `raw` that loaders write.
+pub(crate) fn all_tables() -> impl Iterator<Item = String> {
+    tables().chain(OF_THE_DATABASE.map(str::to_owned))
+}
+
 /// The names of the tables in `raw` that batches are applied to.
 pub(crate) fn tables() -> impl Iterator<Item = String> {
     CATALOGUE.iter().map(Resource::table).chain(BOOKKEEPING.map(str::to_owned))

@@ -16,6 +16,7 @@ use crate::apply::Options;
 use crate::database::Database;
 use crate::kept::answer_questions;
 use crate::meters::Meters;
+use crate::ownership::{Keeper, Ownership};
 use crate::rules::Rules;
 use crate::subscriber::Subscriber;
 use crate::writer::Writer;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub writers: usize,
     /// How each batch is applied.
     pub options: Options,
+    /// Whether anything may be taken; `serve` finds it out.
+    pub ownership: Ownership,
     /// Where the work is counted.
     pub meters: Meters,
 }
@@ -60,17 +63,27 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
-    beside.spawn(answer_questions(context.client(), database.clone()));
+    if settings.readers == Readers::Main {
+        beside.spawn(answer_questions(context.client(), database.clone()));
+    }
     // One delivery waits for each writer; more would only age here.
     let (sender, receiver) = async_channel::bounded(settings.writers);
     let mut writers = JoinSet::new();
     for _ in 0..settings.writers {
         let rules = Rules::of(settings.options);
-        let meters = settings.meters.clone();
-        let writer = Writer::new(database.clone(), rules, meters, shutdown.clone());
+        let (ownership, meters) = (settings.ownership.clone(), settings.meters.clone());
+        let writer = Writer::new(database.clone(), rules, ownership, meters, shutdown.clone());
         writers.spawn(writer.run(receiver.clone()));
     }
     drop(receiver);
+    let keeper = Keeper::new(
+        settings.ownership.clone(),
+        context.clone(),
+        settings.readers.clone(),
+        database,
+        shutdown.soft.clone(),
+    );
+    writers.spawn(keeper.run());
 
     let mut subscribers = JoinSet::new();
     for resource in CATALOGUE {
@@ -82,6 +95,7 @@ pub async fn serve(
             ack_wait: settings.ack_wait,
             deliveries: sender.clone(),
             meters: settings.meters.clone(),
+            ownership: settings.ownership.clone(),
             stop: shutdown.soft.clone(),
             halt: CancellationToken::new(),
         };

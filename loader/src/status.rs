@@ -8,6 +8,7 @@ mod line;
 mod people;
 pub(crate) mod queue;
 pub(crate) mod store;
+pub(crate) mod whose;
 pub(crate) mod words;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) use self::line::Line;
 use self::people::Tally;
 use self::queue::Queue;
 use self::store::{Counts, Store};
+use self::whose::Whose;
 
 /// What was found, at one moment.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub(crate) struct Status {
     pub(crate) uncounted: Option<Away>,
     /// Tables that the loader that looks has given up.
     pub(crate) stopped: Vec<&'static str>,
+    /// Whose the stream is, and what this database lacks of it.
+    pub(crate) whose: Whose,
 }
 
 /// What could not be asked, and what to do about it.

@@ -7,7 +7,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{MessagesErrorKind, Stream};
 use futures::StreamExt as _;
-use shared::consumer::{self, Readers};
+use shared::consumer::{self, EnsureConsumerError, Readers};
 use shared::fault_point;
 use shared::resource::Resource;
 use shared::retry::Delays;
@@ -18,6 +18,7 @@ use tracing::{debug, error, warn};
 
 use crate::delivery::{Delivery, Received};
 use crate::meters::Meters;
+use crate::ownership::{Lease, Ownership};
 
 /// Messages pulled at once. More would lie in the client, where nobody holds on to them; the next one is
 /// asked for while a writer is busy with the last.
@@ -51,6 +52,8 @@ pub(crate) struct Subscriber {
     pub(crate) ack_wait: Duration,
     pub(crate) deliveries: Sender<Received>,
     pub(crate) meters: Meters,
+    /// Whether anything may be taken.
+    pub(crate) ownership: Ownership,
     /// Cancelled when the process is asked to end.
     pub(crate) stop: CancellationToken,
     /// Cancelled when this table cannot be loaded until a person acts.
@@ -63,14 +66,18 @@ impl Subscriber {
     pub(crate) async fn run(self) -> bool {
         let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
         while !self.ended() {
-            match self.until_ended(Box::pin(self.messages())).await {
+            let Some(lease) = self.until_ended(self.ownership.admitted()).await else { break };
+            match self.until_ended(Box::pin(self.messages(&lease))).await {
                 None => break,
                 Some(Ok((consumer, messages))) => {
-                    let delivered = self.pull(&consumer, messages).await;
-                    if delivered {
+                    // What is on its way when the lease ends is delivered to whoever has the next one.
+                    let pulling = self.pull(&consumer, messages);
+                    let delivered = lease.withdrawn.run_until_cancelled(pulling).await;
+                    if delivered == Some(true) {
                         delays.reset();
                     }
                 }
+                Some(Err(error)) if is_foreign(&error) => self.ownership.doubt(),
                 Some(Err(error)) => error!(
                     target: SUBSCRIBER,
                     resource = self.resource.name,
@@ -97,14 +104,14 @@ impl Subscriber {
     }
 
     /// Stream and consumer are declared at every (re)start: either may have been deleted.
-    async fn messages(&self) -> anyhow::Result<(PullConsumer, Stream)> {
+    async fn messages(&self, lease: &Lease) -> anyhow::Result<(PullConsumer, Stream)> {
         stream::ensure_stream(&self.context, &self.stream_args).await?;
         let consumer: PullConsumer = consumer::ensure_consumer(
             &self.context,
             &self.readers,
             self.resource,
             self.ack_wait,
-            |notes| Ok(notes.unwrap_or_default()),
+            |notes, others| lease.owner.take(&self.readers, notes, others),
         )
         .await?;
         debug!(target: SUBSCRIBER, "Consuming {}", self.resource.subject());
@@ -200,6 +207,12 @@ impl Subscriber {
         }
         delivery
     }
+}
+
+/// Whether the consumer has become another database's.
+fn is_foreign(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<EnsureConsumerError>();
+    matches!(error, Some(EnsureConsumerError::Foreign(_)))
 }
 
 /// Whether nobody asks the server for messages.

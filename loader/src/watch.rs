@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 use async_nats::connection::State;
 use async_nats::jetstream::Context;
 use jiff::Timestamp;
+use shared::consumer::Readers;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
 use crate::meters::Meters;
-use crate::status::store::{Counts, Looker};
-use crate::status::{Status, queue};
+use crate::ownership::Ownership;
+use crate::ownership::copies::Copies;
+use crate::status::store::{Counts, Looker, Store};
+use crate::status::whose::{self, Whose};
+use crate::status::{Away, Status, queue};
 
 /// Between two looks while all is well.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -54,6 +58,7 @@ pub(crate) struct Minute {
 pub(crate) struct Watch {
     seen: watch::Receiver<Arc<Seen>>,
     context: Context,
+    ownership: Ownership,
     counts_wanted: Arc<AtomicBool>,
     ending: CancellationToken,
 }
@@ -61,6 +66,9 @@ pub(crate) struct Watch {
 /// Who looks.
 pub(crate) struct Watcher {
     context: Context,
+    readers: Readers,
+    ownership: Ownership,
+    copies: Copies,
     looker: Looker,
     meters: Meters,
     sender: watch::Sender<Arc<Seen>>,
@@ -73,6 +81,7 @@ pub(crate) struct Watcher {
 pub(crate) fn watch(
     context: Context,
     database: Database,
+    (readers, ownership): (Readers, Ownership),
     meters: Meters,
     ending: CancellationToken,
 ) -> (Watch, Watcher) {
@@ -80,11 +89,26 @@ pub(crate) fn watch(
     let (sender, seen) = watch::channel(Arc::new(nothing));
     // The first look counts.
     let counts_wanted = Arc::new(AtomicBool::new(true));
-    let watch =
-        Watch { seen, context: context.clone(), counts_wanted: Arc::clone(&counts_wanted), ending };
-    let looker = Looker::new(database);
-    let counts = None;
-    (watch, Watcher { context, looker, meters, sender, counts, counts_wanted, rows_before: 0 })
+    let watch = Watch {
+        seen,
+        context: context.clone(),
+        ownership: ownership.clone(),
+        counts_wanted: Arc::clone(&counts_wanted),
+        ending,
+    };
+    let watcher = Watcher {
+        context,
+        readers,
+        ownership,
+        copies: Copies::default(),
+        looker: Looker::new(database),
+        meters,
+        sender,
+        counts: None,
+        counts_wanted,
+        rows_before: 0,
+    };
+    (watch, watcher)
 }
 
 impl Watch {
@@ -121,6 +145,7 @@ impl Watch {
         if self.context.client().connection_state() != State::Connected {
             return Err("NATS is out of reach; is it running?".to_owned());
         }
+        self.ownership.ready()?;
         let seen = self.seen();
         let Some(status) = &seen.status else {
             return Err("starting".to_owned());
@@ -156,7 +181,8 @@ impl Watcher {
     async fn look(&mut self) -> Status {
         let client = self.context.client();
         self.meters.nats_connections(client.statistics().connects.load(Ordering::Relaxed));
-        let (queue, store) = tokio::join!(queue::look(&self.context), self.looker.look());
+        let (queue, store) =
+            tokio::join!(queue::look(&self.context, &self.readers), self.looker.look());
         let mut uncounted = None;
         if let Ok(store) = &store
             && self.is_count_due()
@@ -170,7 +196,18 @@ impl Watcher {
             }
         }
         let (counts, stopped) = (self.counts.clone(), self.meters.stopped_tables());
-        Status { at: Timestamp::now(), queue, store, counts, uncounted, stopped }
+        let whose = self.whose(&store).await;
+        Status { at: Timestamp::now(), queue, store, counts, uncounted, stopped, whose }
+    }
+
+    /// As far as it is known without comparing, which is not this one's.
+    async fn whose(&mut self, store: &Result<Store, Away>) -> Whose {
+        Whose {
+            foreign: self.ownership.foreign().map(|foreign| foreign.to_string()),
+            absent: Vec::new(),
+            gone: store.as_ref().map(|store| store.gone.clone()).unwrap_or_default(),
+            copies: whose::copies(&mut self.copies, &self.context, &self.readers).await,
+        }
     }
 
     fn is_count_due(&self) -> bool {

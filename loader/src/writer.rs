@@ -19,6 +19,7 @@ use crate::apply::Applied;
 use crate::database::Database;
 use crate::delivery::{Delivery, Received};
 use crate::meters::Meters;
+use crate::ownership::Ownership;
 use crate::rules::Rules;
 
 /// Acknowledgements of a writer on their way at once: as many as all tables together may have in its
@@ -43,10 +44,12 @@ impl Writer {
     pub(crate) fn new(
         database: Database,
         rules: Rules,
+        ownership: Ownership,
         meters: Meters,
         shutdown: Shutdown,
     ) -> Self {
-        Self { applier: Applier::new(database, rules), acks: JoinSet::new(), meters, shutdown }
+        let applier = Applier::new(database, rules).telling(ownership);
+        Self { applier, acks: JoinSet::new(), meters, shutdown }
     }
 
     /// Runs until every sender is gone and the channel is empty.

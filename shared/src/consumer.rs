@@ -12,12 +12,18 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind, GetStreamError};
-use async_nats::jetstream::stream::{ConsumerError, Stream};
+use async_nats::jetstream::stream::{
+    ConsumerCreateStrictError, ConsumerCreateStrictErrorKind, ConsumerError, Stream,
+};
 use jiff::Timestamp;
-use uuid::Uuid;
 
+use crate::catalogue::CATALOGUE;
 use crate::resource::Resource;
 use crate::stream::STREAM;
+
+mod owner;
+
+pub use owner::{Foreign, Owner, Whose};
 
 /// Messages of one table that all loaders together may hold unacknowledged.
 const MAX_ACK_PENDING: i64 = 16;
@@ -101,16 +107,6 @@ impl fmt::Display for CopyName {
     }
 }
 
-/// The database that a consumer loads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// The id that its migrations gave it; a dump that is restored has the same.
-    pub installation: Uuid,
-    /// Which database it is, for telling a dump that was restored elsewhere from what it is of; empty
-    /// where Postgres does not say.
-    pub database: String,
-}
-
 /// What keeps a table from being loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -162,10 +158,11 @@ impl Notes {
     }
 }
 
-/// The settings of a table's consumer. One that is there keeps where it began and what an
-/// administrator has noted in its metadata.
+/// The settings of a table's consumer. One that is there keeps where it began (`begin` is for one that is
+/// made anew) and what an administrator has noted in its metadata.
 fn settings(
     found: Option<&Config>,
+    begin: Option<u64>,
     readers: &Readers,
     resource: &Resource,
     ack_wait: Duration,
@@ -177,7 +174,10 @@ fn settings(
         durable_name: Some(readers.consumer(resource)),
         description: Some(format!("loads raw.{}", resource.table())),
         filter_subject: resource.subject(),
-        deliver_policy: found.map_or(DeliverPolicy::All, |found| found.deliver_policy),
+        deliver_policy: match begin {
+            Some(start_sequence) => DeliverPolicy::ByStartSequence { start_sequence },
+            None => found.map_or(DeliverPolicy::All, |found| found.deliver_policy),
+        },
         ack_policy: AckPolicy::Explicit,
         ack_wait,
         // A finite number skips data silently once it is reached.
@@ -203,7 +203,8 @@ pub fn ack_wait(text: &str) -> Result<Duration, String> {
 }
 
 /// Creates a table's consumer or brings its settings up to date. `change` gets the notes that are there
-/// (none where there is no consumer) and answers those that shall be.
+/// and answers those that shall be. Where there is no consumer it gets none, and whose the others are:
+/// who moves the stream to another database deletes its consumers one by one.
 ///
 /// # Errors
 /// When the stream is missing, the server refuses, or `change` does.
@@ -212,13 +213,60 @@ pub async fn ensure_consumer(
     readers: &Readers,
     resource: &Resource,
     ack_wait: Duration,
-    change: impl FnOnce(Option<Notes>) -> Result<Notes, Foreign>,
+    change: impl FnOnce(Option<Notes>, &[Owner]) -> Result<Notes, Foreign>,
 ) -> Result<PullConsumer, EnsureConsumerError> {
     let stream = context.get_stream(STREAM).await?;
     let found = find(&stream, readers, resource).await?;
-    let notes = change(found.as_ref().map(|found| Notes::of(&found.metadata)))?;
-    let wanted = settings(found.as_ref(), readers, resource, ack_wait, &notes);
+    let others = match found {
+        Some(_) => Vec::new(),
+        None => owners(&stream, readers).await?,
+    };
+    let notes = change(found.as_ref().map(|found| Notes::of(&found.metadata)), &others)?;
+    let wanted = settings(found.as_ref(), None, readers, resource, ack_wait, &notes);
     Ok(stream.create_consumer(wanted).await?)
+}
+
+/// Deletes a table's consumer and makes it anew, with its other settings and changed notes, to begin at
+/// a sequence of the stream or behind what is acknowledged; whoever waits for its messages is told that
+/// it was deleted. False where there is none, or where somebody else has made it in between, which then
+/// begins no later.
+///
+/// # Errors
+/// As [`ensure_consumer`].
+pub async fn begin_anew(
+    context: &Context,
+    readers: &Readers,
+    resource: &Resource,
+    begin: Option<u64>,
+    change: impl FnOnce(Notes) -> Notes,
+) -> Result<bool, EnsureConsumerError> {
+    let stream = context.get_stream(STREAM).await?;
+    let name = readers.consumer(resource);
+    let info = match stream.consumer_info(&name).await {
+        Ok(info) => info,
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let begin = begin.unwrap_or(info.ack_floor.stream_sequence + 1);
+    let notes = change(Notes::of(&info.config.metadata));
+    let wait = info.config.ack_wait;
+    let wanted = settings(Some(&info.config), Some(begin), readers, resource, wait, &notes);
+    stream.delete_consumer(&name).await?;
+    match stream.create_consumer_strict(wanted).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ConsumerCreateStrictErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who owns any of these consumers.
+async fn owners(stream: &Stream, readers: &Readers) -> Result<Vec<Owner>, EnsureConsumerError> {
+    let mut owners = Vec::new();
+    for resource in CATALOGUE {
+        let found = find(stream, readers, resource).await?;
+        owners.extend(found.and_then(|found| Notes::of(&found.metadata).owner));
+    }
+    Ok(owners)
 }
 
 /// Changes the notes of a consumer, if it is there.
@@ -236,7 +284,7 @@ pub async fn change_notes(
     let old = Notes::of(&found.metadata);
     let new = change(old.clone());
     if new != old {
-        let wanted = settings(Some(&found), readers, resource, found.ack_wait, &new);
+        let wanted = settings(Some(&found), None, readers, resource, found.ack_wait, &new);
         stream.create_consumer(wanted).await?;
     }
     Ok(())
@@ -254,14 +302,6 @@ async fn find(
     }
 }
 
-/// The consumers load another database.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the stream {STREAM} is loaded into another database (installation {}); to move it to this one run \
-     `loader adopt`, to have a copy of it here start loaders with `--copy NAME`", .0.installation
-)]
-pub struct Foreign(pub Owner);
-
 /// Why a consumer could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EnsureConsumerError {
@@ -274,6 +314,9 @@ pub enum EnsureConsumerError {
     /// The consumer was refused.
     #[error("could not create the consumer")]
     Consumer(#[from] ConsumerError),
+    /// One that was to be made anew was refused.
+    #[error("could not create the consumer")]
+    Anew(#[from] ConsumerCreateStrictError),
     /// It is another database's.
     #[error(transparent)]
     Foreign(#[from] Foreign),
@@ -281,8 +324,9 @@ pub enum EnsureConsumerError {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
-    use crate::catalogue::CATALOGUE;
 
     #[test]
     fn copies_have_consumers_of_their_own() {

@@ -17,6 +17,7 @@
 //! | 9 | a full stream, a full store, a full disk | `faults_room` |
 //! | 10 | two loaders and two fetchers at once, two accounts that see different things | `faults_crowd`, `runs_at_once`, `accounts` |
 //! | 11 | a consumer or the stream is deleted, or has other settings | `faults_nats`, `rights_nats` |
+//! |  | a second database on the stream, a dump that is restored there or elsewhere | `ownership`, `restored`, `copies` |
 //! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense, has another clock | `limits`, `quotas`, `odd_answers`, `failures`, `requests`, `memory_reports`, `memory_clock` |
 //! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials`, `rights_postgres` |
 //! | 14 | lists and reports change, are cut or reordered while they are read | `proofs`, `proofs_pages`, `proofs_reports`, `proofs_random` |
@@ -40,7 +41,9 @@ mod changes;
 mod checkups;
 mod chronicle;
 mod command_line;
+mod copies;
 mod credentials;
+mod databases;
 mod dead_letter_claims;
 mod dead_letter_commands;
 mod dead_letter_retries;
@@ -81,6 +84,7 @@ mod memory_reports;
 mod metrics;
 mod odd_answers;
 mod oracle;
+mod ownership;
 mod page;
 mod people;
 mod proofs;
@@ -101,6 +105,7 @@ mod reports;
 mod reports_claims;
 mod reports_interrupted;
 mod requests;
+mod restored;
 mod resync;
 mod rights_nats;
 mod rights_postgres;

@@ -18,7 +18,7 @@ const SILENCE: i64 = 24 * 60 * 60;
 const LEAST_ROOM: u64 = 1024 * 1024;
 
 pub(super) fn attention(status: &Status) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = status.whose.attention(status.at);
     match &status.queue {
         Ok(queue) => of_queue(queue, status.at, &mut found),
         Err(away) => found.push(away.words.clone()),
@@ -203,6 +203,7 @@ mod tests {
             missing: Vec::new(),
             freshness: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
+            gone: Vec::new(),
         };
         Status {
             at: ago(0),
@@ -211,6 +212,7 @@ mod tests {
             counts: None,
             uncounted: None,
             stopped: Vec::new(),
+            whose: super::super::whose::Whose::default(),
         }
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::consumer::Readers;
 use shared::exit::{Exit, Failure, OrExit as _, chain};
 use shared::nats::{self, Server};
 
 use super::queue::{self, Queue};
 use super::store::{Counts, Looker, Store};
+use super::whose::{self, Whose};
 use super::words::{bytes, known, time};
 use super::{Away, Line, Status, Verdict};
 use crate::database::Database;
@@ -34,16 +36,26 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn run(
     server: Server<'_>,
     database: Database,
+    readers: &Readers,
     args: &StatusArgs,
 ) -> Result<Exit, Failure> {
-    let (queue, (store, counts)) = tokio::join!(ask_nats(&server), ask_postgres(database));
+    let (nats, (store, counts)) =
+        tokio::join!(ask_nats(&server, &database, readers), ask_postgres(database.clone()));
+    let (queue, whose) = nats;
     let (counts, uncounted) = match counts {
         Some(Ok(counts)) => (Some(Arc::new(counts)), None),
         Some(Err(away)) => (None, Some(away)),
         None => (None, None),
     };
-    let status =
-        Status { at: Timestamp::now(), queue, store, counts, uncounted, stopped: Vec::new() };
+    let status = Status {
+        at: Timestamp::now(),
+        queue,
+        store,
+        counts,
+        uncounted,
+        stopped: Vec::new(),
+        whose,
+    };
     let text = if args.json { json(&status) } else { text(&status) };
     print(text).or_exit(Exit::Failed)?;
     Ok(match status.verdict() {
@@ -53,11 +65,24 @@ pub(crate) async fn run(
     })
 }
 
-async fn ask_nats(server: &Server<'_>) -> Result<Queue, Away> {
+async fn ask_nats(
+    server: &Server<'_>,
+    database: &Database,
+    readers: &Readers,
+) -> (Result<Queue, Away>, Whose) {
     // By this name the loader's user may hear answers.
     match server.connect("toggl-track-loader").await {
-        Ok(client) => queue::look(&nats::jetstream(client)).await,
-        Err(error) => Err(Away { words: chain(&error), out_of_reach: true }),
+        Ok(client) => {
+            let context = nats::jetstream(client);
+            let queue = queue::look(&context, readers).await;
+            let is_there = queue.as_ref().is_ok_and(|queue| queue.stream.is_some());
+            let whose = match is_there {
+                true => whose::look(&context, database, readers).await,
+                false => Whose::default(),
+            };
+            (queue, whose)
+        }
+        Err(error) => (Err(Away { words: chain(&error), out_of_reach: true }), Whose::default()),
     }
 }
 
@@ -88,6 +113,8 @@ fn json(status: &Status) -> String {
             "max_bytes": stream.max_bytes,
             "last_published_at": stream.last_published_at,
         })),
+        "foreign": status.whose.foreign,
+        "copies": status.whose.copies,
         "people": status.people(),
         "each_person": status.counts.as_ref().map(|counts| &counts.people),
         "resources": lines,
@@ -127,6 +154,7 @@ fn text(status: &Status) -> String {
 /// What is not a table's own.
 pub(crate) fn summary(status: &Status) -> Vec<String> {
     let mut lines = pipeline(status);
+    lines.extend(status.whose.lines());
     lines.extend(status.people().map(|people| people.words()));
     lines
 }

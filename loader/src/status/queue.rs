@@ -11,6 +11,7 @@ use async_nats::jetstream::{ErrorCode, consumer};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
+use shared::consumer::Readers;
 use shared::exit::chain;
 use shared::resource::Resource;
 use shared::stream::STREAM;
@@ -81,7 +82,7 @@ impl Queue {
 }
 
 /// Asks for all of it, with the rights of a loader.
-pub(crate) async fn look(context: &Context) -> Result<Queue, Away> {
+pub(crate) async fn look(context: &Context, readers: &Readers) -> Result<Queue, Away> {
     // A client that reconnects would wait for its own time limit.
     if context.client().connection_state() != State::Connected {
         return Err(away(
@@ -89,12 +90,12 @@ pub(crate) async fn look(context: &Context) -> Result<Queue, Away> {
         ));
     }
     let looking = async {
-        let queue = Box::pin(ask(context)).await?;
+        let queue = Box::pin(ask(context, readers)).await?;
         if queue.is_served() {
             return Ok(queue);
         }
         tokio::time::sleep(SECOND_LOOK).await;
-        Box::pin(ask(context)).await
+        Box::pin(ask(context, readers)).await
     };
     match tokio::time::timeout(LOOK_TIMEOUT, looking).await {
         Ok(Ok(queue)) => Ok(queue),
@@ -111,7 +112,7 @@ fn away(words: &str) -> Away {
     Away { words: words.to_owned(), out_of_reach: true }
 }
 
-async fn ask(context: &Context) -> anyhow::Result<Queue> {
+async fn ask(context: &Context, readers: &Readers) -> anyhow::Result<Queue> {
     let stream = match context.get_stream(STREAM).await {
         Ok(stream) => stream,
         Err(error) => match error.kind() {
@@ -124,7 +125,7 @@ async fn ask(context: &Context) -> anyhow::Result<Queue> {
         },
     };
     let state = state(&stream);
-    let backlogs = CATALOGUE.iter().map(|resource| backlog(&stream, resource));
+    let backlogs = CATALOGUE.iter().map(|resource| backlog(&stream, readers, resource));
     let backlogs = try_join_all(backlogs).await?.into_iter().flatten().collect();
     Ok(Queue { stream: Some(state), backlogs })
 }
@@ -144,9 +145,10 @@ fn state(stream: &Stream) -> StreamState {
 /// None without a consumer.
 async fn backlog(
     stream: &Stream,
+    readers: &Readers,
     resource: &'static Resource,
 ) -> anyhow::Result<Option<(&'static str, Backlog)>> {
-    let info = match stream.consumer_info(resource.consumer()).await {
+    let info = match stream.consumer_info(readers.consumer(resource)).await {
         Ok(info) => info,
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 use super::Away;
 use super::people::{Person, people};
 use crate::database::{ConnectError, Database, Trouble, classify};
+use crate::ownership::{Gone, gone};
 
 /// Longer than a healthy server takes, shorter than a person's patience.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
@@ -28,6 +29,8 @@ pub(crate) struct Store {
     pub(crate) freshness: BTreeMap<String, Freshness>,
     /// By resource.
     pub(crate) dead_letters: BTreeMap<String, i64>,
+    /// What had left the stream before it came here.
+    pub(crate) gone: Vec<Gone>,
 }
 
 /// Of all workspaces together.
@@ -162,8 +165,9 @@ async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
     )
     .fetch_all(&mut *connection)
     .await?;
+    let gone = gone(connection).await?;
     let missing = missing(connection).await?;
-    Ok(Store { missing, freshness, dead_letters: dead_letters.into_iter().collect() })
+    Ok(Store { missing, freshness, dead_letters: dead_letters.into_iter().collect(), gone })
 }
 
 async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<&'static str>> {

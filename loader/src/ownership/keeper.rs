@@ -1,0 +1,117 @@
+//! Looks whose the stream is, and whether this database has what was taken of it: before anything is
+//! taken, now and then, and when there is reason to doubt it.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use shared::consumer::Readers;
+use shared::exit::chain;
+use shared::retry::Delays;
+use shared::telemetry::SUBSCRIBER;
+use sqlx::Connection as _;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::Ownership;
+use super::decide::decide;
+use super::error::LookError;
+use super::owner::owner;
+use super::settle::{Settled, settle};
+use crate::database::Database;
+
+/// Between two looks: each reads what has come since the last one.
+const INTERVAL: Duration = Duration::from_mins(10);
+/// The same while messages have left the stream that this database never had: newer listings may be on
+/// their way.
+const INTERVAL_LACKING: Duration = Duration::from_mins(1);
+/// A message leaves the stream no sooner than after some looks.
+const LOOKS_PER_AGE: u32 = 4;
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(5);
+/// Doubts come together: writers reconnect one after the other.
+const GATHER: Duration = Duration::from_secs(1);
+/// While the stream is another database's, or a server is in trouble.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(20);
+
+/// Who looks.
+pub(crate) struct Keeper {
+    ownership: Ownership,
+    context: Context,
+    readers: Readers,
+    database: Database,
+    stop: CancellationToken,
+    /// What was delivered again since the last doubt.
+    settled: Vec<(&'static str, u64)>,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        ownership: Ownership,
+        context: Context,
+        readers: Readers,
+        database: Database,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { ownership, context, readers, database, stop, settled: Vec::new() }
+    }
+
+    /// Looks until it is stopped.
+    pub(crate) async fn run(mut self) {
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.keep()).await;
+    }
+
+    async fn keep(&mut self) {
+        let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
+        loop {
+            let pause = match Box::pin(self.look()).await {
+                Ok(Some(settled)) => {
+                    delays.reset();
+                    let pause = interval(&settled);
+                    self.settled.extend(settled.again);
+                    Some(pause)
+                }
+                Ok(None) => None,
+                Err(error) => {
+                    warn!(target: SUBSCRIBER, "Cannot compare this database with the stream, will try again: {}", chain(&error));
+                    None
+                }
+            };
+            let pause = pause.or_else(|| delays.next_delay()).unwrap_or(LONGEST_DELAY);
+            let doubted = tokio::time::timeout(pause, self.ownership.0.doubts.notified()).await;
+            if doubted.is_ok() {
+                self.settled.clear();
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+
+    /// None where the stream is another database's.
+    async fn look(&mut self) -> Result<Option<Settled>, LookError> {
+        let Self { context, readers, .. } = self;
+        let mut connection = self.database.connect().await?;
+        let owner = owner(&mut connection).await?;
+        let settled = match decide(context, readers, &owner, &mut connection).await? {
+            Err(foreign) => {
+                self.ownership.refuse(foreign);
+                None
+            }
+            Ok(()) => {
+                let settled =
+                    settle(context, readers, &owner, &mut connection, &self.settled).await?;
+                self.ownership.admit(owner);
+                Some(settled)
+            }
+        };
+        drop(connection.close().await);
+        Ok(settled)
+    }
+}
+
+fn interval(settled: &Settled) -> Duration {
+    let usual = if settled.lacks { INTERVAL_LACKING } else { INTERVAL };
+    match settled.max_age {
+        Duration::ZERO => usual,
+        age => usual.min(age / LOOKS_PER_AGE).max(SHORTEST_INTERVAL),
+    }
+}
