@@ -126,11 +126,7 @@ impl Default for Inner {
                 "lag_seconds",
                 "Age of the oldest batch that is not loaded, 0 for none",
             ),
-            copy_lag_messages: single(
-                r,
-                "copy_lag_messages",
-                "Batches in the stream that the loaders of a copy have not loaded",
-            ),
+            copy_lag_messages: single(r, "copy_lag_messages", "Batches that a copy has not loaded"),
             dead_letters: single(r, "dead_letters", "Dead letters that wait for a person"),
             stream_bytes: single(r, "stream_bytes", "Size of the stream"),
             stream_max_bytes: single(

@@ -5,8 +5,6 @@
 //! what does not work. Metadata needs nats-server 2.10; an older one forgets it.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -22,8 +20,10 @@ use crate::resource::Resource;
 use crate::stream::STREAM;
 
 mod owner;
+mod readers;
 
 pub use owner::{Foreign, Owner, Whose};
+pub use readers::{CopyName, CopyNameError, Readers};
 
 /// Messages of one table that all loaders together may hold unacknowledged.
 const MAX_ACK_PENDING: i64 = 16;
@@ -36,76 +36,6 @@ const TROUBLE_SINCE: &str = "toggl_track.trouble_since";
 
 /// Characters of the words about a trouble, at most.
 const MAX_WORDS: usize = 400;
-
-/// Longest name of a copy.
-const MAX_NAME: usize = 32;
-
-/// Which consumers a loader takes batches from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub enum Readers {
-    /// Those of the pipeline itself, which fetchers wait for.
-    #[default]
-    Main,
-    /// Those of a copy: a second database that gets every batch as well.
-    Copy(CopyName),
-}
-
-impl Readers {
-    /// The name of a table's consumer.
-    pub fn consumer(&self, resource: &Resource) -> String {
-        match self {
-            Self::Main => resource.consumer(),
-            Self::Copy(_) => format!("{}{}", self.prefix(), resource.name),
-        }
-    }
-
-    /// What the names of its consumers begin with.
-    pub fn prefix(&self) -> String {
-        match self {
-            Self::Main => "loader_".to_owned(),
-            Self::Copy(CopyName(name)) => format!("copy_{name}__"),
-        }
-    }
-
-    /// The copy, if it is one.
-    pub const fn copy(&self) -> Option<&CopyName> {
-        match self {
-            Self::Main => None,
-            Self::Copy(name) => Some(name),
-        }
-    }
-}
-
-/// The name of a copy: a-z, 0-9 and single `_`, beginning with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CopyName(String);
-
-/// The text names no copy.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error(
-    "a copy's name is made of a-z, 0-9 and single _, begins with a letter, and has {MAX_NAME} characters at most"
-)]
-pub struct CopyNameError;
-
-impl FromStr for CopyName {
-    type Err = CopyNameError;
-
-    fn from_str(text: &str) -> Result<Self, CopyNameError> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let is_name = text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.len() <= MAX_NAME
-            && text.chars().all(plain)
-            && !text.contains("__")
-            && !text.ends_with('_');
-        if is_name { Ok(Self(text.to_owned())) } else { Err(CopyNameError) }
-    }
-}
-
-impl fmt::Display for CopyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What keeps a table from being loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,20 +257,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-
-    #[test]
-    fn copies_have_consumers_of_their_own() {
-        let copy = Readers::Copy("team_2".parse().unwrap());
-        let names: std::collections::BTreeSet<_> = CATALOGUE
-            .iter()
-            .flat_map(|resource| [Readers::Main.consumer(resource), copy.consumer(resource)])
-            .collect();
-        assert_eq!(names.len(), 2 * CATALOGUE.len());
-        assert!(names.contains("copy_team_2__tags"), "{names:?}");
-        for text in ["", "A", "a-b", "a.b", "a__b", "a_", "1a", "*", &"a".repeat(33)] {
-            assert!(text.parse::<CopyName>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn notes_come_back_as_they_were_written_beside_those_of_others() {

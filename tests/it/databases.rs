@@ -34,15 +34,15 @@ pub(crate) async fn restore(world: &World, from: &Database) {
 }
 
 async fn execute(world: &World, commands: &[String]) {
-    let mut connection = world.postgres().connect("postgres").await.unwrap();
     for command in commands {
         // A session that is ending counts for a moment.
-        let done = wait_for(command, RESUME, async || {
+        wait_for(command, RESUME, || async {
+            let mut connection = world.postgres().connect("postgres").await.ok()?;
             connection.execute(AssertSqlSafe(command.clone())).await.ok().map(drop)
-        });
-        done.await.unwrap();
+        })
+        .await
+        .unwrap();
     }
-    connection.close().await.unwrap();
 }
 
 /// How many batches are in the ledger of a database.

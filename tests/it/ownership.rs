@@ -113,7 +113,7 @@ async fn a_dump_restored_elsewhere_takes_the_stream_only_once_the_first_is_loade
 
     assert_eq!(first.terminate().await.unwrap(), Some(0), "{}", first.log());
     second.logged("Took over the stream", DEADLINE).await.unwrap();
-    second.logged("loading", DEADLINE).await.unwrap();
+    second.logged("this database's now", DEADLINE).await.unwrap();
     world.database = twin;
     assert_recovers(&world, &flow.oracle, &[&second]).await;
 }

@@ -16,10 +16,9 @@ use super::positions::forget_gone;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  DATABASE_URL=postgres://…/new loader adopt    moves the stream to this database: loaders of the
-                                                former one take nothing more, those of this one
-                                                load what it lacks
-  loader adopt --copy analysts                  the same for the consumers of a copy
+  loader adopt                                 the stream is loaded into this database, and no other
+  DATABASE_URL=postgres://db/new loader adopt  the same for another one
+  loader adopt --copy analysts                 the same for the consumers of a copy
 
 When:
   moved to another server by a dump   stop the loaders, restore the dump there, start them with the

@@ -120,8 +120,8 @@ impl Past {
     }
 
     /// What of a table had left the stream, of which `first` is the first message now, before it came
-    /// here. A table that was behind at the last check lacks what came after its own newest batch; one
-    /// that was not had all that came before the newest of any.
+    /// here. A table that was behind at the last check, and of which nothing was loaded since, lacks what
+    /// came after; any other had all that came before the newest batch of any table.
     pub(super) fn gone(
         &self,
         resource: &Resource,
@@ -130,8 +130,10 @@ impl Past {
         (first, before): (u64, Timestamp),
     ) -> Option<Gone> {
         let own = self.by_resource.get(resource.name);
-        let loaded = if was_behind { own.map_or(0, |own| own.0) } else { self.newest };
-        let had = position.map_or(0, |position| position.complete_through).max(loaded);
+        let complete = position.map_or(0, |position| position.complete_through);
+        // One that was only about to catch up has been loaded since.
+        let stood_still = was_behind && own.is_none_or(|own| own.0 <= complete);
+        let had = if stood_still { complete } else { complete.max(self.newest) };
         (had + 1 < first).then(|| Gone {
             resource: resource.name.to_owned(),
             from: had + 1,
@@ -192,6 +194,7 @@ mod tests {
         // Quiet for long, while other tables were loaded.
         assert_eq!(gone(&past(5, 99), Some(40), false), None);
         assert_eq!(gone(&past(5, 99), Some(40), true), Some((41, 99)));
+        assert_eq!(gone(&past(50, 99), Some(40), true), None);
         assert_eq!(gone(&past(60, 60), Some(40), false), Some((61, 99)));
         assert_eq!(gone(&Past::default(), None, false), Some((1, 99)));
         assert_eq!(gone(&Past::default(), Some(99), false), None);

@@ -76,9 +76,10 @@ async fn ask_nats(
             let context = nats::jetstream(client);
             let queue = queue::look(&context, readers).await;
             let is_there = queue.as_ref().is_ok_and(|queue| queue.stream.is_some());
-            let whose = match is_there {
-                true => whose::look(&context, database, readers).await,
-                false => Whose::default(),
+            let whose = if is_there {
+                whose::look(&context, database, readers).await
+            } else {
+                Whose::default()
             };
             (queue, whose)
         }
