@@ -9,7 +9,7 @@ use shared::consumer::{self, Notes, Owner, Readers};
 use shared::stream::STREAM;
 use sqlx::PgConnection;
 
-use super::decide::{consumers, take};
+use super::decide::consumers;
 use super::error::LookError;
 use super::owner::owner;
 use super::positions::forget_gone;
@@ -98,10 +98,12 @@ async fn move_consumers(
         return Ok(Moved::Was);
     }
     for _ in 0..ATTEMPTS {
-        take(context, readers, ours).await?;
+        // The trouble was that of the former database.
+        let owned = |_| Notes { owner: Some(ours.clone()), trouble: None };
         for resource in CATALOGUE {
-            // The trouble was that of the former database.
-            let owned = |_| Notes { owner: Some(ours.clone()), trouble: None };
+            consumer::change_notes(context, readers, resource, owned).await?;
+        }
+        for resource in CATALOGUE {
             consumer::begin_anew(context, readers, resource, None, owned).await?;
         }
         let found = consumers(&stream, readers).await?;

@@ -93,16 +93,13 @@ async fn is_read(stream: &Stream, readers: &Readers, found: &[Found]) -> Result<
     Ok(waits(&consumers(stream, readers).await?))
 }
 
-/// Writes into the consumers that are there whose they are now.
-pub(super) async fn take(
-    context: &Context,
-    readers: &Readers,
-    owner: &Owner,
-) -> Result<(), LookError> {
+/// Writes into the consumers that are there whose they are now, but for those that another installation
+/// has taken meanwhile.
+async fn take(context: &Context, readers: &Readers, owner: &Owner) -> Result<(), LookError> {
     for resource in CATALOGUE {
-        consumer::change_notes(context, readers, resource, |notes| Notes {
-            owner: Some(owner.clone()),
-            ..notes
+        consumer::change_notes(context, readers, resource, |notes| {
+            let before = notes.owner.filter(|other| other.installation != owner.installation);
+            Notes { owner: Some(before.unwrap_or_else(|| owner.clone())), trouble: notes.trouble }
         })
         .await?;
     }

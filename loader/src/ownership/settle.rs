@@ -74,7 +74,11 @@ async fn begin_anew(
     let mut again = Vec::new();
     for table in tables {
         let Some(first) = table.first_absent else { continue };
-        let owned = |notes| Notes { owner: Some(owner.clone()), ..notes };
+        // Moved to another database meanwhile, it stays that one's.
+        let owned = |notes: Notes| {
+            let owner = notes.owner.unwrap_or_else(|| owner.clone());
+            Notes { owner: Some(owner), trouble: notes.trouble }
+        };
         consumer::begin_anew(context, readers, table.resource, Some(first), owned).await?;
         again.push((table.resource.name, first));
     }
