@@ -33,8 +33,6 @@ pub(crate) struct Status {
     pub(crate) counts: Option<Arc<Counts>>,
     /// Why they could not be counted now.
     pub(crate) uncounted: Option<Away>,
-    /// Tables that the loader that looks has given up.
-    pub(crate) stopped: Vec<&'static str>,
 }
 
 /// What could not be asked, and what to do about it.

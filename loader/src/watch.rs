@@ -16,6 +16,7 @@ use crate::database::Database;
 use crate::meters::Meters;
 use crate::status::store::{Counts, Looker};
 use crate::status::{Status, queue};
+use crate::troubles::Troubles;
 
 /// Between two looks while all is well.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -63,6 +64,7 @@ pub(crate) struct Watcher {
     context: Context,
     looker: Looker,
     meters: Meters,
+    troubles: Troubles,
     sender: watch::Sender<Arc<Seen>>,
     counts: Option<Arc<Counts>>,
     counts_wanted: Arc<AtomicBool>,
@@ -74,6 +76,7 @@ pub(crate) fn watch(
     context: Context,
     database: Database,
     meters: Meters,
+    troubles: Troubles,
     ending: CancellationToken,
 ) -> (Watch, Watcher) {
     let nothing = Seen { status: None, minutes: VecDeque::new(), looked: Instant::now() };
@@ -84,7 +87,10 @@ pub(crate) fn watch(
         Watch { seen, context: context.clone(), counts_wanted: Arc::clone(&counts_wanted), ending };
     let looker = Looker::new(database);
     let counts = None;
-    (watch, Watcher { context, looker, meters, sender, counts, counts_wanted, rows_before: 0 })
+    let rows_before = 0;
+    let watcher =
+        Watcher { context, looker, meters, troubles, sender, counts, counts_wanted, rows_before };
+    (watch, watcher)
 }
 
 impl Watch {
@@ -130,10 +136,17 @@ impl Watch {
         }
         match &status.queue {
             Err(away) => Err(away.words.clone()),
-            Ok(queue) => match queue.unserved().next() {
-                Some(resource) => Err(format!("the consumer of {resource} is not set up")),
-                None => Ok(()),
-            },
+            Ok(queue) => {
+                if let Some(resource) = queue.unserved().next() {
+                    return Err(format!("the consumer of {resource} is not set up"));
+                }
+                match queue.troubles().next() {
+                    Some((resource, trouble)) => {
+                        Err(format!("{resource} is not loaded: {}", trouble.words))
+                    }
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -145,7 +158,9 @@ impl Watcher {
             let status = self.look().await;
             self.meters.saw(&status);
             let in_trouble = status.store.is_err()
-                || status.queue.as_ref().map_or(true, |queue| queue.unserved().next().is_some());
+                || status.queue.as_ref().map_or(true, |queue| {
+                    queue.unserved().next().is_some() || queue.troubles().next().is_some()
+                });
             let minutes = self.minutes(&status);
             let seen = Seen { status: Some(status), minutes, looked: Instant::now() };
             self.sender.send_replace(Arc::new(seen));
@@ -156,7 +171,10 @@ impl Watcher {
     async fn look(&mut self) -> Status {
         let client = self.context.client();
         self.meters.nats_connections(client.statistics().connects.load(Ordering::Relaxed));
-        let (queue, store) = tokio::join!(queue::look(&self.context), self.looker.look());
+        let (mut queue, store) = tokio::join!(queue::look(&self.context), self.looker.look());
+        if let Ok(queue) = &mut queue {
+            self.troubles.compare(queue);
+        }
         let mut uncounted = None;
         if let Ok(store) = &store
             && self.is_count_due()
@@ -169,8 +187,8 @@ impl Watcher {
                 Err(away) => uncounted = Some(away),
             }
         }
-        let (counts, stopped) = (self.counts.clone(), self.meters.stopped_tables());
-        Status { at: Timestamp::now(), queue, store, counts, uncounted, stopped }
+        let counts = self.counts.clone();
+        Status { at: Timestamp::now(), queue, store, counts, uncounted }
     }
 
     fn is_count_due(&self) -> bool {
