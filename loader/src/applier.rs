@@ -1,18 +1,21 @@
 //! The connection that batches are applied on.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use shared::batch::Batch;
+use shared::exit::chain;
 use shared::resource::Resource;
 use shared::retry::Disposition;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::apply::{APPLY_TIMEOUT, Applied, ApplyError, Origin, apply_by, within};
 use crate::beside::Guess;
-use crate::database::{ConnectError, Database, classify};
+use crate::database::{ConnectError, Database, advice, is_of_connection};
 use crate::dead_letters;
 use crate::delivery::Delivery;
 use crate::ownership::Ownership;
+use crate::pieces::{Cutting, Fits, Piece};
 use crate::rules::Rules;
 
 /// Owns one connection and makes it anew when it is needed.
@@ -27,13 +30,14 @@ pub(crate) struct Applier {
     was_lost: bool,
     /// What the next batch of a table is likely to bring.
     guesses: HashMap<&'static str, Guess>,
+    fits: Fits,
 }
 
 impl Applier {
-    pub(crate) fn new(database: Database, rules: Rules) -> Self {
+    pub(crate) fn new(database: Database, rules: Rules, fits: Fits) -> Self {
         let ownership = Ownership::default();
         let guesses = HashMap::new();
-        Self { database, rules, connection: None, ownership, was_lost: false, guesses }
+        Self { database, rules, connection: None, ownership, was_lost: false, guesses, fits }
     }
 
     /// Has doubts about the database told.
@@ -41,19 +45,27 @@ impl Applier {
         Self { ownership, ..self }
     }
 
+    /// Applies the batch, or as much of it as fits into the time; then there is more to come, and the
+    /// answer is none.
+    ///
     /// # Errors
-    /// See [`WriteError`]; nothing of the batch is stored then, or its commit was not heard of.
+    /// See [`WriteError`]; nothing more of the batch is stored then, or its commit was not heard of.
     pub(crate) async fn apply(
         &mut self,
         resource: &'static Resource,
         batch: &Batch,
         origin: &Origin,
-    ) -> Result<Applied, WriteError> {
+        cutting: &mut Cutting,
+    ) -> Result<Option<Applied>, WriteError> {
         self.connect().await?;
-        let Self { database, rules, connection, guesses, .. } = self;
+        let Self { database, rules, connection, guesses, fits, .. } = self;
         let connection = connected(database, connection).await?;
         let guess = guesses.entry(resource.name).or_default();
-        Ok(apply_by(rules, connection, resource, batch, origin, guess).await?)
+        let piece = Piece::next(batch, cutting, fits.of(resource));
+        let started = Instant::now();
+        let applied = apply_by(rules, connection, resource, &piece, origin, guess).await;
+        fits.learn(resource, &piece, &applied, started.elapsed());
+        Ok(cutting.advance(&piece, applied?))
     }
 
     /// Keeps a message that cannot be decoded as a dead letter.
@@ -117,11 +129,37 @@ pub(crate) enum WriteError {
 }
 
 impl WriteError {
+    /// What it asks for. Connecting may be refused for any reason, and will not be for ever.
     pub(crate) fn disposition(&self) -> Disposition {
         match self {
             Self::Apply(error) => error.disposition(),
-            Self::Connect(ConnectError::Refused { source, .. }) => classify(source).disposition(),
             Self::Connect(_) => Disposition::Retry(None),
         }
+    }
+
+    /// Whether there was no connection to begin with.
+    pub(crate) const fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
+    /// Whether it is the connection's, and no table's.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Apply(ApplyError::Database(error)) => is_of_connection(error),
+            Self::Apply(_) => false,
+            Self::Connect(_) => true,
+        }
+    }
+
+    /// In one line, with what to do.
+    pub(crate) fn words(&self) -> String {
+        let advice = match self {
+            Self::Apply(ApplyError::Database(error)) => advice(error),
+            Self::Apply(ApplyError::TimedOut(_)) => {
+                "is the line slow, or Postgres overloaded, or is there a slow trigger?"
+            }
+            _ => "mend that",
+        };
+        format!("{}; {advice}", chain(self))
     }
 }

@@ -5,7 +5,7 @@
 //! confirmed at)`, where a row is confirmed at the later of its own `fetched_at` and, while it is
 //! live, the newest claim covering it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::batch::{Batch, Coverage};
 use shared::fault_point;
@@ -22,20 +22,18 @@ use crate::history::History;
 use crate::isolate::bisect;
 use crate::ledger;
 pub use crate::outcome::{Applied, ApplyError, Refused};
+pub(crate) use crate::pieces::APPLY_TIMEOUT;
+use crate::pieces::{Cutting, Fits, Piece};
 use crate::rows::{Row, rows};
 use crate::rules::Rules;
-use crate::sweep::{Swept, sweep};
+use crate::sweep::{Swept, sweep_piece};
 use crate::turn::{self, Turn};
 use crate::upsert::{self, Moment};
 
 /// More refused records than this, and more than a tenth of the batch, mean a changed shape.
 const MAX_DEAD: usize = 50;
 
-/// Longer than any statement may run; past it the peer is taken for dead. Less than a minute, in which
-/// loading goes on again after any trouble.
-pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The same for looking for bad records one by one: 250 of 2,500, as many as a shape may have that has
+/// The longest time for looking for bad records one by one: 250 of 2,500, as many as a shape may have that has
 /// not changed, take about 6,000 round trips.
 const ISOLATE_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -62,10 +60,11 @@ pub async fn apply(
     options: Options,
 ) -> Result<Applied, ApplyError> {
     let rules = Rules::of(options);
-    apply_by(&rules, connection, resource, batch, origin, &mut Guess::default()).await
+    let piece = Piece::whole(batch, APPLY_TIMEOUT);
+    apply_by(&rules, connection, resource, &piece, origin, &mut Guess::default()).await
 }
 
-/// Applies a batch by other rules than those of running loaders. The guess is about what it brings, and
+/// Applies a batch, or a piece of one, by other rules than those of running loaders. The guess is about what it brings, and
 /// is mended by what it did.
 ///
 /// # Errors
@@ -74,13 +73,15 @@ pub(crate) async fn apply_by(
     rules: &Rules,
     connection: &mut PgConnection,
     resource: &'static Resource,
-    batch: &Batch,
+    piece: &Piece<'_>,
     origin: &Origin,
     guess: &mut Guess,
 ) -> Result<Applied, ApplyError> {
-    let (rows, dead) = rows(resource, batch);
-    let job = Job { rules, resource, batch, origin, letter: None, rows: &rows, dead: &dead };
-    if let Some(applied) = within(APPLY_TIMEOUT, beside::apply(job, connection, guess)).await? {
+    let (rows, dead) = rows_of(resource, piece);
+    let job = Job::new(rules, resource, piece, origin, &rows, &dead);
+    if piece.is_whole()
+        && let Some(applied) = within(piece.limit, beside::apply(job, connection, guess)).await?
+    {
         return Ok(applied);
     }
     let wrong = *guess;
@@ -92,7 +93,7 @@ pub(crate) async fn apply_by(
 }
 
 /// Applies the batch of a dead letter by the same rules, and settles the letter in the same
-/// transaction: it goes, or stays with its newest reason.
+/// transaction, the last one if there are several: it goes, or stays with its newest reason.
 ///
 /// # Errors
 /// As [`apply`]; the letter is as it was then.
@@ -103,11 +104,29 @@ pub(crate) async fn apply_again(
     origin: &Origin,
     letter: Letter,
     options: Options,
+    fits: &Fits,
 ) -> Result<Applied, ApplyError> {
     let (rules, letter) = (Rules::of(options), Some(letter));
-    let (rows, dead) = rows(resource, batch);
-    let job = Job { rules: &rules, resource, batch, origin, letter, rows: &rows, dead: &dead };
-    job.alone(connection, &mut Guess::default()).await
+    let mut cutting = Cutting::default();
+    loop {
+        let piece = Piece::next(batch, &cutting, fits.of(resource));
+        let (rows, dead) = rows_of(resource, &piece);
+        let job = Job { letter, ..Job::new(&rules, resource, &piece, origin, &rows, &dead) };
+        let started = Instant::now();
+        let applied = job.alone(connection, &mut Guess::default()).await;
+        fits.learn(resource, &piece, &applied, started.elapsed());
+        if let Some(applied) = cutting.advance(&piece, applied?) {
+            return Ok(applied);
+        }
+    }
+}
+
+/// What a piece brings to its table, numbered as in the whole batch.
+fn rows_of<'a>(resource: &Resource, piece: &Piece<'a>) -> (Vec<Row<'a>>, Vec<DeadRecord>) {
+    let (mut rows, mut dead) = rows(resource, piece.whole);
+    rows.retain(|row| piece.has(row.record_index));
+    dead.retain(|dead| piece.has(dead.record_index));
+    (rows, dead)
 }
 
 /// Savepoints cost round trips, so they are taken only once a batch is known to hold a bad record.
@@ -122,6 +141,8 @@ enum Isolation {
 pub(crate) struct Job<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) resource: &'static Resource,
+    pub(crate) piece: &'a Piece<'a>,
+    /// The piece's records and claim.
     pub(crate) batch: &'a Batch,
     pub(crate) origin: &'a Origin,
     /// The dead letter that the batch comes from, if it does not come from the stream.
@@ -132,19 +153,47 @@ pub(crate) struct Job<'a> {
     pub(crate) dead: &'a [DeadRecord],
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    fn new(
+        rules: &'a Rules,
+        resource: &'static Resource,
+        piece: &'a Piece<'a>,
+        origin: &'a Origin,
+        rows: &'a [Row<'a>],
+        dead: &'a [DeadRecord],
+    ) -> Self {
+        Self { rules, resource, piece, batch: &piece.batch, origin, letter: None, rows, dead }
+    }
+
     /// Applies any batch, while no other of its resource and workspace is applied.
     async fn alone(
         self,
         connection: &mut PgConnection,
         guess: &mut Guess,
     ) -> Result<Applied, ApplyError> {
-        match within(APPLY_TIMEOUT, self.attempt(connection, Isolation::None, guess)).await {
+        let limit = self.piece.limit;
+        match within(limit, self.attempt(connection, Isolation::None, guess)).await {
             Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
-                within(ISOLATE_TIMEOUT, self.attempt(connection, Isolation::Bisect, guess)).await
+                within(
+                    ISOLATE_TIMEOUT.max(limit),
+                    self.attempt(connection, Isolation::Bisect, guess),
+                )
+                .await
             }
             other => other,
         }
+    }
+
+    /// Begins a transaction in its turn, in which a statement may take as long as the piece.
+    pub(crate) async fn begin<'c>(
+        self,
+        connection: &'c mut PgConnection,
+        turn: Turn,
+    ) -> sqlx::Result<Transaction<'c, Postgres>> {
+        let Self { rules, resource, batch, piece, .. } = self;
+        let workspace_id = batch.workspace_id;
+        let timeout = piece.statement_timeout();
+        turn::begin(connection, &rules.schema, resource, workspace_id, turn, timeout).await
     }
 
     pub(crate) fn moment(&self, standing: Standing) -> Moment<'_> {
@@ -168,10 +217,9 @@ impl Job<'_> {
         isolation: Isolation,
         guess: &mut Guess,
     ) -> Result<Applied, ApplyError> {
-        let Self { rules, resource, batch, rows, .. } = self;
+        let Self { rules, batch, rows, .. } = self;
         let schema = &rules.schema;
-        let mut transaction =
-            turn::begin(connection, schema, resource, batch.workspace_id, Turn::Alone).await?;
+        let mut transaction = self.begin(connection, Turn::Alone).await?;
         if let Some(letter) = self.letter
             && !letter.hold(&mut transaction).await?
         {
@@ -179,7 +227,8 @@ impl Job<'_> {
         }
         let standing = claims::standing(&mut transaction, schema, batch).await?;
         let moment = self.moment(standing);
-        let swept = sweep(&mut transaction, moment, batch, rules.allow_mass_delete).await?;
+        let swept =
+            sweep_piece(&mut transaction, moment, self.piece, rules.allow_mass_delete).await?;
         let compared = compare(&mut transaction, moment, rows).await?;
         let mut dead = self.dead.to_vec();
         let written = match isolation {
@@ -210,32 +259,42 @@ impl Job<'_> {
         dead: &[DeadRecord],
         standing: Standing,
     ) -> Result<(), ApplyError> {
-        let Self { batch, origin, .. } = self;
+        let Self { batch, piece, origin, .. } = self;
         let schema = &self.rules.schema;
+        // Dead letters are of the batch that came, and so are the places of their records.
+        let whole = piece.whole;
         check_shape(batch, dead)?;
         let refused = applied.refused.map(|refused| refused.to_string());
         // What the letter itself stands for is not kept a second time.
         let mut stays = None;
         if let Some(letter) = self.letter
+            && piece.is_last()
             && letter.settle(connection, dead, refused.as_deref()).await?
         {
             stays = Some(letter.kind);
         }
         if stays != Some(Kind::Record) {
             for dead in dead {
-                dead_letters::keep_record(connection, schema, batch, origin, dead).await?;
+                dead_letters::keep_record(connection, schema, whole, origin, dead).await?;
             }
-            dead_letters::keep_rejected(connection, schema, batch, origin).await?;
+            if piece.is_last() {
+                dead_letters::keep_rejected(connection, schema, whole, origin).await?;
+            }
         }
         if let Some(reason) = refused
+            && piece.is_last()
             && stays != Some(Kind::Claim)
         {
-            dead_letters::keep_claim(connection, schema, batch, origin, &reason).await?;
+            dead_letters::keep_claim(connection, schema, whole, origin, &reason).await?;
         }
         if standing.refused_claims && batch.coverage != Coverage::Partial {
             dead_letters::supersede(connection, schema, batch).await?;
         }
-        Ok(ledger::write(connection, schema, batch, origin, applied).await?)
+        if piece.is_last() {
+            let applied = piece.before.and(*applied);
+            ledger::write(connection, schema, whole, origin, &applied).await?;
+        }
+        Ok(())
     }
 }
 

@@ -78,14 +78,12 @@ pub(crate) async fn apply(
 
 /// A listing of what is stored: one look at the sums of the rows it claims.
 async fn same(job: Job<'_>, connection: &mut PgConnection) -> Result<Option<Applied>, ApplyError> {
-    let Job { rules, resource, batch, rows, .. } = job;
+    let Job { resource, batch, rows, .. } = job;
     let sums = Sums::of(resource, batch, rows);
     if usize::try_from(sums.rows) != Ok(rows.len()) {
         return Ok(None);
     }
-    let mut transaction =
-        turn::begin(connection, &rules.schema, resource, batch.workspace_id, Turn::Claiming)
-            .await?;
+    let mut transaction = job.begin(connection, Turn::Claiming).await?;
     let moment = job.moment(Standing::default());
     let stored = covered::stored(&mut transaction, moment, batch).await?;
     // What was fetched at the same moment or later is not confirmed by this batch.
@@ -105,8 +103,7 @@ async fn grown(
     let Job { rules, resource, batch, rows, .. } = job;
     let schema = &rules.schema;
     let moment = job.moment(Standing::default());
-    let mut transaction =
-        turn::begin(connection, schema, resource, batch.workspace_id, Turn::Shared).await?;
+    let mut transaction = job.begin(connection, Turn::Shared).await?;
     let compared = match add(&mut transaction, moment, rows, *guess).await {
         Ok(compared) => compared,
         // The bad record is found by who is alone, who also copies nothing.

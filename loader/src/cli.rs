@@ -34,6 +34,7 @@ use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
 use crate::status::command::{self, StatusArgs};
 use crate::stdout::print;
+use crate::troubles::Troubles;
 use crate::watch::watch;
 
 const EXAMPLES: &str = "\
@@ -141,8 +142,9 @@ pub(crate) fn resource_names() -> impl TypedValueParser<Value = String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Loading")]
 struct RunArgs {
-    /// Connections to Postgres, each applying one batch at a time.
-    #[arg(long, env = "LOADER_WRITERS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64), global = true)]
+    /// Connections to Postgres, each applying one batch at a time. One table takes all but one of them at
+    /// most, so that the others go on.
+    #[arg(long, env = "LOADER_WRITERS", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64), global = true)]
     writers: u8,
     /// How long a batch may be in hand before NATS gives it to another loader; longer than any
     /// batch takes. All loaders want the same.
@@ -227,6 +229,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         options: Options { history: cli.run.history, ..Options::default() },
         ownership: Ownership::default(),
         meters: Meters::default(),
+        troubles: Troubles::default(),
     };
     load(context, database, settings, listener, shutdown).await
 }
@@ -248,6 +251,7 @@ async fn load(
             database.clone(),
             (settings.readers.clone(), settings.ownership.clone()),
             meters.clone(),
+            settings.troubles.clone(),
             shutdown.soft.clone(),
         );
         beside.spawn(watcher.run());

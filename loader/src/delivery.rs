@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use shared::batch::{Batch, DecodeError};
 use shared::resource::Resource;
 use shared::telemetry::SUBSCRIBER;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 /// A message in the hands of this loader.
@@ -27,17 +26,12 @@ pub(crate) struct Delivery {
     /// Whether it had been delivered before.
     pub(crate) redelivered: bool,
     message: Message,
-    halt: CancellationToken,
     /// Ends with the delivery.
     _held: Option<AbortOnDropHandle<()>>,
 }
 
-/// A message on its way to a writer, read already: while a writer is busy with one, the next is unpacked.
-#[derive(Debug)]
-pub(crate) struct Received {
-    pub(crate) delivery: Delivery,
-    pub(crate) batch: Result<(&'static Resource, Batch), DecodeError>,
-}
+/// The batch in a message, with the table it belongs to.
+pub(crate) type Decoded = Result<(&'static Resource, Batch), DecodeError>;
 
 /// Where a message came from, for the ledger and dead letters.
 #[derive(Debug, Clone)]
@@ -51,12 +45,8 @@ pub struct Origin {
 }
 
 impl Delivery {
-    /// None for a message that did not come from a consumer. `halt` is cancelled by [`halt`](Self::halt).
-    pub(crate) fn new(
-        resource: &'static Resource,
-        message: Message,
-        halt: CancellationToken,
-    ) -> Option<Self> {
+    /// None for a message that did not come from a consumer.
+    pub(crate) fn new(resource: &'static Resource, message: Message) -> Option<Self> {
         let info = message.info().ok()?;
         let published = info.published.unix_timestamp_nanos();
         let origin = Origin {
@@ -65,7 +55,7 @@ impl Delivery {
             published_at: Timestamp::from_nanosecond(published).ok()?,
         };
         let redelivered = info.delivered > 1;
-        Some(Self { resource, origin, redelivered, message, halt, _held: None })
+        Some(Self { resource, origin, redelivered, message, _held: None })
     }
 
     /// From now on the server is asked for another `ack_wait` again and again, until the message is
@@ -83,8 +73,8 @@ impl Delivery {
         Self { _held: Some(AbortOnDropHandle::new(tokio::spawn(holding))), ..self }
     }
 
-    /// The batch in the message, with the table it belongs to.
-    pub(crate) fn decode(&self) -> Result<(&'static Resource, Batch), DecodeError> {
+    /// Reads the batch in it.
+    pub(crate) fn decode(&self) -> Decoded {
         let batch = Batch::decode(&self.message.payload, self.encoding())?;
         let resource = batch.known_resource()?;
         Ok((resource, batch))
@@ -132,12 +122,6 @@ impl Delivery {
             "could not hand back a message",
             self.message.ack_with(AckKind::Nak(None)).await,
         );
-    }
-
-    /// Stops the consumption of this table in this process; the message stays unacknowledged.
-    pub(crate) fn halt(self) {
-        debug!(target: SUBSCRIBER, resource = self.resource.name, "Halted");
-        self.halt.cancel();
     }
 }
 

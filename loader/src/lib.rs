@@ -1,8 +1,8 @@
 //! The loader: batches from JetStream into `raw.toggl_track__*`.
 //!
 //! ```text
-//! subscriber (one per table) ─► delivery ─► writer (owns a connection) ─► apply ─► commit ─► ack
-//!                                               └─► dead letters (same transaction)
+//! subscriber (one per table) ─► delivery ─► writer (lends a connection) ─► apply ─► commit ─► ack
+//!                                                └─► dead letters (same transaction)
 //! ```
 //!
 //! Beside them `watch` looks now and then how the pipeline is, as `loader status` does once; `http`
@@ -30,6 +30,7 @@ mod covered;
 pub mod database;
 mod dead_letters;
 mod delivery;
+mod gate;
 pub mod history;
 mod http;
 mod isolate;
@@ -39,6 +40,8 @@ pub mod meters;
 pub mod migrations;
 mod outcome;
 mod ownership;
+mod pieces;
+mod pool;
 mod replay;
 mod rows;
 mod rules;
@@ -47,6 +50,8 @@ mod status;
 mod stdout;
 mod subscriber;
 mod sweep;
+mod table;
+pub mod troubles;
 mod turn;
 mod upsert;
 mod watch;

@@ -95,7 +95,7 @@ impl Default for Inner {
             stopped: by_resource_from(
                 r,
                 "stopped",
-                "Whether this loader has given the table up until a person acts, 1 or 0",
+                "Whether something keeps the table from being loaded, 1 or 0; `loader status` says what",
                 Gauge::default,
             ),
             commit_seconds: by_resource_from(
@@ -204,19 +204,6 @@ impl Meters {
         self.0.redeliveries.get_or_create(&Label::of(resource)).inc();
     }
 
-    /// The table is loaded no more until a person acts.
-    pub(crate) fn stopped(&self, resource: &Resource) {
-        self.0.stopped.get_or_create(&Label::of(resource)).set(1);
-    }
-
-    /// All of these.
-    pub(crate) fn stopped_tables(&self) -> Vec<&'static str> {
-        let stopped = CATALOGUE
-            .iter()
-            .filter(|resource| self.0.stopped.get_or_create(&Label::of(resource)).get() > 0);
-        stopped.map(|resource| resource.name).collect()
-    }
-
     /// A connection to Postgres has been dropped.
     pub(crate) fn postgres_lost(&self) {
         self.0.postgres_reconnects.inc();
@@ -249,6 +236,11 @@ impl Meters {
                 let lag =
                     line.oldest_unloaded_at.map_or(0.0, |oldest| seconds_since(oldest, status.at));
                 self.0.lag_seconds.get_or_create(&label).set(lag);
+            }
+            // Also what other loaders say; where NATS is away, nobody can load.
+            if let Ok(queue) = &status.queue {
+                let stopped = queue.trouble(line.resource).is_some();
+                self.0.stopped.get_or_create(&label).set(i64::from(stopped));
             }
             if let Some(letters) = line.dead_letters {
                 self.0.dead_letters.get_or_create(&label).set(letters);

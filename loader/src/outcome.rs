@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::batch::EncodeError;
 use shared::retry::Disposition;
 
-use crate::database::{Trouble, classify};
+use crate::database::{Trouble, classify, is_out_of_time};
 use crate::dead_letters::KeepError;
 
 /// What applying a batch did, in records.
@@ -26,6 +26,21 @@ pub struct Applied {
     pub dead: usize,
     /// Set if the batch's claim was not believed.
     pub refused: Option<Refused>,
+}
+
+impl Applied {
+    /// Both together, of pieces of one batch.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            written: self.written + other.written,
+            unchanged: self.unchanged + other.unchanged,
+            stale: self.stale + other.stale,
+            deleted: self.deleted + other.deleted,
+            dead: self.dead + other.dead,
+            refused: self.refused.or(other.refused),
+        }
+    }
 }
 
 /// A claim that was kept as a dead letter instead of being applied; the records were.
@@ -84,7 +99,12 @@ impl From<KeepError> for ApplyError {
 }
 
 impl ApplyError {
-    /// Whether to try the batch again or to stop its table.
+    /// Whether Postgres ended a statement because of the time that it took.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        matches!(self, Self::Database(error) if is_out_of_time(error))
+    }
+
+    /// Whether trying again is enough, or somebody has to mend something first.
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Database(error) => match classify(error) {

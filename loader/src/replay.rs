@@ -36,6 +36,7 @@ use crate::applier::Applier;
 use crate::database::Database;
 use crate::delivery::Delivery;
 use crate::history::History;
+use crate::pieces::Fits;
 use crate::rules::Rules;
 use crate::stdout::print;
 
@@ -162,8 +163,9 @@ impl Replay {
     ) -> JoinSet<Result<(), ReplayError>> {
         let mut tasks = JoinSet::new();
         let (lanes, works) = bounded(DECODED_AHEAD);
+        let fits = Fits::default();
         for _ in 0..LANES {
-            let applier = Applier::new(self.database.clone(), self.rules.clone());
+            let applier = Applier::new(self.database.clone(), self.rules.clone(), fits.clone());
             let lane = Lane { applier, done: done.clone(), stop: stop.clone() };
             tasks.spawn(lane.run(works.clone()));
         }

@@ -1,5 +1,6 @@
-//! The resident loader: subscribers and writers, and their orderly end.
+//! The resident loader: subscribers and what they hand to the writer, and their orderly end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -9,7 +10,6 @@ use shared::shutdown::Shutdown;
 use shared::stream::StreamArgs;
 use shared::telemetry::SUBSCRIBER;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::apply::Options;
@@ -17,8 +17,10 @@ use crate::database::Database;
 use crate::kept::answer_questions;
 use crate::meters::Meters;
 use crate::ownership::{Keeper, Ownership};
+use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::subscriber::Subscriber;
+use crate::troubles::Troubles;
 use crate::writer::Writer;
 
 /// What the resident loader needs to run.
@@ -38,17 +40,16 @@ pub struct Settings {
     pub ownership: Ownership,
     /// Where the work is counted.
     pub meters: Meters,
+    /// What keeps tables from being loaded.
+    pub troubles: Troubles,
 }
 
 /// Why the loader ended other than by being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Tables whose loading stopped until a person acts; the log says why.
-    #[error("loading stopped for: {}; see the log for the reasons", .0.join(", "))]
-    Halted(Vec<&'static str>),
     /// A task died; a bug.
     #[error("a task of the loader died")]
-    Died(#[source] tokio::task::JoinError),
+    Died,
 }
 
 /// Serves every table until `shutdown`, finishing the batches in hand.
@@ -61,21 +62,17 @@ pub async fn serve(
     settings: Settings,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
+    let (rules, ownership) = (Rules::of(settings.options), settings.ownership.clone());
+    let pool = Pool::new(database.clone(), rules, ownership, settings.writers);
+    let meters = settings.meters.clone();
+    let writer = Arc::new(Writer::new(pool, settings.writers, meters, shutdown.clone()));
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
     if settings.readers == Readers::Main {
         beside.spawn(answer_questions(context.client(), database.clone()));
     }
-    // One delivery waits for each writer; more would only age here.
-    let (sender, receiver) = async_channel::bounded(settings.writers);
-    let mut writers = JoinSet::new();
-    for _ in 0..settings.writers {
-        let rules = Rules::of(settings.options);
-        let (ownership, meters) = (settings.ownership.clone(), settings.meters.clone());
-        let writer = Writer::new(database.clone(), rules, ownership, meters, shutdown.clone());
-        writers.spawn(writer.run(receiver.clone()));
-    }
-    drop(receiver);
+    let (readers, troubles) = (settings.readers.clone(), settings.troubles.clone());
+    beside.spawn(troubles.tell(context.clone(), readers, Arc::clone(&writer)));
     let keeper = Keeper::new(
         settings.ownership.clone(),
         context.clone(),
@@ -83,9 +80,8 @@ pub async fn serve(
         database,
         shutdown.soft.clone(),
     );
-    writers.spawn(keeper.run());
-
     let mut subscribers = JoinSet::new();
+    subscribers.spawn(keeper.run());
     for resource in CATALOGUE {
         let subscriber = Subscriber {
             resource,
@@ -93,52 +89,47 @@ pub async fn serve(
             readers: settings.readers.clone(),
             stream_args: settings.stream.clone(),
             ack_wait: settings.ack_wait,
-            deliveries: sender.clone(),
+            writer: Arc::clone(&writer),
             meters: settings.meters.clone(),
             ownership: settings.ownership.clone(),
             stop: shutdown.soft.clone(),
-            halt: CancellationToken::new(),
         };
-        subscribers.spawn(async move { (resource.name, subscriber.run().await) });
+        subscribers.spawn(subscriber.run());
     }
-    drop(sender);
     info!(
         target: SUBSCRIBER,
         "Loading {} tables with {} writers", CATALOGUE.len(), settings.writers
     );
-    finish(subscribers, writers, shutdown).await
+    finish(subscribers, &writer, shutdown).await
 }
 
-/// Waits for the subscribers, which end the writers by closing the channel. A task that dies ends the
-/// process: a loader that looks alive and loads nothing is the worst kind.
+/// Waits for the subscribers, and for what they handed on. A task that dies ends the process: a loader
+/// that looks alive and loads nothing is the worst kind.
 async fn finish(
-    mut subscribers: JoinSet<(&'static str, bool)>,
-    mut writers: JoinSet<()>,
+    mut subscribers: JoinSet<()>,
+    writer: &Writer,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let mut halted = Vec::new();
     let ended = async {
-        loop {
-            tokio::select! {
-                biased;
-                Some(writer) = writers.join_next() => writer.map_err(ServeError::Died)?,
-                Some(subscriber) = subscribers.join_next() => {
-                    let (name, in_order) = subscriber.map_err(ServeError::Died)?;
-                    if !in_order {
-                        halted.push(name);
-                    }
-                }
-                else => return Ok(()),
-            }
+        while let Some(subscriber) = subscribers.join_next().await {
+            subscriber.map_err(|_| ServeError::Died)?;
+        }
+        writer.finish().await;
+        Ok(())
+    };
+    let ended = async {
+        tokio::select! {
+            biased;
+            () = writer.died.cancelled() => Err(ServeError::Died),
+            ended = ended => ended,
         }
     };
-    if let Some(result) = shutdown.hard.run_until_cancelled(ended).await {
-        result?;
-    } else {
+    let ended = shutdown.hard.run_until_cancelled(ended).await;
+    if ended.is_none() {
         warn!(
             target: SUBSCRIBER,
             "Ended without finishing the batches in hand; they will be delivered again"
         );
     }
-    if halted.is_empty() { Ok(()) } else { Err(ServeError::Halted(halted)) }
+    ended.unwrap_or(Ok(()))
 }

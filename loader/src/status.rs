@@ -35,8 +35,6 @@ pub(crate) struct Status {
     pub(crate) counts: Option<Arc<Counts>>,
     /// Why they could not be counted now.
     pub(crate) uncounted: Option<Away>,
-    /// Tables that the loader that looks has given up.
-    pub(crate) stopped: Vec<&'static str>,
     /// Whose the stream is, and what this database lacks of it.
     pub(crate) whose: Whose,
 }

@@ -1,8 +1,8 @@
-//! The pull loop of one table: keeps its consumer alive and hands messages to the writers.
+//! The pull loop of one table: keeps its consumer alive and hands messages to the writer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_channel::Sender;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::{MessagesErrorKind, Stream};
@@ -13,15 +13,17 @@ use shared::resource::Resource;
 use shared::retry::Delays;
 use shared::stream::{self, StreamArgs};
 use shared::telemetry::SUBSCRIBER;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::delivery::{Delivery, Received};
+use crate::delivery::Delivery;
 use crate::meters::Meters;
 use crate::ownership::{Lease, Ownership};
+use crate::writer::Writer;
 
 /// Messages pulled at once. More would lie in the client, where nobody holds on to them; the next one is
-/// asked for while a writer is busy with the last.
+/// asked for while the last is applied.
 const PULL: usize = 1;
 /// A pull request is renewed this often. Until then the server speaks of it, also on a line on which it
 /// hears nothing any more, which keeps the client from noticing that.
@@ -50,22 +52,20 @@ pub(crate) struct Subscriber {
     pub(crate) readers: Readers,
     pub(crate) stream_args: StreamArgs,
     pub(crate) ack_wait: Duration,
-    pub(crate) deliveries: Sender<Received>,
+    pub(crate) writer: Arc<Writer>,
     pub(crate) meters: Meters,
     /// Whether anything may be taken.
     pub(crate) ownership: Ownership,
     /// Cancelled when the process is asked to end.
     pub(crate) stop: CancellationToken,
-    /// Cancelled when this table cannot be loaded until a person acts.
-    pub(crate) halt: CancellationToken,
 }
 
 impl Subscriber {
     /// Runs until asked to stop. A stream that ends, a deleted consumer or a silent server never end
-    /// it: the consumer is made anew. True if it was stopped in order, false if the table halted.
-    pub(crate) async fn run(self) -> bool {
+    /// it: the consumer is made anew.
+    pub(crate) async fn run(self) {
         let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
-        while !self.ended() {
+        while !self.stop.is_cancelled() {
             let Some(lease) = self.until_ended(self.ownership.admitted()).await else { break };
             match self.until_ended(Box::pin(self.messages(&lease))).await {
                 None => break,
@@ -85,22 +85,16 @@ impl Subscriber {
                     self.readers.consumer(self.resource)
                 ),
             }
-            if !self.ended() {
+            if !self.stop.is_cancelled() {
                 let delay = delays.next_delay().unwrap_or(LONGEST_DELAY);
                 self.until_ended(tokio::time::sleep(delay)).await;
             }
         }
-        !self.halt.is_cancelled()
-    }
-
-    fn ended(&self) -> bool {
-        self.stop.is_cancelled() || self.halt.is_cancelled()
     }
 
     /// None when asked to stop before the future was done.
     async fn until_ended<F: Future>(&self, future: F) -> Option<F::Output> {
-        let halted = self.halt.run_until_cancelled(future);
-        self.stop.run_until_cancelled(halted).await.flatten()
+        self.stop.run_until_cancelled(future).await
     }
 
     /// Stream and consumer are declared at every (re)start: either may have been deleted.
@@ -130,8 +124,15 @@ impl Subscriber {
         let mut delivered = false;
         let mut patience = Duration::MAX;
         let mut missed = 0;
-        // Looked at only while more is wanted: whoever looks asks the server for the next one.
-        while !self.ended() {
+        let mut room = None;
+        while !self.stop.is_cancelled() {
+            // Looked at only while more is wanted: whoever looks asks the server for the next one.
+            if room.is_none() {
+                room = self.until_ended(self.room()).await.flatten();
+                if room.is_none() {
+                    break;
+                }
+            }
             let next = tokio::time::timeout(patience, messages.next());
             let Some(next) = self.until_ended(next).await else {
                 break;
@@ -150,7 +151,9 @@ impl Subscriber {
                     delivered = true;
                     patience = LULL;
                     missed = 0;
-                    self.hand_on(message).await;
+                    if let Some(room) = room.take() {
+                        self.hand_on(message, room);
+                    }
                 }
                 Some(Err(error)) if error.kind() == MessagesErrorKind::MissingHeartbeat => {
                     missed += 1;
@@ -183,7 +186,13 @@ impl Subscriber {
         }
     }
 
-    async fn hand_on(&self, message: async_nats::jetstream::Message) {
+    /// Waits until another message is wanted.
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        self.writer.pool.reachable().await;
+        self.writer.tables.find(self.resource)?.room().await
+    }
+
+    fn hand_on(&self, message: async_nats::jetstream::Message, room: OwnedSemaphorePermit) {
         let Some(delivery) = self.delivery(message) else {
             return;
         };
@@ -191,17 +200,11 @@ impl Subscriber {
             self.meters.redelivered(self.resource);
         }
         fault_point::reach(fault_point::DELIVERED);
-        let delivery = delivery.hold(self.ack_wait);
-        let batch = delivery.decode();
-        // The channel closes only after every subscriber has ended; it is bounded, so that nothing is
-        // pulled while the writers are busy.
-        if let Err(closed) = self.deliveries.send(Received { delivery, batch }).await {
-            closed.into_inner().delivery.release().await;
-        }
+        self.writer.take(delivery.hold(self.ack_wait), room);
     }
 
     fn delivery(&self, message: async_nats::jetstream::Message) -> Option<Delivery> {
-        let delivery = Delivery::new(self.resource, message, self.halt.clone());
+        let delivery = Delivery::new(self.resource, message);
         if delivery.is_none() {
             error!(target: SUBSCRIBER, resource = self.resource.name, "A message without JetStream's metadata; it stays unacknowledged");
         }

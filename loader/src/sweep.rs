@@ -8,6 +8,8 @@ use sqlx::{FromRow, PgConnection};
 use crate::compare::newest_claim;
 use crate::covered::{bind_range, range};
 use crate::history::History;
+use crate::outcome::Refused;
+use crate::pieces::Piece;
 use crate::upsert::{Moment, query};
 
 /// From this many live rows on, a claim that would delete more than half of them is not believed.
@@ -27,18 +29,80 @@ pub(crate) enum Swept {
     },
 }
 
+/// Sweeps for a batch or a piece of one. Whether a claim is believed is decided by all that the batch
+/// claims, before the first piece of it marks anything: half of a cut batch deletes half as much.
+pub(crate) async fn sweep_piece(
+    connection: &mut PgConnection,
+    moment: Moment<'_>,
+    piece: &Piece<'_>,
+    allow_mass_delete: bool,
+) -> sqlx::Result<Swept> {
+    if piece.is_whole() {
+        return sweep(connection, moment, &piece.batch, allow_mass_delete).await;
+    }
+    let refused = if piece.is_first() && !allow_mass_delete {
+        missing(&mut *connection, moment, piece.whole).await?.and_then(|missing| missing.refused())
+    } else {
+        piece.before.refused
+    };
+    match refused {
+        Some(Refused { covered, missing }) => Ok(Swept::Refused { covered, missing }),
+        None => sweep(connection, moment, &piece.batch, true).await,
+    }
+}
+
 /// Marks the live rows that the batch's claim covers, that are not in the batch, and that were
 /// confirmed before it was fetched. Rows that are marked by a later claim only because this one comes
 /// late were gone at this one already. Costs in proportion to the claimed range.
-pub(crate) async fn sweep(
+async fn sweep(
     connection: &mut PgConnection,
     moment: Moment<'_>,
     batch: &Batch,
     allow_mass_delete: bool,
 ) -> sqlx::Result<Swept> {
-    let Some(missing_sql) = missing_sql(moment, batch) else {
+    let Some(missing) = missing(&mut *connection, moment, batch).await? else {
         return Ok(Swept::Marked(0));
     };
+    if !allow_mass_delete && let Some(Refused { covered, missing }) = missing.refused() {
+        return Ok(Swept::Refused { covered, missing });
+    }
+    let mut mark = query(mark_sql(moment))
+        .bind(missing.ids)
+        .bind(batch.workspace_id)
+        .bind(batch.fetched_at.to_sqlx());
+    if moment.history == History::On {
+        mark = mark.bind(moment.resource.name).bind(moment.run_id);
+    }
+    let marked = moment.history.run(connection, mark).await?;
+    Ok(Swept::Marked(usize::try_from(marked).unwrap_or(usize::MAX)))
+}
+
+/// What a claim lacks of the rows that it covers.
+struct Missing {
+    covered: i64,
+    missing: i64,
+    ids: Vec<i64>,
+}
+
+impl Missing {
+    /// Set if that is more than is believed.
+    const fn refused(&self) -> Option<Refused> {
+        let Self { covered, missing, .. } = *self;
+        if covered >= GUARDED_ROWS && missing * 2 > covered {
+            Some(Refused { covered, missing })
+        } else {
+            None
+        }
+    }
+}
+
+/// None where nothing is missing.
+async fn missing(
+    connection: &mut PgConnection,
+    moment: Moment<'_>,
+    batch: &Batch,
+) -> sqlx::Result<Option<Missing>> {
+    let Some(missing_sql) = missing_sql(moment, batch) else { return Ok(None) };
     let present: Vec<i64> = batch.records.iter().map(|record| record.source_id).collect();
     let row = bind_range(query(missing_sql), batch)
         .bind(batch.workspace_id)
@@ -46,20 +110,10 @@ pub(crate) async fn sweep(
         .bind(batch.fetched_at.to_sqlx())
         .bind(moment.resource.name)
         .bind(batch.workspace_id)
-        .fetch_one(&mut *connection)
+        .fetch_one(connection)
         .await?;
     let (covered, missing, ids): (i64, i64, Option<Vec<i64>>) = FromRow::from_row(&row)?;
-    let Some(ids) = ids else { return Ok(Swept::Marked(0)) };
-    if !allow_mass_delete && covered >= GUARDED_ROWS && missing * 2 > covered {
-        return Ok(Swept::Refused { covered, missing });
-    }
-    let mut mark =
-        query(mark_sql(moment)).bind(ids).bind(batch.workspace_id).bind(batch.fetched_at.to_sqlx());
-    if moment.history == History::On {
-        mark = mark.bind(moment.resource.name).bind(moment.run_id);
-    }
-    let marked = moment.history.run(connection, mark).await?;
-    Ok(Swept::Marked(usize::try_from(marked).unwrap_or(usize::MAX)))
+    Ok(ids.map(|ids| Missing { covered, missing, ids }))
 }
 
 /// `$1` to `$4` as in [`range`], `$5` the ids in the batch, `$6`

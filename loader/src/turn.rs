@@ -3,6 +3,8 @@
 //! Claims of these have a lock of their own, so that batches that only add rows do that at the same
 //! time and look at each other's rows and claims one after the other. It is always the second one.
 
+use std::time::Duration;
+
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
 
@@ -20,13 +22,15 @@ pub(crate) enum Turn {
     Claiming,
 }
 
-/// Begins a transaction that holds the locks to its end, in one round trip.
+/// Begins a transaction that holds the locks to its end, in one round trip. A time limit is given where
+/// its statements may take another time than the session's.
 pub(crate) async fn begin<'c>(
     connection: &'c mut PgConnection,
     schema: &Schema,
     resource: &Resource,
     workspace_id: i64,
     turn: Turn,
+    statement_timeout: Option<Duration>,
 ) -> sqlx::Result<Transaction<'c, Postgres>> {
     // Names of schemas and resources have no quotes in them; see `upsert`.
     let lock = schema.lock_name(resource.name);
@@ -39,7 +43,10 @@ pub(crate) async fn begin<'c>(
             format!("select pg_advisory_xact_lock_shared({key}); {claims}")
         }
     };
-    connection.begin_with(AssertSqlSafe(format!("begin; {take}"))).await
+    let limit = statement_timeout.map_or_else(String::new, |timeout| {
+        format!("set local statement_timeout = {}; ", timeout.as_millis())
+    });
+    connection.begin_with(AssertSqlSafe(format!("begin; {limit}{take}"))).await
 }
 
 /// From now on this is the only batch that claims. What is read afterwards is what the others left.

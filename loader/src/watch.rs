@@ -20,6 +20,7 @@ use crate::ownership::copies::Copies;
 use crate::status::store::{Counts, Looker, Store};
 use crate::status::whose::{self, Whose};
 use crate::status::{Away, Status, queue};
+use crate::troubles::Troubles;
 
 /// Between two looks while all is well.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -71,6 +72,7 @@ pub(crate) struct Watcher {
     copies: Copies,
     looker: Looker,
     meters: Meters,
+    troubles: Troubles,
     sender: watch::Sender<Arc<Seen>>,
     counts: Option<Arc<Counts>>,
     counts_wanted: Arc<AtomicBool>,
@@ -83,6 +85,7 @@ pub(crate) fn watch(
     database: Database,
     (readers, ownership): (Readers, Ownership),
     meters: Meters,
+    troubles: Troubles,
     ending: CancellationToken,
 ) -> (Watch, Watcher) {
     let nothing = Seen { status: None, minutes: VecDeque::new(), looked: Instant::now() };
@@ -103,6 +106,7 @@ pub(crate) fn watch(
         copies: Copies::default(),
         looker: Looker::new(database),
         meters,
+        troubles,
         sender,
         counts: None,
         counts_wanted,
@@ -155,10 +159,17 @@ impl Watch {
         }
         match &status.queue {
             Err(away) => Err(away.words.clone()),
-            Ok(queue) => match queue.unserved().next() {
-                Some(resource) => Err(format!("the consumer of {resource} is not set up")),
-                None => Ok(()),
-            },
+            Ok(queue) => {
+                if let Some(resource) = queue.unserved().next() {
+                    return Err(format!("the consumer of {resource} is not set up"));
+                }
+                match queue.troubles().next() {
+                    Some((resource, trouble)) => {
+                        Err(format!("{resource} is not loaded: {}", trouble.words))
+                    }
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -170,7 +181,9 @@ impl Watcher {
             let status = self.look().await;
             self.meters.saw(&status);
             let in_trouble = status.store.is_err()
-                || status.queue.as_ref().map_or(true, |queue| queue.unserved().next().is_some());
+                || status.queue.as_ref().map_or(true, |queue| {
+                    queue.unserved().next().is_some() || queue.troubles().next().is_some()
+                });
             let minutes = self.minutes(&status);
             let seen = Seen { status: Some(status), minutes, looked: Instant::now() };
             self.sender.send_replace(Arc::new(seen));
@@ -181,8 +194,11 @@ impl Watcher {
     async fn look(&mut self) -> Status {
         let client = self.context.client();
         self.meters.nats_connections(client.statistics().connects.load(Ordering::Relaxed));
-        let (queue, store) =
+        let (mut queue, store) =
             tokio::join!(queue::look(&self.context, &self.readers), self.looker.look());
+        if let Ok(queue) = &mut queue {
+            self.troubles.compare(queue);
+        }
         let mut uncounted = None;
         if let Ok(store) = &store
             && self.is_count_due()
@@ -195,9 +211,9 @@ impl Watcher {
                 Err(away) => uncounted = Some(away),
             }
         }
-        let (counts, stopped) = (self.counts.clone(), self.meters.stopped_tables());
+        let counts = self.counts.clone();
         let whose = self.whose(&store).await;
-        Status { at: Timestamp::now(), queue, store, counts, uncounted, stopped, whose }
+        Status { at: Timestamp::now(), queue, store, counts, uncounted, whose }
     }
 
     /// As far as it is known without comparing, which is not this one's.

@@ -15,6 +15,7 @@ use super::{Kind, Letter};
 use crate::apply::{APPLY_TIMEOUT, ApplyError, Options, Origin, apply_again, within};
 use crate::database::{Database, Trouble, classify};
 use crate::history::History;
+use crate::pieces::Fits;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -61,7 +62,8 @@ pub(super) async fn retry(
         return Ok(Exit::Done);
     }
     let options = Options { allow_mass_delete: args.allow_mass_delete, history };
-    let mut retrying = Retrying { database, connection: Some(connection), options };
+    let (connection, fits) = (Some(connection), Fits::default());
+    let mut retrying = Retrying { database, connection, options, fits };
     let mut tally = Tally::of(ids.len());
     let settled = retrying.settle_each(ids, &mut tally).await;
     print(tally.to_string())?;
@@ -73,6 +75,7 @@ struct Retrying {
     /// None after trouble: a connection in an unknown state is dropped, never reused.
     connection: Option<PgConnection>,
     options: Options,
+    fits: Fits,
 }
 
 impl Retrying {
@@ -104,7 +107,7 @@ impl Retrying {
             Some(connection) => connection,
             none => none.insert(self.database.connect().await?),
         };
-        apply_letter(connection, id, self.options).await
+        apply_letter(connection, id, self.options, &self.fits).await
     }
 }
 
@@ -112,6 +115,7 @@ async fn apply_letter(
     connection: &mut PgConnection,
     id: i64,
     options: Options,
+    fits: &Fits,
 ) -> Result<(String, Outcome), LettersError> {
     let Some(stored) = within(APPLY_TIMEOUT, read(connection, id)).await? else {
         return Ok(("dead letter".to_owned(), Outcome::Gone));
@@ -129,7 +133,7 @@ async fn apply_letter(
         }
     };
     let origin = stored.origin();
-    let applying = apply_again(connection, resource, &batch, &origin, letter, options);
+    let applying = apply_again(connection, resource, &batch, &origin, letter, options, fits);
     let outcome = match applying.await {
         Ok(applied) if letter.kind == Kind::Record && applied.dead > 0 => {
             Outcome::Stays(letter.reason(connection).await?)

@@ -23,8 +23,11 @@ use super::error::ReplayError;
 use super::tally::Outcome;
 use crate::applier::{Applier, WriteError};
 use crate::delivery::Delivery;
-use crate::writer::{FIRST_DELAY, LONGEST_DELAY};
+use crate::pieces::Cutting;
+use crate::pool::FIRST_DELAY;
 
+/// The longest wait between two attempts.
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
 /// How long one batch is tried again while Postgres is in trouble.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -32,6 +35,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 pub(super) struct Work {
     delivery: Delivery,
     batch: Result<(&'static Resource, Batch), String>,
+    cutting: Cutting,
     /// Held until it is settled.
     _turn: TaskTrackerToken,
 }
@@ -83,7 +87,10 @@ pub(super) async fn deal(
             done.send((key.0, Outcome::Later)).await.is_ok()
         } else {
             let turn = groups.entry(key).or_default().turn(run_id).await;
-            lanes.send(Work { delivery, batch, _turn: turn }).await.is_ok()
+            lanes
+                .send(Work { delivery, batch, cutting: Cutting::default(), _turn: turn })
+                .await
+                .is_ok()
         };
         // Lanes that are gone have said why.
         if !sent {
@@ -103,11 +110,11 @@ pub(super) struct Lane {
 impl Lane {
     /// Until the channel closes, or until `stop`, which lets the batch in hand be finished.
     pub(super) async fn run(mut self, works: Receiver<Work>) -> Result<(), ReplayError> {
-        while let Ok(work) = works.recv().await {
+        while let Ok(mut work) = works.recv().await {
             if self.stop.is_cancelled() {
                 break;
             }
-            match self.settle(&work).await {
+            match self.settle(&mut work).await {
                 Ok(None) => break,
                 Ok(Some(done)) => {
                     if self.done.send(done).await.is_err() {
@@ -127,11 +134,16 @@ impl Lane {
     }
 
     /// Tries until it is applied. None if that was not to be waited for.
-    async fn settle(&mut self, work: &Work) -> Result<Option<Done>, WriteError> {
+    async fn settle(&mut self, work: &mut Work) -> Result<Option<Done>, WriteError> {
         let mut delays = Delays::within(FIRST_DELAY, LONGEST_DELAY, PATIENCE);
         loop {
             let error = match self.attempt(work).await {
-                Ok(done) => return Ok(Some(done)),
+                Ok(Some(done)) => return Ok(Some(done)),
+                // A piece of it; more is to come.
+                Ok(None) => {
+                    delays.reset();
+                    continue;
+                }
                 Err(error) if error.disposition() == Disposition::Stop => return Err(error),
                 Err(error) => error,
             };
@@ -149,21 +161,23 @@ impl Lane {
         }
     }
 
-    async fn attempt(&mut self, Work { delivery, batch, .. }: &Work) -> Result<Done, WriteError> {
+    async fn attempt(&mut self, work: &mut Work) -> Result<Option<Done>, WriteError> {
+        let Work { delivery, batch, cutting, .. } = work;
         let sequence = delivery.origin.stream_sequence;
         match batch {
             Ok((resource, batch)) => {
-                let applied = self.applier.apply(resource, batch, &delivery.origin).await?;
+                let applying = self.applier.apply(resource, batch, &delivery.origin, cutting);
+                let Some(applied) = applying.await? else { return Ok(None) };
                 debug!(target: REPLAY, sequence, resource = resource.name, ?applied, "Applied a batch");
                 if let Some(refused) = applied.refused {
                     warn!(target: REPLAY, sequence, "Did not believe a listing of {}, kept it as a dead letter: {refused}", resource.name);
                 }
-                Ok((resource.name, Outcome::Applied(applied)))
+                Ok(Some((resource.name, Outcome::Applied(applied))))
             }
             Err(reason) => {
                 self.applier.keep_message(delivery, reason).await?;
                 error!(target: REPLAY, sequence, resource = delivery.resource.name, "Kept an unreadable message as a dead letter: {reason}");
-                Ok((delivery.resource.name, Outcome::Unreadable))
+                Ok(Some((delivery.resource.name, Outcome::Unreadable)))
             }
         }
     }

@@ -82,7 +82,7 @@ async fn create(
     }
     if !marked {
         statements.push(format!(
-            "create table {schema}.{MARK} (made_at timestamptz not null default now())"
+            "create table {schema}.{MARK} (made_at timestamptz primary key default now())"
         ));
         statements.push(format!("insert into {schema}.{MARK} default values"));
         statements.push(format!(

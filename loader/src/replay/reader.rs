@@ -167,7 +167,7 @@ impl Reader {
             return Ok(None);
         }
         let resource = self.selection.resource(&message.subject).ok_or("an unknown subject")?;
-        let delivery = Delivery::new(resource, message, CancellationToken::new());
+        let delivery = Delivery::new(resource, message);
         let delivery = delivery.ok_or("a message without JetStream's metadata")?;
         self.delivered += 1;
         Ok(Some(delivery))

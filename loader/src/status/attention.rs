@@ -27,13 +27,6 @@ pub(super) fn attention(status: &Status) -> Vec<String> {
         Ok(store) => of_store(store, &mut found),
         Err(away) => found.push(away.words.clone()),
     }
-    if !status.stopped.is_empty() {
-        found.push(format!(
-            "this loader has stopped loading {}; its log says why, and nothing is lost. Mend it and start \
-             the loader again",
-            status.stopped.join(", ")
-        ));
-    }
     if let Some(away) = &status.uncounted {
         found.push(format!("the rows could not be counted: {}", away.words));
     }
@@ -81,7 +74,15 @@ fn of_backlogs(queue: &Queue, now: Timestamp, found: &mut Vec<String>) {
         }
         return;
     }
-    for (resource, backlog) in &queue.backlogs {
+    for (resource, trouble) in queue.troubles() {
+        found.push(format!(
+            "{resource} is not loaded since {}: {}. Nothing is lost, and it is tried again by itself",
+            time(trouble.since),
+            trouble.words
+        ));
+    }
+    let waiting = queue.backlogs.iter().filter(|(_, backlog)| backlog.trouble().is_none());
+    for (resource, backlog) in waiting {
         let Some(oldest) = backlog.oldest_at else {
             continue;
         };
@@ -175,6 +176,8 @@ fn batches(count: u64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use shared::consumer::Trouble;
+
     use super::super::queue::Backlog;
     use super::*;
 
@@ -186,12 +189,12 @@ mod tests {
 
     /// A pipeline that is well, but for these tables.
     fn with(backlogs: &[(&'static str, u64, u64, usize, i64)]) -> Status {
-        let idle = Backlog { pending: 0, in_flight: 0, pulls: 1, oldest_at: None };
+        let idle = Backlog { pending: 0, in_flight: 0, pulls: 1, oldest_at: None, trouble: None };
         let names = shared::catalogue::CATALOGUE.iter().map(|resource| resource.name);
-        let mut all: BTreeMap<_, _> = names.map(|name| (name, idle)).collect();
+        let mut all: BTreeMap<_, _> = names.map(|name| (name, idle.clone())).collect();
         for (name, pending, in_flight, pulls, seconds) in backlogs.iter().copied() {
             let oldest_at = Some(ago(seconds));
-            all.insert(name, Backlog { pending, in_flight, pulls, oldest_at });
+            all.insert(name, Backlog { pending, in_flight, pulls, oldest_at, trouble: None });
         }
         let stream = StreamState {
             messages: 1,
@@ -211,7 +214,6 @@ mod tests {
             store: Ok(store),
             counts: None,
             uncounted: None,
-            stopped: Vec::new(),
             whose: super::super::whose::Whose::default(),
         }
     }
@@ -268,9 +270,18 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_this_loader_has_given_up_is_named() {
-        let mut status = with(&[]);
-        status.stopped.push("tags");
-        assert!(only(&status).contains("stopped loading tags"));
+    fn a_table_in_trouble_is_named_with_the_words_until_everything_of_it_is_loaded() {
+        for (unloaded, is_named) in [(1, true), (0, false)] {
+            let mut status = with(&[("tags", 0, unloaded, 0, 400)]);
+            let backlog = status.queue.as_mut().unwrap().backlogs.get_mut("tags").unwrap();
+            backlog.oldest_at = backlog.oldest_at.filter(|_| is_named);
+            backlog.trouble = Some(Trouble { since: ago(400), words: "no table".to_owned() });
+            let words = status.attention();
+            assert_eq!(words.len(), usize::from(is_named), "{words:?}");
+            assert!(
+                words.iter().all(|words| words.contains("tags is not loaded since")
+                    && words.contains("no table"))
+            );
+        }
     }
 }

@@ -47,15 +47,7 @@ pub(crate) async fn run(
         Some(Err(away)) => (None, Some(away)),
         None => (None, None),
     };
-    let status = Status {
-        at: Timestamp::now(),
-        queue,
-        store,
-        counts,
-        uncounted,
-        stopped: Vec::new(),
-        whose,
-    };
+    let status = Status { at: Timestamp::now(), queue, store, counts, uncounted, whose };
     let text = if args.json { json(&status) } else { text(&status) };
     print(text).or_exit(Exit::Failed)?;
     Ok(match status.verdict() {

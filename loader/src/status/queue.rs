@@ -11,7 +11,7 @@ use async_nats::jetstream::{ErrorCode, consumer};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
-use shared::consumer::Readers;
+use shared::consumer::{Notes, Readers, Trouble};
 use shared::exit::chain;
 use shared::resource::Resource;
 use shared::stream::STREAM;
@@ -42,7 +42,7 @@ pub(crate) struct StreamState {
 }
 
 /// What one table's consumer has before it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Backlog {
     pub(crate) pending: u64,
     pub(crate) in_flight: u64,
@@ -50,9 +50,16 @@ pub(crate) struct Backlog {
     pub(crate) pulls: usize,
     /// When the oldest unloaded message was published.
     pub(crate) oldest_at: Option<Timestamp>,
+    /// What keeps it from being loaded, as the loader that tried last says; it may be over.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Backlog {
+    /// Where everything is loaded, trouble is over.
+    pub(crate) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|_| self.unloaded() > 0)
+    }
+
     pub(crate) fn unloaded(&self) -> u64 {
         self.pending + self.in_flight
     }
@@ -72,6 +79,17 @@ impl Queue {
     /// When the oldest message that is not loaded was published.
     pub(crate) fn oldest_at(&self) -> Option<Timestamp> {
         self.backlogs.values().filter_map(|backlog| backlog.oldest_at).min()
+    }
+
+    /// What keeps a table from being loaded.
+    pub(crate) fn trouble(&self, resource: &str) -> Option<&Trouble> {
+        self.backlogs.get(resource)?.trouble()
+    }
+
+    /// All that keeps tables from being loaded.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&'static str, &Trouble)> {
+        let all = self.backlogs.iter();
+        all.filter_map(|(name, backlog)| Some((*name, backlog.trouble()?)))
     }
 
     /// Resources without a consumer.
@@ -159,8 +177,9 @@ async fn backlog(
     } else {
         None
     };
-    let backlog =
-        Backlog { pending: info.num_pending, in_flight, pulls: info.num_waiting, oldest_at };
+    let (pending, pulls) = (info.num_pending, info.num_waiting);
+    let trouble = Notes::of(&info.config.metadata).trouble;
+    let backlog = Backlog { pending, in_flight, pulls, oldest_at, trouble };
     Ok(Some((resource.name, backlog)))
 }
 
