@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use shared::batch::{Batch, Coverage};
 use shared::fault_point;
 use shared::resource::Resource;
@@ -14,6 +15,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::beside::{self, Guess};
 use crate::claims::{self, Standing};
+use crate::clock;
 use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
 use crate::dead_letters::{self, DeadRecord, Kind, Letter};
@@ -78,8 +80,10 @@ pub(crate) async fn apply_by(
     origin: &Origin,
     guess: &mut Guess,
 ) -> Result<Applied, ApplyError> {
-    let (rows, dead) = rows(resource, batch);
-    let job = Job { rules, resource, batch, origin, letter: None, rows: &rows, dead: &dead };
+    let (batch, clock_ahead) = clock::believed(batch, origin);
+    let (batch, (rows, dead)) = (&*batch, rows(resource, &batch));
+    let (letter, rows, dead) = (None, &*rows, &*dead);
+    let job = Job { rules, resource, batch, clock_ahead, origin, letter, rows, dead };
     if let Some(applied) = within(APPLY_TIMEOUT, beside::apply(job, connection, guess)).await? {
         return Ok(applied);
     }
@@ -104,9 +108,11 @@ pub(crate) async fn apply_again(
     letter: Letter,
     options: Options,
 ) -> Result<Applied, ApplyError> {
-    let (rules, letter) = (Rules::of(options), Some(letter));
-    let (rows, dead) = rows(resource, batch);
-    let job = Job { rules: &rules, resource, batch, origin, letter, rows: &rows, dead: &dead };
+    let (rules, letter) = (&Rules::of(options), Some(letter));
+    let (batch, clock_ahead) = clock::believed(batch, origin);
+    let (batch, (rows, dead)) = (&*batch, rows(resource, &batch));
+    let (rows, dead) = (&*rows, &*dead);
+    let job = Job { rules, resource, batch, clock_ahead, origin, letter, rows, dead };
     job.alone(connection, &mut Guess::default()).await
 }
 
@@ -122,7 +128,10 @@ enum Isolation {
 pub(crate) struct Job<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) resource: &'static Resource,
+    /// With the time of fetching that is believed.
     pub(crate) batch: &'a Batch,
+    /// How far ahead the clock was, if that is not its own.
+    clock_ahead: Option<SignedDuration>,
     pub(crate) origin: &'a Origin,
     /// The dead letter that the batch comes from, if it does not come from the stream.
     letter: Option<Letter>,
@@ -158,6 +167,7 @@ impl Job<'_> {
             run_id: batch.run_id,
             newer_claims: standing.newer_claims,
             force: rules.force,
+            whole: rules.whole,
             history: rules.history,
         }
     }
@@ -192,10 +202,12 @@ impl Job<'_> {
         };
         if batch.coverage != Coverage::Partial && matches!(swept, Swept::Marked(_)) {
             claims::record(&mut transaction, schema, batch).await?;
-        } else if !compared.unchanged.is_empty() {
+            let running = upsert::unconfirmed(batch, &compared.unchanged);
+            upsert::confirm(&mut transaction, moment, &running).await?;
+        } else {
             upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
         }
-        let applied = count(batch, swept, &compared, written, dead.len());
+        let applied = count(self, swept, &compared, written, dead.len());
         self.settle(&mut transaction, &applied, &dead, standing).await?;
         commit(transaction).await?;
         *guess = Guess::by(&compared, applied.deleted);
@@ -241,7 +253,7 @@ impl Job<'_> {
 
 /// What came of it, in records.
 pub(crate) fn count(
-    batch: &Batch,
+    Job { batch, clock_ahead, .. }: Job<'_>,
     swept: Swept,
     compared: &Comparison<'_>,
     written: u64,
@@ -263,6 +275,7 @@ pub(crate) fn count(
         deleted: marked + compared.write.iter().filter(|row| row.deleted_at.is_some()).count(),
         dead,
         refused,
+        clock_ahead,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use shared::batch::EncodeError;
 use shared::retry::Disposition;
 
@@ -26,6 +27,8 @@ pub struct Applied {
     pub dead: usize,
     /// Set if the batch's claim was not believed.
     pub refused: Option<Refused>,
+    /// Set if its time of fetching was not believed: how far ahead that clock was.
+    pub clock_ahead: Option<SignedDuration>,
 }
 
 /// A claim that was kept as a dead letter instead of being applied; the records were.

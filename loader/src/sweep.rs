@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use crate::compare::newest_claim;
 use crate::covered::{bind_range, range};
 use crate::history::History;
+use crate::running;
 use crate::upsert::{Moment, query};
 
 /// From this many live rows on, a claim that would delete more than half of them is not believed.
@@ -49,7 +50,11 @@ pub(crate) async fn sweep(
         .fetch_one(&mut *connection)
         .await?;
     let (covered, missing, ids): (i64, i64, Option<Vec<i64>>) = FromRow::from_row(&row)?;
-    let Some(ids) = ids else { return Ok(Swept::Marked(0)) };
+    let mut ids = ids.unwrap_or_default();
+    ids.extend(running::gone(connection, moment, batch).await?);
+    if ids.is_empty() {
+        return Ok(Swept::Marked(0));
+    }
     if !allow_mass_delete && covered >= GUARDED_ROWS && missing * 2 > covered {
         return Ok(Swept::Refused { covered, missing });
     }

@@ -16,6 +16,7 @@ use tracing::{Instrument as _, debug, error, info, warn};
 
 use crate::applier::{Applier, WriteError};
 use crate::apply::Applied;
+use crate::clock;
 use crate::database::Database;
 use crate::delivery::{Delivery, Received};
 use crate::meters::Meters;
@@ -86,6 +87,11 @@ impl Writer {
             match self.applier.apply(resource, batch, &delivery.origin).await {
                 Ok(applied) => {
                     self.meters.applied(resource, &applied, attempt.elapsed());
+                    if let Some(ahead) = applied.clock_ahead
+                        && self.meters.is_first_ahead(batch.run_id)
+                    {
+                        clock::warn_of(ahead);
+                    }
                     fault_point::reach(fault_point::BEFORE_ACK);
                     self.ack(delivery).await;
                     log_applied(resource, batch, &applied, started.elapsed());
@@ -194,7 +200,7 @@ fn no_panic(ended: Result<(), JoinError>) {
 }
 
 fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: Duration) {
-    let Applied { received, written, unchanged, stale, deleted, dead, refused } = *applied;
+    let Applied { received, written, unchanged, stale, deleted, dead, refused, .. } = *applied;
     let table = resource.table();
     let elapsed_ms = elapsed.as_millis();
     debug!(

@@ -97,7 +97,9 @@ impl ReplayArgs {
         let history = if self.into.is_some() { History::Off } else { history };
         let options = Options { allow_mass_delete: self.allow_mass_delete, history };
         let schema = self.into.clone().unwrap_or(Schema::RAW);
-        Rules { schema, force: self.force, ..Rules::of(options) }
+        let is_part =
+            self.until.is_some() || self.from_time.is_some() || self.from_sequence.is_some();
+        Rules { schema, force: self.force, whole: !is_part, ..Rules::of(options) }
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use shared::stream::STREAM;
 
 use super::Status;
+use super::clock::of_clocks;
 use super::queue::{Queue, StreamState};
 use super::store::Store;
 use super::words::{bytes, duration, time};
@@ -119,6 +120,7 @@ fn of_room(stream: &StreamState) -> Option<String> {
 }
 
 fn of_store(store: &Store, found: &mut Vec<String>) {
+    found.extend(of_clocks(store.clocks_ahead));
     if !store.missing.is_empty() {
         found.push(format!(
             "tables are missing in the schema raw ({}): run `loader migrate`; one that was dropped is \
@@ -175,6 +177,7 @@ fn batches(count: u64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::clock::ClocksAhead;
     use super::super::queue::Backlog;
     use super::*;
 
@@ -203,6 +206,7 @@ mod tests {
             missing: Vec::new(),
             freshness: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
+            clocks_ahead: ClocksAhead::default(),
         };
         Status {
             at: ago(0),

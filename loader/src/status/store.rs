@@ -12,6 +12,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 
 use super::Away;
+use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
 use crate::database::{ConnectError, Database, Trouble, classify};
 
@@ -28,6 +29,8 @@ pub(crate) struct Store {
     pub(crate) freshness: BTreeMap<String, Freshness>,
     /// By resource.
     pub(crate) dead_letters: BTreeMap<String, i64>,
+    /// Of fetchers.
+    pub(crate) clocks_ahead: ClocksAhead,
 }
 
 /// Of all workspaces together.
@@ -162,8 +165,10 @@ async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
     )
     .fetch_all(&mut *connection)
     .await?;
+    let dead_letters = dead_letters.into_iter().collect();
+    let clocks_ahead = clocks_ahead(connection).await?;
     let missing = missing(connection).await?;
-    Ok(Store { missing, freshness, dead_letters: dead_letters.into_iter().collect() })
+    Ok(Store { missing, freshness, dead_letters, clocks_ahead })
 }
 
 async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<&'static str>> {
