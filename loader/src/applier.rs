@@ -11,6 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::apply::{APPLY_TIMEOUT, Applied, ApplyError, Origin, apply_by, within};
 use crate::beside::Guess;
+use crate::clock;
 use crate::database::{ConnectError, Database, advice, is_of_connection};
 use crate::dead_letters;
 use crate::delivery::Delivery;
@@ -61,7 +62,8 @@ impl Applier {
         let Self { database, rules, connection, guesses, fits, .. } = self;
         let connection = connected(database, connection).await?;
         let guess = guesses.entry(resource.name).or_default();
-        let piece = Piece::next(batch, cutting, fits.of(resource));
+        let (batch, clock_ahead) = clock::believed(batch, origin);
+        let piece = Piece { clock_ahead, ..Piece::next(&batch, cutting, fits.of(resource)) };
         let started = Instant::now();
         let applied = apply_by(rules, connection, resource, &piece, origin, guess).await;
         fits.learn(resource, &piece, &applied, started.elapsed());

@@ -14,6 +14,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::beside::{self, Guess};
 use crate::claims::{self, Standing};
+use crate::clock;
 use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
 use crate::dead_letters::{self, DeadRecord, Kind, Letter};
@@ -60,7 +61,8 @@ pub async fn apply(
     options: Options,
 ) -> Result<Applied, ApplyError> {
     let rules = Rules::of(options);
-    let piece = Piece::whole(batch, APPLY_TIMEOUT);
+    let (batch, clock_ahead) = clock::believed(batch, origin);
+    let piece = Piece { clock_ahead, ..Piece::whole(&batch, APPLY_TIMEOUT) };
     apply_by(&rules, connection, resource, &piece, origin, &mut Guess::default()).await
 }
 
@@ -107,9 +109,10 @@ pub(crate) async fn apply_again(
     fits: &Fits,
 ) -> Result<Applied, ApplyError> {
     let (rules, letter) = (Rules::of(options), Some(letter));
+    let (batch, clock_ahead) = clock::believed(batch, origin);
     let mut cutting = Cutting::default();
     loop {
-        let piece = Piece::next(batch, &cutting, fits.of(resource));
+        let piece = Piece { clock_ahead, ..Piece::next(&batch, &cutting, fits.of(resource)) };
         let (rows, dead) = rows_of(resource, &piece);
         let job = Job { letter, ..Job::new(&rules, resource, &piece, origin, &rows, &dead) };
         let started = Instant::now();
@@ -142,7 +145,7 @@ pub(crate) struct Job<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) resource: &'static Resource,
     pub(crate) piece: &'a Piece<'a>,
-    /// The piece's records and claim.
+    /// The piece's records and claim, with the time of fetching that is believed.
     pub(crate) batch: &'a Batch,
     pub(crate) origin: &'a Origin,
     /// The dead letter that the batch comes from, if it does not come from the stream.
@@ -207,6 +210,7 @@ impl<'a> Job<'a> {
             run_id: batch.run_id,
             newer_claims: standing.newer_claims,
             force: rules.force,
+            whole: rules.whole,
             history: rules.history,
         }
     }
@@ -241,10 +245,12 @@ impl<'a> Job<'a> {
         };
         if batch.coverage != Coverage::Partial && matches!(swept, Swept::Marked(_)) {
             claims::record(&mut transaction, schema, batch).await?;
-        } else if !compared.unchanged.is_empty() {
+            let running = upsert::unconfirmed(batch, &compared.unchanged);
+            upsert::confirm(&mut transaction, moment, &running).await?;
+        } else {
             upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
         }
-        let applied = count(batch, swept, &compared, written, dead.len());
+        let applied = count(self, swept, &compared, written, dead.len());
         self.settle(&mut transaction, &applied, &dead, standing).await?;
         commit(transaction).await?;
         *guess = Guess::by(&compared, applied.deleted);
@@ -300,7 +306,7 @@ impl<'a> Job<'a> {
 
 /// What came of it, in records.
 pub(crate) fn count(
-    batch: &Batch,
+    Job { batch, piece, .. }: Job<'_>,
     swept: Swept,
     compared: &Comparison<'_>,
     written: u64,
@@ -322,6 +328,7 @@ pub(crate) fn count(
         deleted: marked + compared.write.iter().filter(|row| row.deleted_at.is_some()).count(),
         dead,
         refused,
+        clock_ahead: piece.clock_ahead,
     }
 }
 

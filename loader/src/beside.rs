@@ -22,9 +22,10 @@ use crate::database::{Trouble, classify};
 use crate::history;
 use crate::ledger;
 use crate::rows::Row;
+use crate::running;
 use crate::sweep::Swept;
 use crate::turn::{self, Turn};
-use crate::upsert::{self, Moment, query};
+use crate::upsert::{self, Moment, query, unconfirmed};
 
 /// What the next batch of a table is taken for, by what the last one was: a wrong guess costs time and
 /// nothing else.
@@ -90,7 +91,7 @@ async fn same(job: Job<'_>, connection: &mut PgConnection) -> Result<Option<Appl
     let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
     let compared = Comparison { unchanged: rows.to_vec(), ..Comparison::default() };
     let applied = (may_claim(stored.standing) && stored.sums == sums && is_older)
-        .then(|| count(batch, Swept::Marked(0), &compared, 0, 0));
+        .then(|| count(job, Swept::Marked(0), &compared, 0, 0));
     finish(job, transaction, applied).await
 }
 
@@ -111,15 +112,14 @@ async fn grown(
         Err(error) => return Err(error.into()),
     };
     let applied = match compared {
-        // Without a claim, that unchanged rows were seen again is noted in the rows.
-        Some(compared) if batch.coverage != Coverage::Partial || compared.unchanged.is_empty() => {
+        Some(compared) if unconfirmed(batch, &compared.unchanged).is_empty() => {
             turn::claim(&mut transaction, schema, resource, batch.workspace_id).await?;
             let (standing, stored) = covered::number(&mut transaction, moment, batch).await?;
             let written = u64::try_from(compared.write.len()).unwrap_or(u64::MAX);
             *guess = Guess::by(&compared, 0);
             // Every row of the batch is stored as it is by now: is there another one?
             (may_claim(standing) && stored == Sums::of(resource, batch, rows).rows)
-                .then(|| count(batch, Swept::Marked(0), &compared, written, 0))
+                .then(|| count(job, Swept::Marked(0), &compared, written, 0))
         }
         _ => None,
     };
@@ -133,9 +133,15 @@ async fn finish(
     applied: Option<Applied>,
 ) -> Result<Option<Applied>, ApplyError> {
     let Job { rules, batch, origin, .. } = job;
-    let Some(applied) = applied else {
-        transaction.rollback().await?;
-        return Ok(None);
+    let moment = job.moment(Standing::default());
+    let applied = match applied {
+        Some(applied) if running::gone(&mut transaction, moment, batch).await?.is_empty() => {
+            applied
+        }
+        _ => {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
     };
     claims::record(&mut transaction, &rules.schema, batch).await?;
     ledger::write(&mut transaction, &rules.schema, batch, origin, &applied).await?;

@@ -40,8 +40,15 @@ pub struct Origin {
     pub subject: String,
     /// Its sequence in the stream.
     pub stream_sequence: i64,
-    /// When JetStream stored it.
+    /// When JetStream stored it; the beginning of 1970, when there was none, where nobody knows.
     pub published_at: Timestamp,
+}
+
+impl Origin {
+    /// Whether it is known when the message was stored.
+    pub(crate) fn is_dated(&self) -> bool {
+        self.published_at > Timestamp::UNIX_EPOCH
+    }
 }
 
 impl Delivery {

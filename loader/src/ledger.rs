@@ -1,6 +1,6 @@
 //! The ledger: one row for every applied batch.
 
-use jiff_sqlx::ToSqlx as _;
+use jiff_sqlx::ToSqlx;
 use shared::batch::Batch;
 use sqlx::PgConnection;
 
@@ -19,11 +19,12 @@ pub(crate) async fn write(
     applied: &Applied,
 ) -> sqlx::Result<()> {
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let told = applied.clock_ahead.and_then(|ahead| batch.fetched_at.checked_add(ahead).ok());
     query(format!(
         "insert into {schema}.toggl_track__loads
              (run_id, resource, workspace_id, part, received, written, unchanged, stale, deleted,
-              dead, fetched_at, stream_sequence)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+              dead, fetched_at, stream_sequence, told_fetched_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          on conflict do nothing"
     ))
     .bind(batch.run_id)
@@ -38,6 +39,7 @@ pub(crate) async fn write(
     .bind(count(applied.dead))
     .bind(batch.fetched_at.to_sqlx())
     .bind(origin.stream_sequence)
+    .bind(told.map(ToSqlx::to_sqlx))
     .execute(connection)
     .await
     .map(drop)

@@ -1,8 +1,8 @@
 //! What Prometheus reads: counters of this loader's work, and gauges of what it sees of the pipeline.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
+use uuid::Uuid;
 
 use crate::apply::Applied;
 use crate::status::Status;
@@ -59,6 +60,7 @@ struct Inner {
     deleted: Family<Label, Counter>,
     dead: Family<Label, Counter>,
     batches: Family<Label, Counter>,
+    clocks_ahead: Family<Label, Counter>,
     redeliveries: Family<Label, Counter>,
     stopped: Family<Label, Gauge>,
     commit_seconds: Family<Label, Histogram, fn() -> Histogram>,
@@ -73,6 +75,8 @@ struct Inner {
     stream_bytes: Family<Unlabelled, Gauge>,
     stream_max_bytes: Family<Unlabelled, Gauge>,
     last_publish: Family<Unlabelled, Seconds>,
+    /// The last run whose clock was ahead.
+    last_ahead: Mutex<Option<Uuid>>,
 }
 
 impl Default for Inner {
@@ -87,6 +91,11 @@ impl Default for Inner {
             deleted: by_resource(r, "rows_deleted", "Rows newly marked deleted"),
             dead: by_resource(r, "rows_dead", "Records and messages kept as dead letters"),
             batches: by_resource(r, "batches", "Batches applied and committed"),
+            clocks_ahead: by_resource(
+                r,
+                "clocks_ahead",
+                "Batches whose time of fetching lay more than an hour ahead and was not believed",
+            ),
             redeliveries: by_resource(
                 r,
                 "redeliveries",
@@ -139,6 +148,7 @@ impl Default for Inner {
                 "last_publish_timestamp_seconds",
                 "When the fetcher last published a batch",
             ),
+            last_ahead: Mutex::default(),
             registry,
         }
     }
@@ -177,7 +187,7 @@ where
 impl Meters {
     /// A batch has been committed, in this time.
     pub(crate) fn applied(&self, resource: &Resource, applied: &Applied, elapsed: Duration) {
-        let Applied { received, written, unchanged, stale, deleted, dead, refused: _ } = *applied;
+        let Applied { received, written, unchanged, stale, deleted, dead, .. } = *applied;
         let label = Label::of(resource);
         let counts = [
             (&self.0.batches, 1),
@@ -187,11 +197,19 @@ impl Meters {
             (&self.0.stale, stale),
             (&self.0.deleted, deleted),
             (&self.0.dead, dead),
+            (&self.0.clocks_ahead, usize::from(applied.clock_ahead.is_some())),
         ];
         for (family, count) in counts {
             family.get_or_create(&label).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
         }
         self.0.commit_seconds.get_or_create(&label).observe(elapsed.as_secs_f64());
+    }
+
+    /// A run's clock is ahead. True at its first batch; of two such runs at once, each is news again
+    /// after the other.
+    pub(crate) fn is_first_ahead(&self, run_id: Uuid) -> bool {
+        self.0.last_ahead.lock().unwrap_or_else(PoisonError::into_inner).replace(run_id)
+            != Some(run_id)
     }
 
     /// A message that cannot be decoded has been kept.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use shared::batch::EncodeError;
 use shared::retry::Disposition;
 
@@ -26,6 +27,8 @@ pub struct Applied {
     pub dead: usize,
     /// Set if the batch's claim was not believed.
     pub refused: Option<Refused>,
+    /// Set if its time of fetching was not believed: how far ahead that clock was.
+    pub clock_ahead: Option<SignedDuration>,
 }
 
 impl Applied {
@@ -39,6 +42,7 @@ impl Applied {
             deleted: self.deleted + other.deleted,
             dead: self.dead + other.dead,
             refused: self.refused.or(other.refused),
+            clock_ahead: self.clock_ahead.or(other.clock_ahead),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use shared::batch::{Batch, Coverage, Record};
 use shared::listing::MAX_RECORDS;
 use shared::resource::Resource;
@@ -57,6 +58,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) batch: Cow<'a, Batch>,
     /// What the pieces before it did.
     pub(crate) before: Applied,
+    /// How far ahead the clock was, where the batch does not have the time of fetching that came.
+    pub(crate) clock_ahead: Option<SignedDuration>,
     /// How long it may take.
     pub(crate) limit: Duration,
     /// In the order in which they are cut.
@@ -75,6 +78,7 @@ impl<'a> Piece<'a> {
             whole: batch,
             batch: Cow::Borrowed(batch),
             before: Applied::default(),
+            clock_ahead: None,
             limit,
             range: 0..batch.records.len(),
             members: None,
@@ -126,6 +130,7 @@ impl<'a> Piece<'a> {
             whole: batch,
             batch: Cow::Owned(piece),
             before: cutting.before,
+            clock_ahead: None,
             limit: fit.limit,
             range: at..end,
             members: Some(members),

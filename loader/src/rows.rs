@@ -6,6 +6,7 @@ use shared::resource::{Key, Resource};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::dead_letters::DeadRecord;
+use crate::running;
 
 /// A record on its way into its table.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,10 @@ pub(crate) struct Row<'a> {
     pub(crate) workspace_id: i64,
     /// xxh3 of the JSON bytes.
     pub(crate) content_hash: i64,
+    /// Whether it is of an entry that runs, and that no claim covers for that.
+    pub(crate) is_running: bool,
+    /// Its start then, if it can be read.
+    pub(crate) running_since: Option<Timestamp>,
     /// When it was deleted: by the record's own word, or because a newer claim does not have it.
     pub(crate) deleted_at: Option<Timestamp>,
 }
@@ -36,6 +41,8 @@ pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, 
                 data,
                 workspace_id: record.workspace_id.unwrap_or(batch.workspace_id),
                 content_hash: xxh3_64(&record.data).cast_signed(),
+                is_running: running::is_running(resource, record),
+                running_since: running::since(resource, record),
                 deleted_at: record.deleted_at,
             }),
             Err(reason) => dead.push(DeadRecord { record_index, reason, sqlstate: None }),

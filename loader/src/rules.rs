@@ -15,8 +15,10 @@ pub(crate) struct Rules {
     /// Believe every claim.
     pub(crate) allow_mass_delete: bool,
     /// Rewrite rows of the same version that differ from the record in anything, also in what their
-    /// hash says is equal. Never an older version over a newer one.
+    /// hash says is equal, and [damaged](crate::mend) ones of any. Never an older version over a newer one.
     pub(crate) force: bool,
+    /// Whether all that the stream holds of a table is applied.
+    pub(crate) whole: bool,
     /// Whether changes are recorded. The history is of the live tables alone.
     pub(crate) history: History,
 }
@@ -25,7 +27,7 @@ impl Rules {
     /// Those of the live tables.
     pub(crate) const fn of(options: Options) -> Self {
         let Options { allow_mass_delete, history } = options;
-        Self { schema: Schema::RAW, allow_mass_delete, force: false, history }
+        Self { schema: Schema::RAW, allow_mass_delete, force: false, whole: false, history }
     }
 }
 

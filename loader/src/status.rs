@@ -3,6 +3,7 @@
 //! Either server may be away; what the other knows is told all the same.
 
 mod attention;
+mod clock;
 pub(crate) mod command;
 mod line;
 mod people;

@@ -10,6 +10,7 @@ use crate::covered::{bind_range, range};
 use crate::history::History;
 use crate::outcome::Refused;
 use crate::pieces::Piece;
+use crate::running;
 use crate::upsert::{Moment, query};
 
 /// From this many live rows on, a claim that would delete more than half of them is not believed.
@@ -110,10 +111,12 @@ async fn missing(
         .bind(batch.fetched_at.to_sqlx())
         .bind(moment.resource.name)
         .bind(batch.workspace_id)
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await?;
     let (covered, missing, ids): (i64, i64, Option<Vec<i64>>) = FromRow::from_row(&row)?;
-    Ok(ids.map(|ids| Missing { covered, missing, ids }))
+    let mut ids = ids.unwrap_or_default();
+    ids.extend(running::gone(connection, moment, batch).await?);
+    Ok((!ids.is_empty()).then_some(Missing { covered, missing, ids }))
 }
 
 /// `$1` to `$4` as in [`range`], `$5` the ids in the batch, `$6`

@@ -7,6 +7,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
+use shared::batch::{Batch, Coverage};
 use shared::resource::{Key, Resource};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -14,6 +15,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::history::{self, History};
+use crate::mend;
 use crate::rows::Row;
 use crate::rules::Schema;
 
@@ -31,6 +33,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) newer_claims: bool,
     /// Whether rows of the same version are compared whole, and written where they differ.
     pub(crate) force: bool,
+    /// Whether that is done with all there is in the stream.
+    pub(crate) whole: bool,
     pub(crate) history: History,
 }
 
@@ -71,13 +75,23 @@ pub(crate) fn bind_rows<'q>(
     }
 }
 
-/// Notes that unchanged rows were seen again. Only for batches without a claim: elsewhere the claim
+/// The unchanged rows of which no claim tells that they were seen again: all of a batch without one, else
+/// those of running entries.
+pub(crate) fn unconfirmed<'a>(batch: &Batch, unchanged: &[Row<'a>]) -> Vec<Row<'a>> {
+    let is_partial = batch.coverage == Coverage::Partial;
+    unchanged.iter().filter(|row| is_partial || row.is_running).copied().collect()
+}
+
+/// Notes that unchanged rows were seen again. Only for those [`unconfirmed`]: elsewhere the claim
 /// carries that news, and the rows are left alone.
 pub(crate) async fn confirm(
     connection: &mut PgConnection,
     moment: Moment<'_>,
     rows: &[Row<'_>],
 ) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     query(confirm_sql(moment))
         .bind(each(rows, |row| row.record.source_id))
         .bind(each(rows, |row| row.workspace_id))
@@ -149,7 +163,12 @@ pub(crate) fn unnested(arrays: &[(impl fmt::Display, &str)]) -> String {
 
 fn write_sql(moment: Moment<'_>) -> String {
     let Moment { schema, resource, force, history, .. } = moment;
-    let newer = if force { ">=" } else { ">" };
+    let (newer, damaged) = if force {
+        let damaged = mend::is_damaged(moment, "excluded", "excluded.fetched_at");
+        (">=", format!("or {damaged}"))
+    } else {
+        (">", String::new())
+    };
     let table = resource.table();
     let key = key(resource);
     let read_first = history.read_first();
@@ -171,7 +190,10 @@ fn write_sql(moment: Moment<'_>) -> String {
              deleted_at = excluded.deleted_at, content_hash = excluded.content_hash,
              synced_at = now(){updates}
          where (coalesce(excluded.modified_at, '-infinity'), excluded.fetched_at)
-             {newer} (coalesce(t.modified_at, '-infinity'), t.fetched_at)"
+             {newer} (coalesce(t.modified_at, '-infinity'), t.fetched_at)
+             or (excluded.deleted_at is null and t.deleted_at is not null
+                 and excluded.fetched_at > greatest(t.modified_at, t.fetched_at))
+             {damaged}"
     );
     history.around_write(resource, write)
 }

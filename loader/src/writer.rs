@@ -19,6 +19,7 @@ use tracing::{Instrument as _, debug, error, info, warn};
 
 use crate::applier::WriteError;
 use crate::apply::Applied;
+use crate::clock;
 use crate::delivery::{Decoded, Delivery};
 use crate::gate::Trying;
 use crate::meters::Meters;
@@ -218,8 +219,13 @@ impl Writer {
                 lent.answered();
                 self.succeeded(table, work);
                 match &settled {
-                    Some(Settled::Applied(resource, _, applied)) => {
+                    Some(Settled::Applied(resource, batch, applied)) => {
                         self.meters.applied(resource, applied, started.elapsed());
+                        if let Some(ahead) = applied.clock_ahead
+                            && self.meters.is_first_ahead(batch.run_id)
+                        {
+                            clock::warn_of(ahead);
+                        }
                     }
                     Some(Settled::Unreadable(_)) => self.meters.buried(table.resource),
                     None => {}
@@ -302,7 +308,7 @@ impl Work {
 }
 
 fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: Duration) {
-    let Applied { received, written, unchanged, stale, deleted, dead, refused } = *applied;
+    let Applied { received, written, unchanged, stale, deleted, dead, refused, .. } = *applied;
     let table = resource.table();
     let elapsed_ms = elapsed.as_millis();
     debug!(

@@ -9,7 +9,12 @@ use proptest::prelude::*;
 pub(crate) enum Axis {
     Ids,
     Starts,
+    /// By starts too, of what may be running.
+    Reports,
 }
+
+/// After so long a running entry that a complete report lacks is gone.
+pub(crate) const LONGEST_RUN: i64 = 300;
 
 /// What a person sees of a live row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +22,7 @@ pub(crate) struct Live {
     pub(crate) content: u8,
     pub(crate) start: i64,
     pub(crate) modified_at: i64,
+    pub(crate) running: bool,
 }
 
 /// One record of a batch, as Toggl showed it.
@@ -41,7 +47,7 @@ impl Claim {
             Axis::Ids => {
                 self.low.is_none_or(|low| low < id) && self.high.is_none_or(|high| id <= high)
             }
-            Axis::Starts => {
+            Axis::Starts | Axis::Reports => {
                 self.low.is_none_or(|low| low <= start) && self.high.is_none_or(|high| start < high)
             }
         }
@@ -52,6 +58,8 @@ impl Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) fetched_at: i64,
+    /// By how many hours its clock was ahead: what it tells is that later.
+    pub(crate) hours_ahead: i64,
     pub(crate) claim: Option<Claim>,
     pub(crate) seen: Vec<Seen>,
 }
@@ -62,7 +70,9 @@ enum Change {
     Create {
         start: i64,
         content: u8,
+        running: bool,
     },
+    /// Stops it too, if it runs.
     Edit {
         which: usize,
         content: u8,
@@ -89,6 +99,10 @@ enum Change {
     Undelete {
         which: usize,
     },
+    /// An undone deletion that brings back the old `at`.
+    Restore {
+        which: usize,
+    },
 }
 
 /// What a sync asks for.
@@ -108,6 +122,8 @@ enum Sync {
         low: i64,
         length: i64,
         cut: i64,
+        /// Of entries that run, those that are shown.
+        shown: u16,
     },
 }
 
@@ -115,6 +131,7 @@ enum Sync {
 struct Moment {
     changes: Vec<Change>,
     syncs: Vec<Sync>,
+    hours_ahead: i64,
 }
 
 /// A random account with its syncs.
@@ -136,31 +153,39 @@ pub(crate) struct Syncs {
 
 pub(crate) fn histories(axis: Axis) -> impl Strategy<Value = History> {
     let change = prop_oneof![
-        4 => (0..10_i64, 0..3_u8).prop_map(|(start, content)| Change::Create { start, content }),
+        4 => (0..10_i64, 0..3_u8, any::<bool>()).prop_map(move |(start, content, running)| {
+            Change::Create { start, content, running: running && axis == Axis::Reports }
+        }),
         2 => (any::<usize>(), 0..3_u8).prop_map(|(which, content)| Change::Edit { which, content }),
         1 => (any::<usize>(), 0..10_i64).prop_map(|(which, start)| Change::Move { which, start }),
         2 => (any::<usize>(), 0..3_u8).prop_map(|(which, content)| Change::Silently { which, content }),
         2 => any::<usize>().prop_map(|which| Change::Delete { which }),
         1 => any::<usize>().prop_map(|which| Change::Undelete { which }),
+        1 => any::<usize>().prop_map(|which| Change::Restore { which }),
         2 => any::<usize>().prop_map(|which| Change::Hide { which }),
         2 => any::<usize>().prop_map(|which| Change::Show { which }),
     ];
+    let window = (0..9_i64, 1..10_i64, 0..10_i64, any::<u16>())
+        .prop_map(|(low, length, cut, shown)| Sync::Window { low, length, cut, shown });
     let sync = match axis {
         Axis::Ids => prop_oneof![
             4 => proptest::collection::vec(0..12_i64, 0..3).prop_map(|cuts| Sync::Full { cuts }),
+            1 => (0..10_i64).prop_map(|since| Sync::Since { since }),
             1 => Just(Sync::Nothing),
         ]
         .boxed(),
+        Axis::Reports => prop_oneof![3 => window, 1 => Just(Sync::Nothing)].boxed(),
         Axis::Starts => prop_oneof![
-            3 => (0..9_i64, 1..10_i64, 0..10_i64)
-                .prop_map(|(low, length, cut)| Sync::Window { low, length, cut }),
+            3 => window,
             2 => (0..10_i64).prop_map(|since| Sync::Since { since }),
             1 => Just(Sync::Nothing),
         ]
         .boxed(),
     };
-    let moment = (proptest::collection::vec(change, 0..4), proptest::collection::vec(sync, 1..3))
-        .prop_map(|(changes, syncs)| Moment { changes, syncs });
+    let changes = proptest::collection::vec(change, 0..4);
+    let hours_ahead = prop_oneof![3 => Just(0), 1 => 2..100_000_i64];
+    let moment = (changes, proptest::collection::vec(sync, 1..3), hours_ahead)
+        .prop_map(|(changes, syncs, hours_ahead)| Moment { changes, syncs, hours_ahead });
     proptest::collection::vec(moment, 2..8).prop_map(move |moments| History { axis, moments })
 }
 
@@ -177,7 +202,11 @@ impl History {
             for (part, sync) in (0..).zip(&moment.syncs) {
                 // Between this moment's changes and the next one's.
                 let fetched_at = now * 100 + part;
+                let first = syncs.batches.len();
                 syncs.last_claim = account.sync(sync, fetched_at, &mut syncs.batches);
+                for batch in syncs.batches.iter_mut().skip(first) {
+                    batch.hours_ahead = moment.hours_ahead;
+                }
             }
         }
         syncs.account = account.live;
@@ -188,7 +217,8 @@ impl History {
 #[derive(Default)]
 struct Playing {
     live: BTreeMap<i64, Live>,
-    dead: BTreeMap<i64, Live>,
+    /// With the `at` of before.
+    dead: BTreeMap<i64, (Live, i64)>,
     hidden: BTreeMap<i64, Live>,
     created: i64,
 }
@@ -197,12 +227,12 @@ impl Playing {
     fn change(&mut self, change: Change, now: i64) {
         let modified_at = now * 100 - 50;
         match change {
-            Change::Create { start, content } => {
+            Change::Create { start, content, running } => {
                 self.created += 1;
-                self.live.insert(self.created, Live { content, start, modified_at });
+                self.live.insert(self.created, Live { content, start, modified_at, running });
             }
             Change::Edit { which, content } => self.edit(which, |live| {
-                *live = Live { content, modified_at, ..*live };
+                *live = Live { content, modified_at, running: false, ..*live };
             }),
             Change::Move { which, start } => self.edit(which, |live| {
                 *live = Live { start, modified_at, ..*live };
@@ -212,11 +242,16 @@ impl Playing {
             Change::Show { which } => self.live.extend(taken(&mut self.hidden, which)),
             Change::Delete { which } => {
                 if let Some((id, live)) = taken(&mut self.live, which) {
-                    self.dead.insert(id, Live { modified_at, ..live });
+                    self.dead.insert(id, (Live { modified_at, ..live }, live.modified_at));
                 }
             }
             Change::Undelete { which } => {
-                if let Some((id, dead)) = taken(&mut self.dead, which) {
+                if let Some((id, (dead, _))) = taken(&mut self.dead, which) {
+                    self.live.insert(id, Live { modified_at, ..dead });
+                }
+            }
+            Change::Restore { which } => {
+                if let Some((id, (dead, modified_at))) = taken(&mut self.dead, which) {
                     self.live.insert(id, Live { modified_at, ..dead });
                 }
             }
@@ -235,9 +270,10 @@ impl Playing {
         match sync {
             Sync::Nothing => None,
             Sync::Since { since } => {
-                let seen = seen(&self.live, false).chain(seen(&self.dead, true));
+                let dead = self.dead.iter().map(|(id, (dead, _))| (*id, *dead)).collect();
+                let seen = seen(&self.live, false).chain(seen(&dead, true));
                 let seen = seen.filter(|seen| seen.live.modified_at >= since * 100).collect();
-                batches.push(Sent { fetched_at, claim: None, seen });
+                batches.push(Sent { fetched_at, hours_ahead: 0, claim: None, seen });
                 None
             }
             Sync::Full { cuts } => {
@@ -248,17 +284,17 @@ impl Playing {
                 let lows = std::iter::once(None).chain(bounds.clone());
                 let highs = bounds.chain([None]);
                 for (low, high) in lows.zip(highs) {
-                    self.claim(Claim { axis: Axis::Ids, low, high }, fetched_at, batches);
+                    self.claim(Claim { axis: Axis::Ids, low, high }, fetched_at, u16::MAX, batches);
                 }
                 Some(Claim { axis: Axis::Ids, low: None, high: None })
             }
-            Sync::Window { low, length, cut } => {
+            Sync::Window { low, length, cut, shown } => {
                 let (low, high) = (*low, low + length);
                 let cut = low + cut % length;
                 for (low, high) in [(low, cut), (cut, high)] {
                     let claim = Claim { axis: Axis::Starts, low: Some(low), high: Some(high) };
                     if low < high {
-                        self.claim(claim, fetched_at, batches);
+                        self.claim(claim, fetched_at, *shown, batches);
                     }
                 }
                 Some(Claim { axis: Axis::Starts, low: Some(low), high: Some(high) })
@@ -266,14 +302,16 @@ impl Playing {
         }
     }
 
-    fn claim(&self, claim: Claim, fetched_at: i64, batches: &mut Vec<Sent>) {
-        let seen =
-            seen(&self.live, false).filter(|seen| claim.covers(seen.id, seen.live.start)).collect();
-        batches.push(Sent { fetched_at, claim: Some(claim), seen });
+    fn claim(&self, claim: Claim, fetched_at: i64, shown: u16, batches: &mut Vec<Sent>) {
+        let seen = seen(&self.live, false)
+            .filter(|seen| claim.covers(seen.id, seen.live.start))
+            .filter(|seen| !seen.live.running || shown >> (seen.id % 16) & 1 == 1)
+            .collect();
+        batches.push(Sent { fetched_at, hours_ahead: 0, claim: Some(claim), seen });
     }
 }
 
-fn taken(records: &mut BTreeMap<i64, Live>, which: usize) -> Option<(i64, Live)> {
+fn taken<T>(records: &mut BTreeMap<i64, T>, which: usize) -> Option<(i64, T)> {
     let id = *records.keys().nth(which % records.len().max(1))?;
     records.remove_entry(&id)
 }

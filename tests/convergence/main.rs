@@ -2,8 +2,8 @@
 //! their order.
 //!
 //! Random accounts live for some moments, records being created, edited, moved, changed without their
-//! `at`, deleted and brought back; they are synced at random moments by full listings, by windows and
-//! by "changed since" feeds. Shuffled, with repetitions, over two concurrent connections to a real
+//! `at`, deleted and brought back, with their old `at` or a new one; they are synced at random moments by full listings, by windows and
+//! by "changed since" feeds, some of them by a clock that is far ahead. Shuffled, with repetitions, over two concurrent connections to a real
 //! Postgres, the batches must end in the live rows that a simple model reaches in order.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails at the line that fails")]
 
@@ -18,7 +18,7 @@ use history::{Axis, History, Live, Seen, Sent};
 use stored::Stored;
 
 /// Cases for each axis; `PROPTEST_CASES` overrides it.
-const CASES: u32 = 1_500;
+const CASES: u32 = 1_000;
 
 fn every_order_ends_in_the_same_live_rows(axis: Axis) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -48,9 +48,10 @@ fn check(
     prop_assert_eq!(&found, &wanted, "in the order {:#?}", shuffled);
     if let Some(last) = &syncs.last_claim {
         let claimed = |id: i64, start: i64| last.covers(id, start);
-        let rows: Vec<_> = found.iter().filter(|(id, row)| claimed(**id, row.start)).collect();
-        let account: Vec<_> =
-            syncs.account.iter().filter(|(id, row)| claimed(**id, row.start)).collect();
+        // What runs is shown by chance.
+        let known = |(id, row): &(&i64, &Live)| claimed(**id, row.start) && !row.running;
+        let rows: Vec<_> = found.iter().filter(known).collect();
+        let account: Vec<_> = syncs.account.iter().filter(known).collect();
         prop_assert_eq!(rows, account, "the last sync claims {:?}", last);
     }
     Ok(())
@@ -59,6 +60,11 @@ fn check(
 #[test]
 fn listings_cut_by_id_in_any_order_end_in_the_same_live_rows() {
     every_order_ends_in_the_same_live_rows(Axis::Ids);
+}
+
+#[test]
+fn reports_of_what_may_be_running_in_any_order_end_in_the_same_live_rows() {
+    every_order_ends_in_the_same_live_rows(Axis::Reports);
 }
 
 #[test]
@@ -72,10 +78,11 @@ async fn what_a_feed_saw_again_is_not_overwritten_by_what_it_was_in_between() {
     let stored = Stored::start().await;
     let feed = |fetched_at, content| Sent {
         fetched_at,
+        hours_ahead: 0,
         claim: None,
         seen: vec![Seen {
             id: 1,
-            live: Live { content, start: 1, modified_at: 0 },
+            live: Live { content, start: 1, modified_at: 0, running: false },
             deleted: false,
         }],
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Claim, Live, Sent};
+use crate::history::{Claim, LONGEST_RUN, Live, Sent};
 
 #[derive(Clone, Copy)]
 struct Row {
@@ -29,11 +29,11 @@ pub(crate) fn final_rows(batches: &[Sent]) -> BTreeMap<i64, Live> {
 }
 
 impl Table {
-    fn newest_claim(&self, id: i64, start: i64, but: Option<usize>) -> i64 {
-        let covering = self
-            .claims
-            .iter()
-            .filter(|(claim, _, place)| Some(*place) != but && claim.covers(id, start));
+    /// The newest one that says something of a row.
+    fn newest_claim(&self, id: i64, live: Live, but: Option<usize>) -> i64 {
+        let covering = self.claims.iter().filter(|(claim, fetched_at, place)| {
+            Some(*place) != but && claim.covers(id, live.start) && speaks_of(*fetched_at, live)
+        });
         covering.map(|(_, fetched_at, _)| *fetched_at).max().unwrap_or(i64::MIN)
     }
 
@@ -43,7 +43,7 @@ impl Table {
             self.claims.push((claim, batch.fetched_at, place));
         }
         for seen in &batch.seen {
-            let gone = self.newest_claim(seen.id, seen.live.start, None) > batch.fetched_at;
+            let gone = self.newest_claim(seen.id, seen.live, None) > batch.fetched_at;
             let new = Row {
                 live: seen.live,
                 fetched_at: batch.fetched_at,
@@ -54,22 +54,22 @@ impl Table {
                 continue;
             };
             let mut confirmed_at = row.fetched_at;
-            if !row.deleted {
-                let claim = self.newest_claim(seen.id, row.live.start, Some(place));
+            if !row.deleted && !row.live.running {
+                let claim = self.newest_claim(seen.id, row.live, Some(place));
                 confirmed_at = confirmed_at.max(claim);
             }
-            if (new.live.modified_at, new.fetched_at) <= (row.live.modified_at, confirmed_at) {
+            let restored = row.deleted && !new.deleted && knows_more(batch.fetched_at, row);
+            let undone = seen.deleted && !row.deleted && knows_more(confirmed_at, new);
+            let is_newer =
+                (new.live.modified_at, new.fetched_at) > (row.live.modified_at, confirmed_at);
+            if undone || !(is_newer || restored) {
                 continue;
             }
             let unchanged = (row.live, row.deleted) == (new.live, new.deleted);
-            match (unchanged, batch.claim) {
-                (true, Some(_)) => {}
-                (true, None) => {
-                    self.rows.insert(seen.id, Row { fetched_at: batch.fetched_at, ..row });
-                }
-                (false, _) => {
-                    self.rows.insert(seen.id, new);
-                }
+            if !unchanged {
+                self.rows.insert(seen.id, new);
+            } else if batch.claim.is_none() || row.live.running {
+                self.rows.insert(seen.id, Row { fetched_at: batch.fetched_at, ..row });
             }
         }
     }
@@ -80,11 +80,14 @@ impl Table {
             .rows
             .iter()
             .filter(|(id, row)| {
-                let confirmed_at =
-                    row.fetched_at.max(self.newest_claim(**id, row.live.start, None));
+                let mut confirmed_at = row.fetched_at;
+                if !row.live.running {
+                    confirmed_at = confirmed_at.max(self.newest_claim(**id, row.live, None));
+                }
                 !present.contains(id)
                     && !row.deleted
                     && claim.covers(**id, row.live.start)
+                    && speaks_of(batch.fetched_at, row.live)
                     && confirmed_at < batch.fetched_at
             })
             .map(|(id, _)| *id)
@@ -95,4 +98,14 @@ impl Table {
             }
         }
     }
+}
+
+/// Reports show what runs by chance: only one that must have ended is missed.
+fn speaks_of(fetched_at: i64, live: Live) -> bool {
+    !live.running || fetched_at > live.start + LONGEST_RUN
+}
+
+/// Whether what was asked for then knows more than a row that was seen deleted.
+fn knows_more(fetched_at: i64, deleted: Row) -> bool {
+    fetched_at > deleted.live.modified_at.max(deleted.fetched_at)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 use loader::apply::{Options, Origin, apply};
 use shared::batch::{Batch, Coverage, Record, VERSION};
 use shared::resource::Resource;
@@ -14,10 +14,15 @@ use tests::workers::Worker;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::history::{Axis, Claim, Live, Sent};
+use crate::history::{Axis, Claim, LONGEST_RUN, Live, Sent};
 
 /// Ids and moments of one case; cases do not touch.
 const CASE: i64 = 10_000;
+
+/// Moments of a case of reports, and what stands for a second in it: seven days are then worth no more than
+/// some syncs.
+const REPORTS_CASE: i64 = 1_000;
+const RUNNING_UNIT: i64 = 7 * 24 * 60 * 60 / LONGEST_RUN;
 
 /// A migrated database and two connections, as two loaders have them.
 pub(crate) struct Stored {
@@ -74,13 +79,18 @@ impl Case {
         let name = match self.axis {
             Axis::Ids => "projects",
             Axis::Starts => "time_entries",
+            Axis::Reports => "time_entries_report",
         };
         shared::catalogue::find(name).unwrap()
     }
 
     /// Later cases are later, so that no case finds newer claims of another.
     fn moment(self, at: i64) -> Timestamp {
-        Timestamp::from_second(self.base + at).unwrap()
+        let second = match self.axis {
+            Axis::Ids | Axis::Starts => self.base + at,
+            Axis::Reports => (self.base / CASE * REPORTS_CASE + at) * RUNNING_UNIT,
+        };
+        Timestamp::from_second(second).unwrap()
     }
 
     async fn apply(self, connection: &mut PgConnection, batches: impl Iterator<Item = &Sent>) {
@@ -88,7 +98,7 @@ impl Case {
             let origin = Origin {
                 subject: self.resource().subject(),
                 stream_sequence: 1,
-                published_at: Timestamp::UNIX_EPOCH,
+                published_at: self.moment(sent.fetched_at),
             };
             let batch = self.batch(sent);
             apply(connection, self.resource(), &batch, &origin, Options::default()).await.unwrap();
@@ -96,23 +106,24 @@ impl Case {
     }
 
     fn batch(self, sent: &Sent) -> Batch {
-        let is_entry = self.axis == Axis::Starts;
+        let is_entry = self.axis != Axis::Ids;
+        let is_mine = self.axis == Axis::Starts;
         let records = sent.seen.iter().map(|seen| Record {
             source_id: self.base + seen.id,
-            workspace_id: is_entry.then_some(self.base),
+            workspace_id: is_mine.then_some(self.base),
             modified_at: Some(self.moment(seen.live.modified_at)),
-            started_at: is_entry.then(|| self.moment(seen.live.start)),
+            started_at: (is_entry && !seen.live.running).then(|| self.moment(seen.live.start)),
             user_id: is_entry.then_some(self.base),
             deleted_at: seen.deleted.then(|| self.moment(seen.live.modified_at)),
-            data: data(seen.id, seen.live, seen.deleted).into(),
+            data: self.data(seen.id, seen.live, seen.deleted).into(),
         });
         Batch {
             version: VERSION,
             run_id: Uuid::now_v7(),
             resource: self.resource().name.to_owned(),
-            workspace_id: if is_entry { 0 } else { self.base },
+            workspace_id: if is_mine { 0 } else { self.base },
             api_version: "v9".to_owned(),
-            fetched_at: self.moment(sent.fetched_at),
+            fetched_at: self.moment(sent.fetched_at) + sent.hours_ahead.hours(),
             part: 0,
             coverage: self.coverage(sent.claim),
             records: records.collect(),
@@ -127,10 +138,10 @@ impl Case {
                 after: low.map(|low| self.base + low),
                 through: high.map(|high| self.base + high),
             },
-            Axis::Starts => Coverage::Starts {
+            Axis::Starts | Axis::Reports => Coverage::Starts {
                 from: self.moment(low.unwrap()),
                 to: self.moment(high.unwrap()),
-                user_id: Some(self.base),
+                user_id: (self.axis == Axis::Starts).then_some(self.base),
             },
         }
     }
@@ -178,27 +189,39 @@ impl Case {
 
     async fn live_rows(self, connection: &mut PgConnection) -> BTreeMap<i64, Live> {
         let sql = format!(
-            "select source_id, (data->>'content')::int, (data->>'start')::bigint,
-                    extract(epoch from modified_at)::bigint
+            "select source_id, (data->>'content')::int, (data->>'began')::bigint,
+                    extract(epoch from modified_at)::bigint,
+                    data->>'stop' is null
              from raw.{} where workspace_id = $1 and deleted_at is null",
             self.resource().table()
         );
-        let rows: Vec<(i64, i32, i64, i64)> =
+        let rows: Vec<(i64, i32, i64, i64, bool)> =
             sqlx::query_as(AssertSqlSafe(sql)).bind(self.base).fetch_all(connection).await.unwrap();
         rows.into_iter()
-            .map(|(id, content, start, modified)| {
+            .map(|(id, content, start, modified, running)| {
                 let content = u8::try_from(content).unwrap();
-                (id - self.base, Live { content, start, modified_at: modified - self.base })
+                let modified_at = self.since_base(modified);
+                (id - self.base, Live { content, start, modified_at, running })
             })
             .collect()
     }
-}
 
-/// Like Toggl's, the JSON of a listing says the same of an unchanged record every time.
-fn data(id: i64, live: Live, deleted: bool) -> String {
-    let Live { content, start, modified_at } = live;
-    format!(
-        r#"{{"id":{id},"content":{content},"start":{start},"at":{modified_at},"server_deleted_at":{}}}"#,
-        if deleted { "\"then\"" } else { "null" }
-    )
+    /// The reverse of [`moment`](Self::moment).
+    fn since_base(self, second: i64) -> i64 {
+        match self.axis {
+            Axis::Ids | Axis::Starts => second - self.base,
+            Axis::Reports => second / RUNNING_UNIT - self.base / CASE * REPORTS_CASE,
+        }
+    }
+
+    /// Like Toggl's, the JSON of a listing says the same of an unchanged record every time.
+    fn data(self, id: i64, live: Live, deleted: bool) -> String {
+        let Live { content, start, modified_at, running } = live;
+        let stop = if running { "null" } else { r#""then""# };
+        let deleted = if deleted { r#""then""# } else { "null" };
+        format!(
+            r#"{{"id":{id},"content":{content},"start":"{}","began":{start},"at":{modified_at},"stop":{stop},"server_deleted_at":{deleted}}}"#,
+            self.moment(start)
+        )
+    }
 }

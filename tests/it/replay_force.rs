@@ -105,3 +105,76 @@ async fn an_older_batch_does_not_win_over_a_newer_one_that_left_the_row_alone() 
     let fetched = "select extract(epoch from fetched_at)::bigint from raw.toggl_track__tags";
     assert_eq!(replaying.scalar(fetched).await, moment(50).as_second().to_string());
 }
+
+/// What a hand can do to a row, whatever its version says afterwards.
+const DAMAGES: [&str; 14] = [
+    "modified_at = '2200-01-01'",
+    "modified_at = null",
+    "fetched_at = '2200-01-01'",
+    "fetched_at = fetched_at + interval '7 seconds'",
+    "fetched_at = '2001-01-01'",
+    "modified_at = '2200-01-01', fetched_at = '2200-01-01'",
+    "modified_at = '2200-01-01', fetched_at = '2200-01-01', deleted_at = '2200-01-01'",
+    "modified_at = '2200-01-01', data = '{}', content_hash = 0",
+    "fetched_at = '2200-01-01', data = '{}', content_hash = 0",
+    "modified_at = '2200-01-01', fetched_at = '2200-01-01', data = '{}', content_hash = 0",
+    "deleted_at = '2001-01-01'",
+    "deleted_at = '2200-01-01', data = '{}'",
+    "content_hash = content_hash + 1",
+    "modified_at = '2200-01-01', deleted_at = null",
+];
+
+/// Rows and whether they are deleted; when they were seen last may be told by a later batch.
+async fn table(replaying: &mut Replaying, table: &str) -> String {
+    let sql = format!(
+        "select string_agg(((to_jsonb(t) - array['synced_at', 'fetched_at', 'deleted_at'])
+                || jsonb_build_object('deleted', deleted_at is not null))::text, E'\\n' order by source_id)
+         from raw.{table} t"
+    );
+    replaying.scalar(&sql).await
+}
+
+#[tokio::test]
+async fn whatever_was_changed_by_hand_ends_as_it_was() {
+    let mut replaying = Replaying::with_past().await;
+    for name in ["tags", "time_entries", "me"] {
+        let name = resource(name).table();
+        let intact = table(&mut replaying, &name).await;
+        for damage in DAMAGES {
+            replaying.execute(&format!("update raw.{name} set {damage}")).await;
+            let finished = replaying.replay(&["--force"], 0).await;
+            let after = table(&mut replaying, &name).await;
+            assert_eq!(intact, after, "{name}: {damage} {finished:#?}");
+            let later = format!("select count(*) from raw.{name} where fetched_at > now()");
+            assert_eq!(replaying.scalar(&later).await, "0", "{name}: {damage}");
+        }
+        for damage in ["started_at = null", "user_id = 0, modified_at = '2200-01-01'"] {
+            if name.ends_with("time_entries") {
+                replaying.execute(&format!("update raw.{name} set {damage}")).await;
+                replaying.replay(&["--force"], 0).await;
+                assert_eq!(intact, table(&mut replaying, &name).await, "{damage}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_whose_time_of_change_was_mended_takes_news_again() {
+    let mut replaying = Replaying::start().await;
+    let tags = resource("tags");
+    replaying.load(&listing(tags, 10, vec![record(tags, 1, 5, "A")])).await;
+    replaying.execute("update raw.toggl_track__tags set modified_at = '2200-01-01'").await;
+    replaying.replay(&["--force"], 0).await;
+    replaying.load(&listing(tags, 20, vec![record(tags, 1, 15, "B")])).await;
+    assert_eq!(replaying.scalar("select data->>'name' from raw.toggl_track__tags").await, "B");
+}
+
+#[tokio::test]
+async fn a_forced_replay_over_intact_rows_writes_none() {
+    let mut replaying = Replaying::with_past().await;
+    let changes = "select count(*) from raw.toggl_track__history";
+    let before = (replaying.contents("raw", &[]).await, replaying.scalar(changes).await);
+    replaying.replay(&["--force"], 0).await;
+    let after = (replaying.contents("raw", &[]).await, replaying.scalar(changes).await);
+    assert!(before == after, "{before:#?} {after:#?}");
+}

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::error::ReplayError;
 use super::tally::Outcome;
 use crate::applier::{Applier, WriteError};
+use crate::clock;
 use crate::delivery::Delivery;
 use crate::pieces::Cutting;
 use crate::pool::FIRST_DELAY;
@@ -79,7 +80,7 @@ pub(super) async fn deal(
             Ok((resource, batch)) => {
                 let claims = batch.coverage != Coverage::Partial;
                 let key = (resource.name, batch.workspace_id);
-                (key, batch.fetched_at, claims.then_some(batch.run_id))
+                (key, clock::fetched_at(batch, &delivery.origin), claims.then_some(batch.run_id))
             }
             Err(_) => ((delivery.resource.name, 0), delivery.origin.published_at, None),
         };

@@ -45,8 +45,8 @@ pub(crate) struct ReplayArgs {
     /// later replay into it goes on with what it holds.
     #[arg(long, value_name = "SCHEMA")]
     into: Option<Schema>,
-    /// Rewrite rows of the same version too, where anything in them differs from the batch. Older
-    /// versions never replace newer ones.
+    /// Rewrite rows that somebody changed by hand: where anything in them differs from the batch that
+    /// they are from, the times by which they are compared too. Older versions never replace newer ones.
     #[arg(long)]
     force: bool,
     /// Believe listings that lack more than half of 20 or more rows: mark these rows deleted.
@@ -97,7 +97,9 @@ impl ReplayArgs {
         let history = if self.into.is_some() { History::Off } else { history };
         let options = Options { allow_mass_delete: self.allow_mass_delete, history };
         let schema = self.into.clone().unwrap_or(Schema::RAW);
-        Rules { schema, force: self.force, ..Rules::of(options) }
+        let is_part =
+            self.until.is_some() || self.from_time.is_some() || self.from_sequence.is_some();
+        Rules { schema, force: self.force, whole: !is_part, ..Rules::of(options) }
     }
 }
 

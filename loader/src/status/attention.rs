@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use shared::stream::STREAM;
 
 use super::Status;
+use super::clock::of_clocks;
 use super::queue::{Queue, StreamState};
 use super::store::Store;
 use super::words::{bytes, duration, time};
@@ -120,6 +121,7 @@ fn of_room(stream: &StreamState) -> Option<String> {
 }
 
 fn of_store(store: &Store, found: &mut Vec<String>) {
+    found.extend(of_clocks(store.clocks_ahead));
     if !store.missing.is_empty() {
         found.push(format!(
             "tables are missing in the schema raw ({}): run `loader migrate`; one that was dropped is \
@@ -178,6 +180,7 @@ mod tests {
 
     use shared::consumer::Trouble;
 
+    use super::super::clock::ClocksAhead;
     use super::super::queue::Backlog;
     use super::*;
 
@@ -207,6 +210,7 @@ mod tests {
             freshness: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
             gone: Vec::new(),
+            clocks_ahead: ClocksAhead::default(),
         };
         Status {
             at: ago(0),

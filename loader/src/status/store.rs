@@ -12,6 +12,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 
 use super::Away;
+use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
 use crate::database::{ConnectError, Database, Trouble, classify};
 use crate::ownership::{Gone, gone};
@@ -31,6 +32,8 @@ pub(crate) struct Store {
     pub(crate) dead_letters: BTreeMap<String, i64>,
     /// What had left the stream before it came here.
     pub(crate) gone: Vec<Gone>,
+    /// Of fetchers.
+    pub(crate) clocks_ahead: ClocksAhead,
 }
 
 /// Of all workspaces together.
@@ -165,9 +168,11 @@ async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
     )
     .fetch_all(&mut *connection)
     .await?;
+    let dead_letters = dead_letters.into_iter().collect();
     let gone = gone(connection).await?;
+    let clocks_ahead = clocks_ahead(connection).await?;
     let missing = missing(connection).await?;
-    Ok(Store { missing, freshness, dead_letters: dead_letters.into_iter().collect(), gone })
+    Ok(Store { missing, freshness, dead_letters, gone, clocks_ahead })
 }
 
 async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<&'static str>> {
