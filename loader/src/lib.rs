@@ -36,6 +36,7 @@ mod ledger;
 pub mod meters;
 pub mod migrations;
 mod outcome;
+mod pipeline;
 mod replay;
 mod rows;
 mod rules;

@@ -17,6 +17,7 @@ use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
 
 use crate::apply::Applied;
+use crate::pipeline::Pipeline;
 use crate::status::Status;
 
 /// What every name begins with.
@@ -35,6 +36,13 @@ impl Label {
     const fn of(resource: &Resource) -> Self {
         Self { resource: resource.name }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabel {
+    version: &'static str,
+    database: String,
+    stream: &'static str,
 }
 
 /// Of a family that has one member at most: none where the value is not known.
@@ -63,7 +71,10 @@ struct Inner {
     postgres_up: Gauge,
     lag_messages: Family<Label, Gauge>,
     lag_seconds: Family<Label, Seconds>,
+    trouble: Family<Label, Gauge>,
+    fetched_age: Family<Label, Seconds>,
     dead_letters: Family<Label, Gauge>,
+    build_info: Family<BuildLabel, Gauge>,
     stream_bytes: Family<Unlabelled, Gauge>,
     stream_max_bytes: Family<Unlabelled, Gauge>,
     last_publish: Family<Unlabelled, Seconds>,
@@ -120,6 +131,21 @@ impl Default for Inner {
                 "lag_seconds",
                 "Age of the oldest batch that is not loaded, 0 for none",
             ),
+            trouble: single(
+                r,
+                "trouble",
+                "Whether batches wait that the loaders that tried could not load, 1 or 0",
+            ),
+            fetched_age: single(
+                r,
+                "fetched_age_seconds",
+                "Since Toggl was last asked for what is in the table; absent for what was never loaded",
+            ),
+            build_info: single(
+                r,
+                "build_info",
+                "Always 1: which loader this is, of which pipeline",
+            ),
             dead_letters: single(r, "dead_letters", "Dead letters that wait for a person"),
             stream_bytes: single(r, "stream_bytes", "Size of the stream"),
             stream_max_bytes: single(
@@ -168,6 +194,12 @@ where
 }
 
 impl Meters {
+    /// Which pipeline is measured.
+    pub(crate) fn belongs_to(&self, pipeline: &Pipeline) {
+        let Pipeline { database, stream, version, .. } = pipeline.clone();
+        self.0.build_info.get_or_create(&BuildLabel { version, database, stream }).set(1);
+    }
+
     /// A batch has been committed, in this time.
     pub(crate) fn applied(&self, resource: &Resource, applied: &Applied, elapsed: Duration) {
         let Applied { received, written, unchanged, stale, deleted, dead, refused: _ } = *applied;
@@ -235,6 +267,8 @@ impl Meters {
         self.0.lag_messages.clear();
         self.0.lag_seconds.clear();
         self.0.dead_letters.clear();
+        self.0.trouble.clear();
+        self.0.fetched_age.clear();
         for line in status.lines() {
             let label = Label { resource: line.resource };
             if let (Some(pending), Some(in_flight)) = (line.pending, line.in_flight) {
@@ -242,6 +276,10 @@ impl Meters {
                 let lag =
                     line.oldest_unloaded_at.map_or(0.0, |oldest| seconds_since(oldest, status.at));
                 self.0.lag_seconds.get_or_create(&label).set(lag);
+                self.0.trouble.get_or_create(&label).set(i64::from(line.trouble.is_some()));
+            }
+            if let Some(last) = line.last_fetched_at {
+                self.0.fetched_age.get_or_create(&label).set(seconds_since(last, status.at));
             }
             if let Some(letters) = line.dead_letters {
                 self.0.dead_letters.get_or_create(&label).set(letters);

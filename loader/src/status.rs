@@ -2,6 +2,7 @@
 //!
 //! Either server may be away; what the other knows is told all the same.
 
+pub(crate) mod age;
 mod attention;
 pub(crate) mod command;
 mod line;
@@ -11,6 +12,7 @@ pub(crate) mod store;
 pub(crate) mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
@@ -19,10 +21,15 @@ pub(crate) use self::line::Line;
 use self::people::Tally;
 use self::queue::Queue;
 use self::store::{Counts, Store};
+use crate::pipeline::Pipeline;
 
 /// What was found, at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
+    /// Of which pipeline.
+    pub(crate) pipeline: Pipeline,
+    /// How old what was fetched may be.
+    pub(crate) max_age: Duration,
     /// When it was looked.
     pub(crate) at: Timestamp,
     /// What NATS knows.

@@ -11,6 +11,7 @@ use async_nats::jetstream::{ErrorCode, consumer};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
+use shared::consumer::{Notes, Trouble};
 use shared::exit::chain;
 use shared::resource::Resource;
 use shared::stream::STREAM;
@@ -41,7 +42,7 @@ pub(crate) struct StreamState {
 }
 
 /// What one table's consumer has before it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Backlog {
     pub(crate) pending: u64,
     pub(crate) in_flight: u64,
@@ -49,11 +50,20 @@ pub(crate) struct Backlog {
     pub(crate) pulls: usize,
     /// When the oldest unloaded message was published.
     pub(crate) oldest_at: Option<Timestamp>,
+    /// When a loader was last given a message.
+    pub(crate) delivered_at: Option<Timestamp>,
+    /// What the loader that tried last could not get past; it counts only while something waits.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Backlog {
     pub(crate) fn unloaded(&self) -> u64 {
         self.pending + self.in_flight
+    }
+
+    /// What keeps batches from being loaded now.
+    pub(crate) fn standing_trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|_| self.unloaded() > 0)
     }
 }
 
@@ -71,6 +81,12 @@ impl Queue {
     /// When the oldest message that is not loaded was published.
     pub(crate) fn oldest_at(&self) -> Option<Timestamp> {
         self.backlogs.values().filter_map(|backlog| backlog.oldest_at).min()
+    }
+
+    /// Tables that batches wait for and that cannot be loaded, as the loaders that tried have noted.
+    pub(crate) fn troubled(&self) -> impl Iterator<Item = (&'static str, &Trouble)> {
+        let backlogs = self.backlogs.iter();
+        backlogs.filter_map(|(resource, backlog)| Some((*resource, backlog.standing_trouble()?)))
     }
 
     /// Resources without a consumer.
@@ -157,8 +173,15 @@ async fn backlog(
     } else {
         None
     };
-    let backlog =
-        Backlog { pending: info.num_pending, in_flight, pulls: info.num_waiting, oldest_at };
+    let delivered = info.delivered.last_active.map(|at| at.unix_timestamp_nanos());
+    let backlog = Backlog {
+        pending: info.num_pending,
+        in_flight,
+        pulls: info.num_waiting,
+        oldest_at,
+        delivered_at: delivered.and_then(|at| Timestamp::from_nanosecond(at).ok()),
+        trouble: Notes::of(&info.config.metadata).trouble,
+    };
     Ok(Some((resource.name, backlog)))
 }
 

@@ -10,6 +10,11 @@ pub(crate) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+/// In UTC, the day alone.
+pub(crate) fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
 /// Its two greatest units.
 pub(crate) fn duration(seconds: i64) -> String {
     let seconds = u64::try_from(seconds).unwrap_or(0);
