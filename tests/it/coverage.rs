@@ -71,15 +71,19 @@ async fn runs_that_touch_are_one_range_and_none_reaches_into_the_future() {
 async fn a_list_is_covered_once_all_of_it_has_arrived() {
     let mut running = Running::start().await;
     let tags = resource("tags");
-    let many = (1..=6_000).map(|id| record(tags, id, 5, "A")).collect();
-    let batches = listing(tags, 10, many);
+    let many = || (1..=6_000).map(|id| record(tags, id, 5, "A")).collect();
+    let batches = listing(tags, 10, many());
     let (last, first) = batches.split_last().unwrap();
     running.load(first).await;
     assert_eq!(covered(&mut running.connection).await, Vec::new());
     running.load(std::slice::from_ref(last)).await;
     let list = |oldest, newest| ("tags".to_owned(), WORKSPACE, None, None, None, oldest, newest);
     assert_eq!(covered(&mut running.connection).await, [list(10, 10)]);
-    running.load(&listing(tags, 20, Vec::new())[..1]).await;
+    // Each part is as old as its own reading.
+    let again = listing(tags, 20, many());
+    running.load(&again[1..]).await;
+    assert_eq!(covered(&mut running.connection).await, [list(10, 20)]);
+    running.load(&again[..1]).await;
     assert_eq!(covered(&mut running.connection).await, [list(20, 20)]);
 }
 
