@@ -91,7 +91,10 @@ async fn dead_letters_name_the_command_that_shows_them() {
     assert_eq!(of(&found, "tags")["dead_letters"], 3);
     letters.allow(tags, "no_poison").await;
     letters.run(&["retry", "--all"], 0).await;
-    assert_eq!(of(&status_json(&letters.world, 0).await, "tags")["dead_letters"], 0);
+    // What was made by hand was fetched long ago.
+    let patient = letters.world.loader(&["status", "--json", "--max-age", "366d"]);
+    let found = serde_json::from_str(&ended(patient, 0).await.stdout).unwrap();
+    assert_eq!(of(&found, "tags")["dead_letters"], 0);
 }
 
 #[tokio::test]
@@ -154,7 +157,7 @@ async fn a_table_in_trouble_is_never_healthy_whoever_asks_and_in_the_moment_it_i
 
     // No loader of this world has seen the trouble but the one that noted it.
     let mut connection = world.connect().await.unwrap();
-    connection.execute("begin; lock table raw.toggl_track__tags").await.unwrap();
+    connection.execute("begin; lock table raw.toggl_track__tags in exclusive mode").await.unwrap();
     let watched = Watched::start(&world).await;
     let tags = resource("tags");
     let context = world.jetstream().await.unwrap();
@@ -179,5 +182,5 @@ async fn a_table_in_trouble_is_never_healthy_whoever_asks_and_in_the_moment_it_i
 
     connection.execute("rollback").await.unwrap();
     world.loaded().await.unwrap();
-    watched.answers("/", 200, &["<strong>healthy</strong>"]).await;
+    watched.answers("/readyz", 200, &["ok"]).await;
 }
