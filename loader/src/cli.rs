@@ -21,17 +21,19 @@ use tracing::info;
 
 use crate::apply::Options;
 use crate::check;
-use crate::database::{Database, DatabaseArgs};
+use crate::database::{ConnectError, Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
 use crate::history::History;
-use crate::http::healthcheck::healthcheck;
+use crate::http::healthcheck::{Expected, healthcheck};
 use crate::http::{self, Http};
 use crate::meters::Meters;
 use crate::migrations::{self, VaultArgs};
 use crate::ownership::Ownership;
 use crate::ownership::adopt::{self, adopt};
+use crate::pipeline::Pipeline;
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
+use crate::status::age;
 use crate::status::command::{self, StatusArgs};
 use crate::stdout::print;
 use crate::troubles::Troubles;
@@ -62,7 +64,8 @@ Examples:
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   loader healthcheck
-  loader healthcheck --http 127.0.0.1:9500";
+  loader healthcheck --http 127.0.0.1:9500
+  loader healthcheck --max-age 2h";
 
 /// Loads Toggl Track batches from NATS JetStream into the raw tables of PostgreSQL.
 ///
@@ -127,7 +130,8 @@ enum Command {
     /// does not work how to mend it.
     #[command(after_help = check::EXAMPLES)]
     Check,
-    /// Ask the loader on this machine (--http) whether it is ready: exit code 0 if so, else 1.
+    /// Ask the loader on this machine (--http) whether it is ready, and which one it is: exit code 0 if it
+    /// is, and is that of DATABASE_URL and NATS_URL where they are set; else 1.
     #[command(after_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck,
     #[command(flatten)]
@@ -162,6 +166,11 @@ struct RunArgs {
     /// [default: 127.0.0.1:9464, unless it is taken]
     #[arg(long, env = "LOADER_HTTP", value_name = "ADDRESS", global = true)]
     http: Option<Http>,
+    /// How old what was fetched may be before the page, `status` and, where it is set, `healthcheck` say
+    /// so, for each table of the usual sync; shorter than a day it is for the time entries alone.
+    /// [default: 26h]
+    #[arg(long, env = "LOADER_MAX_AGE", value_name = "DURATION", value_parser = age::max_age, global = true)]
+    max_age: Option<Duration>,
 }
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
@@ -172,7 +181,8 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     if matches!(cli.command, Some(Command::Healthcheck)) {
-        healthcheck(cli.run.http).await.or_exit(Exit::Failed)?;
+        let expected = expected(&cli)?;
+        healthcheck(cli.run.http, &expected).await.or_exit(Exit::Failed)?;
         return Ok(Exit::Done);
     }
     if let Some(Command::Manual(manual)) = &cli.command {
@@ -185,7 +195,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     let server = cli.nats.server().or_exit(Exit::Usage)?;
     let readers = cli.run.copy.map_or(Readers::Main, Readers::Copy);
     if let Some(Command::Status(args)) = &cli.command {
-        return command::run(server, database, &readers, args).await;
+        let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
+        return command::run(server, database, &readers, args, max_age).await;
     }
     if matches!(cli.command, Some(Command::Check)) {
         return check::run(server, database, &cli.stream).await;
@@ -208,6 +219,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     }
 
     let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
+    let servers = server.names();
     let context = nats::jetstream(client);
     stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
     if matches!(cli.command, Some(Command::Setup)) {
@@ -231,22 +243,45 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         meters: Meters::default(),
         troubles: Troubles::default(),
     };
-    load(context, database, settings, listener, shutdown).await
+    let pipeline = Pipeline::new(database.name(), servers).started();
+    let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
+    let eye = listener.map(|listener| Eye { pipeline, max_age, listener });
+    load(context, database, settings, eye, shutdown).await
 }
 
-/// Loads until it is stopped, watched from `listener` if there is one.
+/// What a loader that is asked has to be, as far as it is set here.
+fn expected(cli: &Cli) -> Result<Expected, Failure> {
+    let database = match cli.database.database() {
+        Ok(database) => Some(database.name()),
+        Err(ConnectError::Missing) => None,
+        Err(error) => return Err(error).or_exit(Exit::Usage),
+    };
+    let nats = cli.nats.server().or_exit(Exit::Usage)?.names();
+    let nats = Some(nats).filter(|_| !cli.nats.is_default());
+    Ok(Expected { database, nats, max_age: cli.run.max_age })
+}
+
+/// What a loader shows of itself, and where.
+struct Eye {
+    pipeline: Pipeline,
+    max_age: Duration,
+    listener: TcpListener,
+}
+
+/// Loads until it is stopped, and can be watched if there is an eye.
 async fn load(
     context: Context,
     database: Database,
     settings: Settings,
-    listener: Option<TcpListener>,
+    eye: Option<Eye>,
     shutdown: Shutdown,
 ) -> Result<Exit, Failure> {
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
-    if let Some(listener) = listener {
+    if let Some(Eye { pipeline, max_age, listener }) = eye {
         let meters = settings.meters.clone();
         let (watch, watcher) = watch(
+            (pipeline, max_age),
             context.clone(),
             database.clone(),
             (settings.readers.clone(), settings.ownership.clone()),

@@ -102,6 +102,15 @@ pub struct Database {
 }
 
 impl Database {
+    /// Host, port and name, for telling it from others; neither user nor password.
+    pub fn name(&self) -> String {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        match self.options.get_database() {
+            Some(name) => format!("{host}:{port}/{name}"),
+            None => format!("{host}:{port}"),
+        }
+    }
+
     /// One connection with the loader's session settings.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -24,12 +24,16 @@ use tracing::{info, warn};
 
 pub(crate) use self::server::serve;
 use crate::meters::Meters;
+use crate::status::age;
 use crate::watch::Watch;
 
 /// 9464 is where exporters of OpenTelemetry serve metrics.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How a question for readiness begins to say how old tables may be.
+const MAX_AGE: &str = "max_age=";
 
 /// Where to serve, as it is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +105,11 @@ pub(crate) fn router(watch: Watch, meters: Meters) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics))
-        .route("/healthz", get(async |State(views): State<Views>| health(views.watch.alive())))
-        .route("/readyz", get(async |State(views): State<Views>| health(views.watch.ready())))
+        .route(
+            "/healthz",
+            get(async |State(views): State<Views>| health(&views, views.watch.alive())),
+        )
+        .route("/readyz", get(ready))
         .layer(middleware::from_fn(guard))
         .with_state(Views { watch, meters })
 }
@@ -132,10 +139,26 @@ async fn metrics(State(views): State<Views>) -> Response {
     }
 }
 
-fn health(result: Result<(), String>) -> Response {
+/// `?max_age=2h` asks for fresh tables, too.
+async fn ready(State(views): State<Views>, uri: Uri) -> Response {
+    let mut parameters = uri.query().unwrap_or_default().split('&');
+    let max_age = parameters.find_map(|parameter| parameter.strip_prefix(MAX_AGE));
+    let ready = views.watch.ready();
+    match max_age.map(age::max_age) {
+        None => health(&views, ready),
+        Some(Ok(max_age)) => health(&views, ready.and_then(|()| views.watch.fresh(max_age))),
+        Some(Err(error)) => (StatusCode::BAD_REQUEST, format!("max_age {error}\n")).into_response(),
+    }
+}
+
+/// What it comes to, and then whose answer it is.
+fn health(views: &Views, result: Result<(), String>) -> Response {
+    let pipeline = views.watch.seen().pipeline.lines();
     match result {
-        Ok(()) => "ok\n".into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+        Ok(()) => format!("ok\n{pipeline}").into_response(),
+        Err(reason) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n{pipeline}")).into_response()
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub mod migrations;
 mod outcome;
 mod ownership;
 mod pieces;
+mod pipeline;
 mod pool;
 mod replay;
 mod rows;

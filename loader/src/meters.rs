@@ -1,11 +1,12 @@
 //! What Prometheus reads: counters of this loader's work, and gauges of what it sees of the pipeline.
 
+mod pipeline;
+
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,7 +18,9 @@ use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
 use uuid::Uuid;
 
+use self::pipeline::PipelineMeters;
 use crate::apply::Applied;
+use crate::pipeline::Pipeline;
 use crate::status::Status;
 
 /// What every name begins with.
@@ -32,20 +35,11 @@ struct Label {
     resource: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CopyLabel {
-    copy: String,
-}
-
 impl Label {
     const fn of(resource: &Resource) -> Self {
         Self { resource: resource.name }
     }
 }
-
-/// Of a family that has one member at most: none where the value is not known.
-type Unlabelled = [(&'static str, &'static str); 0];
-type Seconds = Gauge<f64, AtomicU64>;
 
 /// Handle on all meters of a process; copies count together.
 #[derive(Clone, Default)]
@@ -66,15 +60,7 @@ struct Inner {
     commit_seconds: Family<Label, Histogram, fn() -> Histogram>,
     postgres_reconnects: Counter,
     nats_reconnects: Counter,
-    nats_up: Gauge,
-    postgres_up: Gauge,
-    lag_messages: Family<Label, Gauge>,
-    lag_seconds: Family<Label, Seconds>,
-    copy_lag_messages: Family<CopyLabel, Gauge>,
-    dead_letters: Family<Label, Gauge>,
-    stream_bytes: Family<Unlabelled, Gauge>,
-    stream_max_bytes: Family<Unlabelled, Gauge>,
-    last_publish: Family<Unlabelled, Seconds>,
+    pipeline: PipelineMeters,
     /// The last run whose clock was ahead.
     last_ahead: Mutex<Option<Uuid>>,
 }
@@ -119,35 +105,7 @@ impl Default for Inner {
                 "Connections to Postgres dropped after trouble, to be made anew",
             ),
             nats_reconnects: single(r, "nats_reconnects", "Connections to NATS made anew"),
-            nats_up: single(r, "nats_up", "Whether NATS answered at the last look, 1 or 0"),
-            postgres_up: single(
-                r,
-                "postgres_up",
-                "Whether Postgres answered at the last look, 1 or 0",
-            ),
-            lag_messages: single(
-                r,
-                "lag_messages",
-                "Batches in the stream that no loader has loaded",
-            ),
-            lag_seconds: single(
-                r,
-                "lag_seconds",
-                "Age of the oldest batch that is not loaded, 0 for none",
-            ),
-            copy_lag_messages: single(r, "copy_lag_messages", "Batches that a copy has not loaded"),
-            dead_letters: single(r, "dead_letters", "Dead letters that wait for a person"),
-            stream_bytes: single(r, "stream_bytes", "Size of the stream"),
-            stream_max_bytes: single(
-                r,
-                "stream_max_bytes",
-                "Size at which the stream refuses new batches; absent without a limit",
-            ),
-            last_publish: single(
-                r,
-                "last_publish_timestamp_seconds",
-                "When the fetcher last published a batch",
-            ),
+            pipeline: PipelineMeters::registered(r),
             last_ahead: Mutex::default(),
             registry,
         }
@@ -185,6 +143,11 @@ where
 }
 
 impl Meters {
+    /// Which pipeline is measured.
+    pub(crate) fn belongs_to(&self, pipeline: &Pipeline) {
+        self.0.pipeline.belongs_to(pipeline);
+    }
+
     /// A batch has been committed, in this time.
     pub(crate) fn applied(&self, resource: &Resource, applied: &Applied, elapsed: Duration) {
         let Applied { received, written, unchanged, stale, deleted, dead, .. } = *applied;
@@ -240,52 +203,16 @@ impl Meters {
             .sum()
     }
 
-    /// What has been seen of the pipeline. What is not known has no value, rather than its last one.
+    /// What has been seen of the pipeline.
     pub(crate) fn saw(&self, status: &Status) {
-        self.0.nats_up.set(i64::from(status.queue.is_ok()));
-        self.0.postgres_up.set(i64::from(status.store.is_ok()));
-        self.0.lag_messages.clear();
-        self.0.lag_seconds.clear();
-        self.0.dead_letters.clear();
-        for line in status.lines() {
-            let label = Label { resource: line.resource };
-            if let (Some(pending), Some(in_flight)) = (line.pending, line.in_flight) {
-                self.0.lag_messages.get_or_create(&label).set(integer(pending + in_flight));
-                let lag =
-                    line.oldest_unloaded_at.map_or(0.0, |oldest| seconds_since(oldest, status.at));
-                self.0.lag_seconds.get_or_create(&label).set(lag);
-            }
-            // Also what other loaders say; where NATS is away, nobody can load.
-            if let Ok(queue) = &status.queue {
-                let stopped = queue.trouble(line.resource).is_some();
-                self.0.stopped.get_or_create(&label).set(i64::from(stopped));
-            }
-            if let Some(letters) = line.dead_letters {
-                self.0.dead_letters.get_or_create(&label).set(letters);
+        // Also what other loaders say; where NATS is away, nobody can load.
+        if let Ok(queue) = &status.queue {
+            for resource in CATALOGUE {
+                let stopped = queue.trouble(resource.name).is_some();
+                self.0.stopped.get_or_create(&Label::of(resource)).set(i64::from(stopped));
             }
         }
-        self.0.copy_lag_messages.clear();
-        for copy in &status.whose.copies {
-            let label = CopyLabel { copy: copy.name.clone() };
-            self.0.copy_lag_messages.get_or_create(&label).set(integer(copy.unloaded));
-        }
-        self.saw_stream(status);
-    }
-
-    fn saw_stream(&self, status: &Status) {
-        self.0.stream_bytes.clear();
-        self.0.stream_max_bytes.clear();
-        self.0.last_publish.clear();
-        let Some(stream) = status.queue.as_ref().ok().and_then(|queue| queue.stream) else {
-            return;
-        };
-        self.0.stream_bytes.get_or_create(&[]).set(integer(stream.bytes));
-        if let Some(limit) = stream.max_bytes {
-            self.0.stream_max_bytes.get_or_create(&[]).set(integer(limit));
-        }
-        if let Some(last) = stream.last_published_at {
-            self.0.last_publish.get_or_create(&[]).set(seconds_since(Timestamp::UNIX_EPOCH, last));
-        }
+        self.0.pipeline.saw(status);
     }
 
     /// In the text format of `OpenMetrics`.
@@ -300,12 +227,4 @@ impl fmt::Debug for Meters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meters").finish_non_exhaustive()
     }
-}
-
-fn integer(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn seconds_since(earlier: Timestamp, later: Timestamp) -> f64 {
-    later.duration_since(earlier).as_secs_f64().max(0.0)
 }

@@ -2,6 +2,7 @@
 //!
 //! Either server may be away; what the other knows is told all the same.
 
+pub(crate) mod age;
 mod attention;
 mod clock;
 pub(crate) mod command;
@@ -13,6 +14,7 @@ pub(crate) mod whose;
 pub(crate) mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
@@ -22,10 +24,15 @@ use self::people::Tally;
 use self::queue::Queue;
 use self::store::{Counts, Store};
 use self::whose::Whose;
+use crate::pipeline::Pipeline;
 
 /// What was found, at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
+    /// Of which pipeline.
+    pub(crate) pipeline: Pipeline,
+    /// How old what was fetched may be.
+    pub(crate) max_age: Duration,
     /// When it was looked.
     pub(crate) at: Timestamp,
     /// What NATS knows.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::jetstream::Context;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::consumer::Readers;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,17 +17,23 @@ use crate::database::Database;
 use crate::meters::Meters;
 use crate::ownership::Ownership;
 use crate::ownership::copies::Copies;
+use crate::pipeline::Pipeline;
 use crate::status::store::{Counts, Looker, Store};
 use crate::status::whose::{self, Whose};
-use crate::status::{Away, Status, queue};
+use crate::status::{Away, Status, age, queue};
 use crate::troubles::Troubles;
 
 /// Between two looks while all is well.
 const INTERVAL: Duration = Duration::from_secs(15);
 /// The same while a server is away or consumers are missing, so that its return is soon known.
 const INTERVAL_IN_TROUBLE: Duration = Duration::from_secs(3);
-/// Rows of large tables take seconds to count: no more often than this, and only for a reader.
+/// Rows are counted for a reader only, and no more often than this while nothing is loaded.
 const COUNT_INTERVAL: Duration = Duration::from_mins(1);
+/// While something is, counting takes no more than this part of the time: rows of large tables take
+/// seconds to count.
+const COUNT_SHARE: u32 = 10;
+/// What the clocks of two machines may differ by.
+const SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// Longer than a look takes even while both servers are silent.
 const STUCK: Duration = Duration::from_mins(3);
 /// Minutes that the plots show.
@@ -40,6 +46,7 @@ pub(crate) struct Seen {
     pub(crate) status: Option<Status>,
     /// The last hour, the oldest first; at least one minute once something was seen.
     pub(crate) minutes: VecDeque<Minute>,
+    pub(crate) pipeline: Pipeline,
     looked: Instant,
 }
 
@@ -66,6 +73,8 @@ pub(crate) struct Watch {
 
 /// Who looks.
 pub(crate) struct Watcher {
+    pipeline: Pipeline,
+    max_age: Duration,
     context: Context,
     readers: Readers,
     ownership: Ownership,
@@ -81,6 +90,7 @@ pub(crate) struct Watcher {
 
 /// Both sides; the watcher is to be [run](Watcher::run).
 pub(crate) fn watch(
+    (pipeline, max_age): (Pipeline, Duration),
     context: Context,
     database: Database,
     (readers, ownership): (Readers, Ownership),
@@ -88,7 +98,13 @@ pub(crate) fn watch(
     troubles: Troubles,
     ending: CancellationToken,
 ) -> (Watch, Watcher) {
-    let nothing = Seen { status: None, minutes: VecDeque::new(), looked: Instant::now() };
+    meters.belongs_to(&pipeline);
+    let nothing = Seen {
+        status: None,
+        minutes: VecDeque::new(),
+        pipeline: pipeline.clone(),
+        looked: Instant::now(),
+    };
     let (sender, seen) = watch::channel(Arc::new(nothing));
     // The first look counts.
     let counts_wanted = Arc::new(AtomicBool::new(true));
@@ -100,6 +116,8 @@ pub(crate) fn watch(
         ending,
     };
     let watcher = Watcher {
+        pipeline,
+        max_age,
         context,
         readers,
         ownership,
@@ -157,20 +175,25 @@ impl Watch {
         if let Err(away) = &status.store {
             return Err(away.words.clone());
         }
-        match &status.queue {
-            Err(away) => Err(away.words.clone()),
-            Ok(queue) => {
-                if let Some(resource) = queue.unserved().next() {
-                    return Err(format!("the consumer of {resource} is not set up"));
-                }
-                match queue.troubles().next() {
-                    Some((resource, trouble)) => {
-                        Err(format!("{resource} is not loaded: {}", trouble.words))
-                    }
-                    None => Ok(()),
-                }
-            }
+        let queue = status.queue.as_ref().map_err(|away| away.words.clone())?;
+        if let Some(resource) = queue.unserved().next() {
+            return Err(format!("the consumer of {resource} is not set up"));
         }
+        if let Some((resource, trouble)) = queue.troubles().next() {
+            return Err(format!("{resource} is not loaded: {}", trouble.words));
+        }
+        Ok(())
+    }
+
+    /// Whether every table that is read by and by was fetched within this time.
+    ///
+    /// # Errors
+    /// In words, what is older.
+    pub(crate) fn fresh(&self, max_age: Duration) -> Result<(), String> {
+        let seen = self.seen();
+        let status = seen.status.as_ref().ok_or_else(|| "starting".to_owned())?;
+        let too_old = age::too_old(&Status { max_age, ..status.clone() });
+        too_old.map_or(Ok(()), Err)
     }
 }
 
@@ -185,7 +208,8 @@ impl Watcher {
                     queue.unserved().next().is_some() || queue.troubles().next().is_some()
                 });
             let minutes = self.minutes(&status);
-            let seen = Seen { status: Some(status), minutes, looked: Instant::now() };
+            let pipeline = self.pipeline.clone();
+            let seen = Seen { status: Some(status), minutes, pipeline, looked: Instant::now() };
             self.sender.send_replace(Arc::new(seen));
             tokio::time::sleep(if in_trouble { INTERVAL_IN_TROUBLE } else { INTERVAL }).await;
         }
@@ -201,7 +225,7 @@ impl Watcher {
         }
         let mut uncounted = None;
         if let Ok(store) = &store
-            && self.is_count_due()
+            && self.is_count_due(store)
         {
             match self.looker.count(&store.missing).await {
                 Ok(counts) => {
@@ -211,9 +235,17 @@ impl Watcher {
                 Err(away) => uncounted = Some(away),
             }
         }
-        let counts = self.counts.clone();
         let whose = self.whose(&store).await;
-        Status { at: Timestamp::now(), queue, store, counts, uncounted, whose }
+        Status {
+            pipeline: self.pipeline.clone(),
+            max_age: self.max_age,
+            at: Timestamp::now(),
+            queue,
+            store,
+            counts: self.counts.clone(),
+            uncounted,
+            whose,
+        }
     }
 
     /// As far as it is known without comparing, which is not this one's.
@@ -226,9 +258,13 @@ impl Watcher {
         }
     }
 
-    fn is_count_due(&self) -> bool {
+    fn is_count_due(&self, store: &Store) -> bool {
         let is_old = self.counts.as_ref().is_none_or(|counts| {
-            Timestamp::now().duration_since(counts.at).unsigned_abs() >= COUNT_INTERVAL
+            // By the clocks of two machines: seconds before and after count as after.
+            let is_outdated = store.last_load().is_some_and(|loaded| loaded + SKEW > counts.at);
+            let rest = counts.took * COUNT_SHARE;
+            let pause = if is_outdated { rest } else { rest.max(COUNT_INTERVAL) };
+            Timestamp::now().duration_since(counts.at).unsigned_abs() >= pause
         });
         is_old && self.counts_wanted.load(Ordering::Relaxed)
     }

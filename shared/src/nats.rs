@@ -30,7 +30,7 @@ pub struct NatsArgs {
     #[arg(
         long,
         env = "NATS_URL",
-        default_value = "nats://127.0.0.1:4222",
+        default_value = DEFAULT_URL,
         hide_env_values = true,
         global = true
     )]
@@ -117,7 +117,15 @@ pub enum ConnectError {
     },
 }
 
+/// Where a server is unless somebody says otherwise.
+const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
+
 impl NatsArgs {
+    /// Whether nobody has said where the server is.
+    pub fn is_default(&self) -> bool {
+        self.nats_url.expose_secret() == DEFAULT_URL
+    }
+
     /// Reads the addresses.
     ///
     /// # Errors
@@ -198,7 +206,7 @@ impl Server<'_> {
     }
 
     /// Host and port of each address; never the password that one may carry.
-    fn names(&self) -> String {
+    pub fn names(&self) -> String {
         let names: Vec<_> = self
             .addresses
             .iter()

@@ -60,7 +60,7 @@ async fn a_nats_frozen_for_longer_than_the_ack_wait_loses_nothing() {
 async fn consumers_deleted_under_a_loader_are_made_anew_and_lose_nothing() {
     let (world, mut flow) = flow::start().await;
     let loader = world.start_loader().await.unwrap();
-    let stream = world.jetstream().await.unwrap().get_stream(STREAM).await.unwrap();
+    let stream = world.stream().await.unwrap();
     for _ in 0..3 {
         let before = loads(&world).await.unwrap();
         flow.publish(40).await;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _};
 use tests::proxy::{COMMIT, Proxy};
 use tests::servers::Shutdown;
@@ -88,7 +87,7 @@ async fn what_waits_long_for_its_turn_is_delivered_to_nobody_else() {
 
     let sql = "select count(*) from raw.toggl_track__loads where resource = 'time_entries'";
     let batches: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
-    let stream = world.jetstream().await.unwrap().get_stream(STREAM).await.unwrap();
+    let stream = world.stream().await.unwrap();
     let consumer = stream.consumer_info(&resource("time_entries").consumer()).await.unwrap();
     assert_eq!(consumer.delivered.consumer_sequence, batches.unsigned_abs());
     for loader in &loaders {

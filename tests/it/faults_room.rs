@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use shared::stream::STREAM;
 use tests::rows::raw_rows;
 use tests::servers::NatsOptions;
 use tests::toggl::{Account, AccountSize};
@@ -57,8 +56,7 @@ async fn loaded_and_changed() -> (World, BTreeSet<i64>, u64) {
 }
 
 async fn stored(world: &World) -> u64 {
-    let context = world.jetstream().await.unwrap();
-    context.get_stream(STREAM).await.unwrap().cached_info().state.bytes
+    world.stream().await.unwrap().cached_info().state.bytes
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
-use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _};
 use tests::proxy::{COMMIT, Direction, Proxy};
 use tests::servers::Shutdown;
@@ -169,7 +168,7 @@ impl<'a> Soak<'a> {
 
     async fn delete_a_consumer(&mut self) {
         let resource = &CATALOGUE[self.dice.below(CATALOGUE.len())];
-        let stream = self.world.jetstream().await.unwrap().get_stream(STREAM).await.unwrap();
+        let stream = self.world.stream().await.unwrap();
         // It may be gone for another reason.
         stream.delete_consumer(&resource.consumer()).await.ok();
     }

@@ -82,7 +82,7 @@ async fn a_listing_that_has_arrived_in_part_completes_nothing() {
 }
 
 #[tokio::test]
-async fn time_entries_are_complete_for_the_window_of_the_newest_run() {
+async fn time_entries_are_complete_for_what_is_covered_up_to_the_newest_reading() {
     let mut running = Running::start().await;
     let entries = resource("time_entries");
     let window = |from, to, user_id| Span::Starts {
@@ -95,18 +95,28 @@ async fn time_entries_are_complete_for_the_window_of_the_newest_run() {
             "complete_at": at(fetched), "complete_from": at(from), "complete_to": at(to)})
     };
     running
-        .load(&cut(entries, 10, window(0, 9_000, USER), vec![record(entries, 1, 5, "one")]))
+        .load(&cut(entries, 8_000, window(0, 9_000, USER), vec![record(entries, 1, 5, "one")]))
         .await;
-    assert_eq!(freshness(&mut running, "time_entries").await, wanted(10, 0, 9_000));
-    running.load(&cut(entries, 20, window(5_000, 9_500, USER), Vec::new())).await;
-    assert_eq!(freshness(&mut running, "time_entries").await, wanted(20, 5_000, 9_500));
-    running.load(&cut(entries, 30, window(0, 9_900, USER + 1), Vec::new())).await;
-    assert_eq!(freshness(&mut running, "time_entries").await, wanted(30, 0, 9_900));
+    assert_eq!(freshness(&mut running, "time_entries").await, wanted(8_000, 0, 8_000));
+    // After a gap.
+    running.load(&cut(entries, 9_400, window(9_200, 9_500, USER), Vec::new())).await;
+    assert_eq!(freshness(&mut running, "time_entries").await, wanted(9_400, 9_200, 9_400));
+    // The past, read afterwards, is not the present.
+    let past = cut(entries, 9_450, window(0, 100, USER), vec![record(entries, 1, 5, "one")]);
+    running.load(&past).await;
+    let row = freshness(&mut running, "time_entries").await;
+    assert_eq!(
+        (&row["complete_from"], &row["complete_to"]),
+        (&json!(at(9_200)), &json!(at(9_400)))
+    );
+    running.load(&cut(entries, 9_500, window(0, 9_900, USER + 1), Vec::new())).await;
+    assert_eq!(freshness(&mut running, "time_entries").await, wanted(9_500, 0, 9_500));
 
     // The feed of changes is complete for nothing.
-    running.load(&cut(entries, 40, Span::Partial, vec![record(entries, 1, 5, "one")])).await;
+    running.load(&cut(entries, 9_600, Span::Partial, vec![record(entries, 1, 5, "one")])).await;
     let row = freshness(&mut running, "time_entries").await;
-    assert_eq!((&row["last_fetched_at"], &row["complete_at"]), (&json!(at(40)), &json!(at(30))));
+    let seen = (&row["last_fetched_at"], &row["complete_at"]);
+    assert_eq!(seen, (&json!(at(9_600)), &json!(at(9_500))));
 }
 
 #[tokio::test]
@@ -115,7 +125,7 @@ async fn a_window_with_a_gap_counts_from_the_gap_on() {
     let entries = resource("time_entries");
     let span = Span::Starts { from: moment(0), to: moment(1_000_000), user_id: Some(USER) };
     let records = (1..=6_000).map(|id| record(entries, id, 5, "entry")).collect();
-    let batches = cut(entries, 10, span, records);
+    let batches = cut(entries, 2_000_000, span, records);
     assert!(batches.len() >= 3, "{}", batches.len());
     let last = batches.len() - 1;
     running.load(&batches[..1]).await;

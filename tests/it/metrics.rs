@@ -194,6 +194,14 @@ async fn the_readme_the_dashboard_and_the_alerts_name_what_is_served() {
 }
 
 #[test]
+fn the_alert_about_old_tables_names_those_that_a_usual_sync_reads() {
+    let usual = CATALOGUE.iter().filter(|resource| resource.by_default);
+    let names: Vec<_> = usual.map(|resource| resource.name).collect();
+    let label = format!("fetched_age_seconds{{resource=~\"{}\"}}", names.join("|"));
+    assert!(ALERTS.contains(&label), "{label}");
+}
+
+#[test]
 fn prometheus_asks_where_the_loaders_of_the_compose_stack_serve() {
     assert!(COMPOSE.contains("LOADER_HTTP: 0.0.0.0:9464"));
     assert!(PROMETHEUS.contains("names: [loader]") && PROMETHEUS.contains("port: 9464"));

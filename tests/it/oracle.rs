@@ -4,19 +4,19 @@
 //! counts too.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use shared::batch::{Batch, Coverage, Record};
 use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
-use shared::stream::STREAM;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use tests::servers::wait_until_ok;
 use tests::workers::Resident;
 use tests::world::World;
 use uuid::Uuid;
@@ -103,8 +103,7 @@ impl Oracle {
 
     /// Once nothing is on its way any more.
     pub(crate) async fn assert_holds(&self, world: &World) {
-        let context = world.jetstream().await.unwrap();
-        let batches = batches(&context.get_stream(STREAM).await.unwrap()).await;
+        let batches = batches(world).await;
         let mut connection = world.connect().await.unwrap();
         let dead = dead_letters(&mut connection).await;
         assert_ledger(&mut connection, &batches).await;
@@ -129,25 +128,31 @@ impl Oracle {
     }
 }
 
-/// Everything in the stream, by a consumer that leaves no trace.
-async fn batches(stream: &Stream) -> Vec<Batch> {
+/// Everything in the stream. A cluster that has just lost a node may fail any question, so that whoever
+/// asks here begins anew.
+async fn batches(world: &World) -> Vec<Batch> {
+    let stream = world.stream().await.unwrap();
+    let read = wait_until_ok("all that the stream holds", RESUME, || read(&stream));
+    read.await.unwrap()
+}
+
+/// By a consumer that leaves no trace.
+async fn read(stream: &Stream) -> anyhow::Result<Vec<Batch>> {
     let config = pull::Config { ack_policy: AckPolicy::None, ..pull::Config::default() };
-    let consumer = stream.create_consumer(config).await.unwrap();
+    let consumer = stream.create_consumer(config).await?;
     let mut left = consumer.cached_info().num_pending;
     let mut batches = Vec::new();
-    let started = Instant::now();
     while left > 0 {
-        assert!(started.elapsed() < RESUME, "the server holds back {left} messages");
-        let messages = consumer.fetch().max_messages(500).messages().await.unwrap();
-        let messages: Vec<_> = messages.map(Result::unwrap).collect().await;
-        left -= messages.len() as u64;
+        let messages = consumer.fetch().max_messages(500).messages().await?;
+        let messages: Vec<_> = messages.try_collect().await.map_err(anyhow::Error::from_boxed)?;
+        left = left.saturating_sub(u64::try_from(messages.len())?);
         for message in messages {
             let encoding = message.headers.as_ref().and_then(|h| h.get("Content-Encoding"));
             let encoding = encoding.map(async_nats::HeaderValue::as_str);
             batches.push(Batch::decode(&message.payload, encoding).unwrap());
         }
     }
-    batches
+    Ok(batches)
 }
 
 /// The rules for batches in the order of their fetches, in which they are simple; any other order

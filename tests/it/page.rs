@@ -100,7 +100,7 @@ async fn the_page_says_what_is_wrong_and_what_to_do_while_postgres_is_away() {
     watched.answers("/readyz", 503, &["Postgres", "is it running"]).await;
     watched.answers("/", 200, &["out of reach", "DATABASE_URL"]).await;
     watched.answers("/metrics", 200, &["toggl_track_loader_postgres_up 0"]).await;
-    assert_eq!(watched.answer("/healthz").await, (200, "ok\n".to_owned()));
+    watched.answers("/healthz", 200, &["ok\n"]).await;
     let mut browser = Browser::start().await.unwrap();
     for (name, screen) in SCREENS {
         browser.open(&watched.url("/"), screen).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_container_asks_by_the_loader_itself() {
     let watched = Watched::start(&world).await;
     watched.answers("/readyz", 200, &["ok"]).await;
     let healthcheck = || world.loader(&["healthcheck", "--http", &watched.address]);
-    assert_eq!(ended(healthcheck(), 0).await.stdout, "ok\n");
+    assert!(ended(healthcheck(), 0).await.stdout.starts_with("ok\n"));
     // It needs no other setting, and asks by loopback whoever listens everywhere.
     let everywhere = watched.address.replace("127.0.0.1", "0.0.0.0");
     let bare = world.loader(&["healthcheck"]).env("LOADER_HTTP", everywhere);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::{Executor as _, PgConnection};
+use sqlx::PgConnection;
 use tests::toggl::{Account, AccountSize};
 use tests::workers::Resident;
 use tests::world::World;
@@ -11,6 +11,10 @@ use crate::reporting::days_ago;
 use crate::watched::{Watched, status, status_json};
 
 const PEOPLE: usize = 5;
+
+/// As the first release made it.
+const FRESHNESS: &str =
+    include_str!("../../migrations/20261123140300_create_staging_freshness.sql");
 
 fn team() -> Account {
     Account::generate(&AccountSize {
@@ -142,10 +146,12 @@ async fn the_view_has_the_window_that_was_read_and_the_newest_entry_also_of_olde
     // As the release before had the tables.
     for sql in [
         "drop view staging.stg_toggl_track__people",
+        "drop view staging.stg_toggl_track__freshness, staging.stg_toggl_track__coverage",
+        FRESHNESS,
         "drop index raw.toggl_track__claims_people, raw.toggl_track__dead_letters_runs",
-        "delete from raw.toggl_track__migrations where version in (20261129090000, 20261129090100)",
+        "delete from raw.toggl_track__migrations where version >= 20261129090000",
     ] {
-        connection.execute(sql).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
     assert_eq!(said(&world).await, None);
     let migrated = world.loader(&["migrate"]).run().await.unwrap();

@@ -11,7 +11,7 @@ use tests::workers::{Finished, Worker};
 use crate::catalogue::migrated;
 
 /// Views that stand for no resource.
-const OTHERS: [&str; 2] = ["freshness", "people"];
+const OTHERS: [&str; 3] = ["coverage", "freshness", "people"];
 
 const VIEWS: &str = "select c.relname::text from pg_class c
     where c.relnamespace = 'staging'::regnamespace and c.relkind = 'v'";
@@ -58,7 +58,7 @@ async fn names_say_the_types() {
         join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
         where c.relnamespace = 'staging'::regnamespace and a.atttypid <> case
             when a.attname like '%\\_at' then 'timestamptz'::regtype
-            when a.attname ~ '^(complete|entries)_(from|to|as_of)$' then 'timestamptz'::regtype
+            when a.attname ~ '^(complete|covered|entries)_(from|to|as_of)$' then 'timestamptz'::regtype
             when a.attname like '%\\_date' then 'date'::regtype
             when a.attname ~ '^(toggl_accounts_id|integration_external_id)$' then 'text'::regtype
             when a.attname like '%\\_id' or a.attname like '%\\_seconds' then 'bigint'::regtype

@@ -1,6 +1,7 @@
 //! `loader status` where something is broken: it says what, and what to do.
 
 use jiff::Timestamp;
+use shared::consumer::{Notes, Readers, Trouble, change_notes};
 use shared::listing::Span;
 use sqlx::Executor as _;
 use tests::servers::Shutdown;
@@ -8,7 +9,7 @@ use tests::toggl::Account;
 use tests::world::World;
 
 use crate::batches::{cut, publish};
-use crate::endings::assert_unspoken;
+use crate::endings::{assert_fails, assert_unspoken};
 use crate::expected_rows::resource;
 use crate::letters::{Letters, poison};
 use crate::watched::{Watched, assert_says, ended, of, status, status_json};
@@ -90,7 +91,10 @@ async fn dead_letters_name_the_command_that_shows_them() {
     assert_eq!(of(&found, "tags")["dead_letters"], 3);
     letters.allow(tags, "no_poison").await;
     letters.run(&["retry", "--all"], 0).await;
-    assert_eq!(of(&status_json(&letters.world, 0).await, "tags")["dead_letters"], 0);
+    // What was made by hand was fetched long ago.
+    let patient = letters.world.loader(&["status", "--json", "--max-age", "366d"]);
+    let found = serde_json::from_str(&ended(patient, 0).await.stdout).unwrap();
+    assert_eq!(of(&found, "tags")["dead_letters"], 0);
 }
 
 #[tokio::test]
@@ -121,6 +125,11 @@ async fn a_table_that_stopped_is_named_by_its_loader() {
     watched.answers("/metrics", 200, &[stopped]).await;
     assert!(watched.loader.log().contains("Stopped loading raw.toggl_track__tags"));
 
+    // Whoever asks for readiness is told, too.
+    watched.answers("/readyz", 503, &["tags"]).await;
+    let healthcheck = world.loader(&["healthcheck", "--http", &watched.address]);
+    assert_fails(&healthcheck.run().await.unwrap(), 1, &["not ready", "tags"]);
+
     // Nobody loads it, and everything else is loaded.
     let found = status_json(&world, 6).await;
     assert_says(&found, &["tables are missing in the schema raw (tags)"]);
@@ -128,4 +137,50 @@ async fn a_table_that_stopped_is_named_by_its_loader() {
     let line = of(&found, "tags");
     assert_eq!(line["pending"].as_u64().unwrap() + line["in_flight"].as_u64().unwrap(), 1);
     assert_eq!(of(&found, "clients")["rows_live"], 1);
+}
+
+/// As a loader does that cannot get past something.
+async fn note(world: &World, name: &str, words: &str) {
+    let trouble = Some(Trouble { since: Timestamp::now(), words: words.to_owned() });
+    let context = world.jetstream().await.unwrap();
+    let change = |notes| Notes { trouble, ..notes };
+    change_notes(&context, &Readers::Main, resource(name), change).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_in_trouble_is_never_healthy_whoever_asks_and_in_the_moment_it_is_noted() {
+    let world = World::start(Account::empty()).await.unwrap();
+    world.sync_and_load(&[]).await.unwrap();
+    // What is noted about a table that nothing waits for is of the past.
+    note(&world, "tags", "the table is locked: unlock it").await;
+    status(&world, 0).await;
+
+    // No loader of this world has seen the trouble but the one that noted it.
+    let mut connection = world.connect().await.unwrap();
+    connection.execute("begin; lock table raw.toggl_track__tags in exclusive mode").await.unwrap();
+    let watched = Watched::start(&world).await;
+    let tags = resource("tags");
+    let context = world.jetstream().await.unwrap();
+    publish(&context, &cut(tags, 10, Span::Partial, poison(tags, 1..=1))).await;
+    watched.answers("/metrics", 200, &["lag_messages{resource=\"tags\"} 1"]).await;
+    note(&world, "tags", "the table is locked: unlock it").await;
+    let words = ["tags is not loaded since ", "1 batch wait", "the table is locked: unlock it"];
+    let found = status_json(&world, 6).await;
+    assert_says(&found, &words);
+    let trouble = &of(&found, "tags")["trouble"];
+    assert_eq!(trouble["words"], "the table is locked: unlock it");
+    let since: Timestamp = trouble["since"].as_str().unwrap().parse().unwrap();
+    assert!(since <= Timestamp::now());
+    assert!(of(&found, "me")["trouble"].is_null());
+    assert!(!status(&world, 6).await.stdout.contains("Healthy"));
+
+    watched.answers("/", 200, &words).await;
+    watched.answers("/metrics", 200, &["toggl_track_loader_stopped{resource=\"tags\"} 1"]).await;
+    watched.answers("/readyz", 503, &["tags is not loaded: the table is locked"]).await;
+    let healthcheck = world.loader(&["healthcheck", "--http", &watched.address]);
+    assert_fails(&healthcheck.run().await.unwrap(), 1, &["tags is not loaded"]);
+
+    connection.execute("rollback").await.unwrap();
+    world.loaded().await.unwrap();
+    watched.answers("/readyz", 200, &["ok"]).await;
 }

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 
 pub use self::nats::{NatsOptions, NatsServer};
 pub use self::postgres::{Database, PostgresOptions, PostgresServer, Shutdown};
-pub use self::wait::wait_for;
+pub use self::wait::{wait_for, wait_until_ok};
 pub(crate) use self::wheels::python;
 
 /// The Postgres that the tests of one process share: each takes a database of its own from it with

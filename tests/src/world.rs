@@ -14,12 +14,16 @@ use crate::proxy::Proxy;
 use crate::servers::cluster::start_cluster;
 use crate::servers::{
     Database, NatsOptions, NatsServer, PostgresOptions, PostgresServer, shared_postgres, wait_for,
+    wait_until_ok,
 };
 use crate::toggl::{Account, Simulator};
 use crate::workers::{Finished, Resident, Worker};
 
 /// Everything that was published is loaded within this, on a slow and busy machine.
 const LOAD_DEADLINE: Duration = Duration::from_secs(90);
+
+/// A server that was restarted, or a cluster that chooses a leader, answers again within this.
+const ANSWER_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A world of its own: a NATS server, a database, a simulator.
 #[derive(Debug)]
@@ -175,20 +179,33 @@ impl World {
         self.nodes().map(NatsServer::url).collect()
     }
 
-    /// A connection to the database, as superuser.
+    /// A connection to the database, as superuser; a server that is just coming back is waited for.
     ///
     /// # Errors
     /// When Postgres is not running.
     pub async fn connect(&self) -> Result<PgConnection> {
-        self.postgres().connect(&self.database.name).await
+        let connect = || self.postgres().connect(&self.database.name);
+        wait_until_ok("a connection to Postgres", ANSWER_DEADLINE, connect).await
     }
 
-    /// JetStream, as a client without any limits.
+    /// JetStream, as a client without any limits; a server that is just coming back is waited for.
     ///
     /// # Errors
     /// When NATS is not running.
     pub async fn jetstream(&self) -> Result<Context> {
-        Ok(jetstream::new(async_nats::connect(self.nats_addresses()).await?))
+        let connect = async || Ok(async_nats::connect(self.nats_addresses()).await?);
+        let client = wait_until_ok("a connection to NATS", ANSWER_DEADLINE, connect).await?;
+        Ok(jetstream::new(client))
+    }
+
+    /// The stream of the batches; a cluster that is choosing its leader is waited for.
+    ///
+    /// # Errors
+    /// When NATS is not running, or there is no such stream.
+    pub async fn stream(&self) -> Result<Stream> {
+        let context = self.jetstream().await?;
+        let look = async || Ok(context.get_stream(STREAM).await?);
+        wait_until_ok("the stream", ANSWER_DEADLINE, look).await
     }
 
     /// Takes the lease from whoever holds it; that of a killed fetcher else lasts for half a minute.

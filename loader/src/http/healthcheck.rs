@@ -11,32 +11,56 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{DEFAULT, Http};
+use super::{DEFAULT, Http, MAX_AGE};
+use crate::pipeline::Told;
 use crate::stdout::print;
 
 /// Less than whoever asks usually waits.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// A reason is a line.
+/// A reason, and whose it is.
 const MAX_REASON: usize = 64 * 1024;
 
-/// Asks the loader on this machine whether it is ready.
+/// What the loader that answers is held against. What is not set here is not compared.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// Host, port and name of the database.
+    pub(crate) database: Option<String>,
+    /// Host and port of each NATS server.
+    pub(crate) nats: Option<String>,
+    /// How old tables may be.
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// Asks the loader on this machine whether it is ready, and says which one it is.
 ///
 /// # Errors
-/// With the reason when it is not, or when there is none.
-pub(crate) async fn healthcheck(http: Option<Http>) -> anyhow::Result<()> {
+/// With the reason when it is not, when it is another pipeline's, or when there is none.
+pub(crate) async fn healthcheck(http: Option<Http>, expected: &Expected) -> anyhow::Result<()> {
     let address = match http {
         Some(Http::Off) => bail!("the loader serves no /readyz to ask: LOADER_HTTP is off"),
         Some(Http::At(address)) => reachable(address),
         None => DEFAULT,
     };
-    let (status, reason) = tokio::time::timeout(TIMEOUT, ask(address))
+    let (status, said) = tokio::time::timeout(TIMEOUT, ask(address, expected.max_age))
         .await
         .with_context(|| format!("the loader at {address} does not answer in time"))?
         .with_context(|| {
             format!("no loader answers at {address}; is it running, is --http right?")
         })?;
-    ensure!(status == StatusCode::OK, "the loader is not ready: {}", reason.trim());
-    print(reason)?;
+    let told = Told::in_lines(&said);
+    let differs =
+        told.and_then(|told| told.differs(expected.database.as_deref(), expected.nats.as_deref()));
+    if let Some(differs) = differs {
+        bail!("the loader at {address} is another pipeline's: it {differs}; is --http right?");
+    }
+    // Those of the first releases would answer as if they had not been asked.
+    ensure!(
+        told.is_some() || expected.max_age.is_none(),
+        "the loader at {address} knows no --max-age: it is older than this program"
+    );
+    let reason = said.lines().next().unwrap_or_default();
+    ensure!(status == StatusCode::OK, "the loader is not ready: {reason}");
+    print(said)?;
     Ok(())
 }
 
@@ -51,11 +75,16 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn ask(address: SocketAddr) -> anyhow::Result<(StatusCode, String)> {
+async fn ask(
+    address: SocketAddr,
+    max_age: Option<Duration>,
+) -> anyhow::Result<(StatusCode, String)> {
     let socket = TokioIo::new(TcpStream::connect(address).await?);
     let (mut sender, connection) = http1::handshake(socket).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::get("/readyz").header(HOST, address.to_string()).body(Body::empty())?;
+    let max_age = max_age.map(|age| format!("?{MAX_AGE}{}s", age.as_secs()));
+    let path = format!("/readyz{}", max_age.unwrap_or_default());
+    let request = Request::get(path).header(HOST, address.to_string()).body(Body::empty())?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let reason = to_bytes(Body::new(response.into_body()), MAX_REASON).await?;

@@ -45,7 +45,10 @@ fn page(seen: &Seen, nonce: &str) -> Markup {
                         (whole(status))
                         (plots(seen))
                     }
-                    None => p { "This loader has just started and not looked around yet." }
+                    None => {
+                        p { (seen.pipeline.words()) }
+                        p { "This loader has just started and not looked around yet." }
+                    }
                 }
             }
         }
@@ -106,7 +109,7 @@ fn row(line: &Line) -> Markup {
     let cells = [
         (number(line.rows_live), false),
         (number(line.rows_deleted), false),
-        (known(line.complete_at, time), false),
+        (line.complete(), false),
         (known(line.last_changed_at, time), false),
         (count(line.pending), line.pending.is_some_and(|pending| pending > 0)),
         (count(line.in_flight), false),

@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 use shared::stream::STREAM;
 
-use super::Status;
 use super::clock::of_clocks;
-use super::queue::{Queue, StreamState};
+use super::queue::{Backlog, Queue, StreamState};
 use super::store::Store;
 use super::words::{bytes, duration, time};
+use super::{Status, age};
 
 /// A usual batch is loaded within a second; one that waits for so long is not waiting for its turn.
 const OLD: i64 = 5 * 60;
 /// A table of which a batch waits for so long without anybody asking for it has stopped.
 const UNASKED: i64 = 60;
-/// Longer than any usual pause between two runs of the fetcher.
-const SILENCE: i64 = 24 * 60 * 60;
+/// While batches wait, no loader that goes on with a table takes so long to ask for its next one.
+const UNDELIVERED: i64 = 2 * 60;
 /// Two batches of the largest size, below which a stream refuses what comes next.
 const LEAST_ROOM: u64 = 1024 * 1024;
 
@@ -31,7 +31,7 @@ pub(super) fn attention(status: &Status) -> Vec<String> {
     if let Some(away) = &status.uncounted {
         found.push(format!("the rows could not be counted: {}", away.words));
     }
-    found.extend(of_silence(status));
+    found.extend(age::of_silence(status));
     found
 }
 
@@ -63,7 +63,15 @@ fn of_queue(queue: &Queue, now: Timestamp, found: &mut Vec<String>) {
 }
 
 fn of_backlogs(queue: &Queue, now: Timestamp, found: &mut Vec<String>) {
-    let waited = |at: Timestamp| now.duration_since(at).as_secs();
+    for (resource, trouble) in queue.troubles() {
+        let waiting = queue.backlogs.get(resource).map_or(0, Backlog::unloaded);
+        found.push(format!(
+            "{resource} is not loaded since {}, {} wait: {}",
+            time(trouble.since),
+            batches(waiting),
+            trouble.words
+        ));
+    }
     if !queue.is_served() {
         if queue.unloaded() > 0 {
             let since =
@@ -75,35 +83,35 @@ fn of_backlogs(queue: &Queue, now: Timestamp, found: &mut Vec<String>) {
         }
         return;
     }
-    for (resource, trouble) in queue.troubles() {
-        found.push(format!(
-            "{resource} is not loaded since {}: {}. Nothing is lost, and it is tried again by itself",
-            time(trouble.since),
-            trouble.words
-        ));
-    }
-    let waiting = queue.backlogs.iter().filter(|(_, backlog)| backlog.trouble().is_none());
-    for (resource, backlog) in waiting {
-        let Some(oldest) = backlog.oldest_at else {
-            continue;
-        };
-        let wait = format!(
-            "{} of {resource} wait, the oldest for {}",
-            batches(backlog.unloaded()),
-            duration(waited(oldest))
-        );
-        let is_asked_for = backlog.pulls > 0 || backlog.in_flight > 0;
-        if !is_asked_for && waited(oldest) > UNASKED {
-            found.push(format!(
-                "{wait}, and no loader asks for them: that table has stopped; the loader's log says why. \
-                 Mend it and start the loader again"
-            ));
-        } else if waited(oldest) > OLD {
-            found.push(format!(
+    let untold = queue.backlogs.iter().filter(|(_, backlog)| backlog.trouble().is_none());
+    found.extend(untold.filter_map(|(resource, backlog)| of_backlog(resource, backlog, now)));
+}
+
+/// What no loader has noted, as where one died, or where the server keeps no notes.
+fn of_backlog(resource: &str, backlog: &Backlog, now: Timestamp) -> Option<String> {
+    let ago = |at: Timestamp| now.duration_since(at).as_secs();
+    let waited = ago(backlog.oldest_at?);
+    let wait = format!(
+        "{} of {resource} wait, the oldest for {}",
+        batches(backlog.unloaded()),
+        duration(waited)
+    );
+    let is_asked_for = backlog.pulls > 0 || backlog.in_flight > 0;
+    // What a loader that has given up had in hand stays in flight.
+    let goes_on =
+        backlog.pulls > 0 || backlog.delivered_at.is_some_and(|at| ago(at) <= UNDELIVERED);
+    if !is_asked_for && waited > UNASKED {
+        Some(format!(
+            "{wait}, and no loader asks for them: that table has stopped; the loader's log says why. \
+             Mend it and start the loader again"
+        ))
+    } else {
+        (waited > if goes_on { OLD } else { UNDELIVERED }).then(|| {
+            format!(
                 "{wait}: the logs of the loaders say what holds them up, or whether that table has \
                  stopped. Mend it and start the loader again, or start more loaders"
-            ));
-        }
+            )
+        })
     }
 }
 
@@ -145,59 +153,40 @@ fn of_store(store: &Store, found: &mut Vec<String>) {
     }
 }
 
-/// Nothing has come for long, which no loader can know the reason of.
-fn of_silence(status: &Status) -> Option<String> {
-    let published = status
-        .queue
-        .as_ref()
-        .ok()
-        .map(|queue| queue.stream.and_then(|stream| stream.last_published_at));
-    let fetched =
-        status.store.as_ref().ok().map(|store| {
-            store.freshness.values().filter_map(|freshness| freshness.last_fetch).max()
-        });
-    match published.flatten().max(fetched.flatten()) {
-        Some(last) => (status.at.duration_since(last).as_secs() > SILENCE).then(|| {
-            format!(
-                "nothing has been fetched since {}: is cron running the fetcher? Is the token still \
-                 valid? Run `fetcher check`",
-                time(last)
-            )
-        }),
-        // What only one of them could tell is not known.
-        None => (published.is_some() && fetched.is_some())
-            .then(|| "nothing was ever fetched: run `fetcher check`, then `fetcher`".to_owned()),
-    }
-}
-
 fn batches(count: u64) -> String {
     if count == 1 { "1 batch".to_owned() } else { format!("{count} batches") }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use shared::consumer::Trouble;
 
     use super::super::clock::ClocksAhead;
-    use super::super::queue::Backlog;
     use super::*;
+    use crate::pipeline::Pipeline;
 
     const NOW: i64 = 1_800_000_000;
 
-    fn ago(seconds: i64) -> Timestamp {
+    pub(in super::super) fn ago(seconds: i64) -> Timestamp {
         Timestamp::from_second(NOW - seconds).unwrap()
     }
 
     /// A pipeline that is well, but for these tables.
-    fn with(backlogs: &[(&'static str, u64, u64, usize, i64)]) -> Status {
-        let idle = Backlog { pending: 0, in_flight: 0, pulls: 1, oldest_at: None, trouble: None };
+    pub(in super::super) fn with(backlogs: &[(&'static str, u64, u64, usize, i64)]) -> Status {
+        let backlog = |pending, in_flight, pulls, oldest_at| Backlog {
+            pending,
+            in_flight,
+            pulls,
+            oldest_at,
+            delivered_at: Some(ago(5)),
+            trouble: None,
+        };
         let names = shared::catalogue::CATALOGUE.iter().map(|resource| resource.name);
-        let mut all: BTreeMap<_, _> = names.map(|name| (name, idle.clone())).collect();
+        let mut all: BTreeMap<_, _> = names.map(|name| (name, backlog(0, 0, 1, None))).collect();
         for (name, pending, in_flight, pulls, seconds) in backlogs.iter().copied() {
-            let oldest_at = Some(ago(seconds));
-            all.insert(name, Backlog { pending, in_flight, pulls, oldest_at, trouble: None });
+            all.insert(name, backlog(pending, in_flight, pulls, Some(ago(seconds))));
         }
         let stream = StreamState {
             messages: 1,
@@ -213,6 +202,8 @@ mod tests {
             clocks_ahead: ClocksAhead::default(),
         };
         Status {
+            pipeline: Pipeline::new("db:5432/toggl".to_owned(), "nats:4222".to_owned()),
+            max_age: age::DEFAULT,
             at: ago(0),
             queue: Ok(Queue { stream: Some(stream), backlogs: all }),
             store: Ok(store),
@@ -222,12 +213,12 @@ mod tests {
         }
     }
 
-    fn only(status: &Status) -> String {
+    pub(in super::super) fn only(status: &Status) -> String {
         let [words] = <[String; 1]>::try_from(status.attention()).unwrap();
         words
     }
 
-    fn stream(status: &mut Status) -> &mut StreamState {
+    pub(in super::super) fn stream(status: &mut Status) -> &mut StreamState {
         status.queue.as_mut().unwrap().stream.as_mut().unwrap()
     }
 
@@ -246,20 +237,44 @@ mod tests {
     }
 
     #[test]
+    fn a_table_in_trouble_is_named_at_once_while_batches_wait_also_without_a_loader() {
+        let mut status = with(&[("tags", 1, 1, 1, 1)]);
+        let since = ago(1);
+        let queue = status.queue.as_mut().unwrap();
+        let trouble = Some(Trouble { since, words: "no table: make it".to_owned() });
+        queue.backlogs.get_mut("tags").unwrap().trouble = trouble.clone();
+        // What was noted and got past meanwhile is over.
+        queue.backlogs.get_mut("me").unwrap().trouble = trouble;
+        let words = only(&status);
+        let wanted =
+            format!("tags is not loaded since {}, 2 batches wait: no table: make it", time(since));
+        assert_eq!(words, wanted);
+        for backlog in status.queue.as_mut().unwrap().backlogs.values_mut() {
+            backlog.pulls = 0;
+        }
+        let attention = status.attention();
+        assert_eq!((attention.len(), &attention[0]), (2, &wanted));
+        assert!(attention[1].contains("no loader is at work"), "{attention:?}");
+    }
+
+    #[test]
+    fn what_lies_in_hands_that_do_nothing_is_no_batch_on_its_way() {
+        let mut status = with(&[("tags", 3, 1, 0, 130)]);
+        assert_eq!(status.attention(), Vec::<String>::new());
+        let queue = status.queue.as_mut().unwrap();
+        queue.backlogs.get_mut("tags").unwrap().delivered_at = Some(ago(125));
+        let words = only(&status);
+        assert!(
+            words.starts_with("4 batches of tags wait") && words.contains("stopped"),
+            "{words}"
+        );
+    }
+
+    #[test]
     fn what_waits_for_long_names_the_logs_and_more_loaders() {
         let words = only(&with(&[("tags", 0, 1, 1, 400)]));
         assert!(words.starts_with("1 batch of tags wait"), "{words}");
         assert!(words.contains("logs of the loaders") && words.contains("more loaders"), "{words}");
-    }
-
-    #[test]
-    fn a_day_without_a_batch_asks_for_cron_and_token() {
-        let mut status = with(&[]);
-        stream(&mut status).last_published_at = Some(ago(SILENCE));
-        assert!(status.attention().is_empty());
-        stream(&mut status).last_published_at = Some(ago(SILENCE + 1));
-        let words = only(&status);
-        assert!(words.contains("cron") && words.contains("`fetcher check`"), "{words}");
     }
 
     #[test]

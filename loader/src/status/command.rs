@@ -1,6 +1,7 @@
 //! `loader status`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use super::whose::{self, Whose};
 use super::words::{bytes, known, time};
 use super::{Away, Line, Status, Verdict};
 use crate::database::Database;
+use crate::pipeline::Pipeline;
 use crate::stdout::print;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -22,6 +24,7 @@ Examples:
   loader status
   loader status --json | jq '.resources[] | select(.pending > 0)'
   loader status >/dev/null || echo 'the pipeline needs attention'
+  loader status --max-age 2h
 
 Exit codes: 0 healthy, 6 something needs attention, 5 NATS or Postgres is out of reach.";
 
@@ -38,7 +41,9 @@ pub(crate) async fn run(
     database: Database,
     readers: &Readers,
     args: &StatusArgs,
+    max_age: Duration,
 ) -> Result<Exit, Failure> {
+    let pipeline = Pipeline::new(database.name(), server.names());
     let (nats, (store, counts)) =
         tokio::join!(ask_nats(&server, &database, readers), ask_postgres(database.clone()));
     let (queue, whose) = nats;
@@ -47,7 +52,8 @@ pub(crate) async fn run(
         Some(Err(away)) => (None, Some(away)),
         None => (None, None),
     };
-    let status = Status { at: Timestamp::now(), queue, store, counts, uncounted, whose };
+    let at = Timestamp::now();
+    let status = Status { pipeline, max_age, at, queue, store, counts, uncounted, whose };
     let text = if args.json { json(&status) } else { text(&status) };
     print(text).or_exit(Exit::Failed)?;
     Ok(match status.verdict() {
@@ -97,6 +103,7 @@ fn json(status: &Status) -> String {
         "verdict": status.verdict().words(),
         "attention": status.attention(),
         "at": status.at,
+        "pipeline": status.pipeline,
         "nats_reachable": !status.queue.as_ref().is_err_and(|away| away.out_of_reach),
         "postgres_reachable": !status.store.as_ref().is_err_and(|away| away.out_of_reach),
         "loader_at_work": status.queue.as_ref().map(Queue::is_served).ok(),
@@ -146,13 +153,14 @@ fn text(status: &Status) -> String {
 
 /// What is not a table's own.
 pub(crate) fn summary(status: &Status) -> Vec<String> {
-    let mut lines = pipeline(status);
+    let mut lines = vec![status.pipeline.words()];
+    lines.extend(flow(status));
     lines.extend(status.whose.lines());
     lines.extend(status.people().map(|people| people.words()));
     lines
 }
 
-fn pipeline(status: &Status) -> Vec<String> {
+fn flow(status: &Status) -> Vec<String> {
     let Ok(queue) = &status.queue else {
         return vec!["Stream: not known".to_owned()];
     };
@@ -176,7 +184,7 @@ fn cells(line: &Line) -> [String; 9] {
         line.resource.to_owned(),
         number(line.rows_live),
         number(line.rows_deleted),
-        known(line.complete_at, time),
+        line.complete(),
         known(line.last_changed_at, time),
         count(line.pending),
         count(line.in_flight),

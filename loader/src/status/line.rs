@@ -1,10 +1,14 @@
 //! What is known of one raw table.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use shared::consumer::Trouble;
 use shared::resource::Resource;
 
 use super::Status;
+use super::queue::Backlog;
+use super::words::{UNKNOWN, day, known, time};
 
 /// None is what is not known: a server was away, or there is no such thing yet.
 #[derive(Debug, Clone, Serialize)]
@@ -12,8 +16,11 @@ pub(crate) struct Line {
     pub(crate) resource: &'static str,
     pub(crate) rows_live: Option<i64>,
     pub(crate) rows_deleted: Option<i64>,
-    /// Everything in the table is at least as new.
+    /// Everything in the table is at least as new; of time entries, everything in the range.
     pub(crate) complete_at: Option<Timestamp>,
+    /// For time entries: from where on, and up to where.
+    pub(crate) complete_from: Option<Timestamp>,
+    pub(crate) complete_to: Option<Timestamp>,
     pub(crate) last_fetched_at: Option<Timestamp>,
     pub(crate) last_changed_at: Option<Timestamp>,
     /// Batches that no loader has in hand.
@@ -23,6 +30,19 @@ pub(crate) struct Line {
     /// When the oldest of both was published.
     pub(crate) oldest_unloaded_at: Option<Timestamp>,
     pub(crate) dead_letters: Option<i64>,
+    /// What keeps the batches that wait from being loaded.
+    #[serde(serialize_with = "trouble")]
+    pub(crate) trouble: Option<Trouble>,
+}
+
+fn trouble<S: Serializer>(trouble: &Option<Trouble>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(Trouble { since, words }) = trouble else {
+        return serializer.serialize_none();
+    };
+    let mut fields = serializer.serialize_struct("Trouble", 2)?;
+    fields.serialize_field("since", since)?;
+    fields.serialize_field("words", words)?;
+    fields.end()
 }
 
 impl Line {
@@ -37,12 +57,24 @@ impl Line {
             rows_live: rows.map(|rows| rows.live),
             rows_deleted: rows.map(|rows| rows.deleted),
             complete_at: freshness.and_then(|freshness| freshness.complete),
+            complete_from: freshness.and_then(|freshness| freshness.complete_from),
+            complete_to: freshness.and_then(|freshness| freshness.complete_to),
             last_fetched_at: freshness.and_then(|freshness| freshness.last_fetch),
             last_changed_at: freshness.and_then(|freshness| freshness.last_change),
             pending: backlog.map(|backlog| backlog.pending),
             in_flight: backlog.map(|backlog| backlog.in_flight),
             oldest_unloaded_at: backlog.and_then(|backlog| backlog.oldest_at),
             dead_letters: store.map(|store| store.dead_letters.get(name).copied().unwrap_or(0)),
+            trouble: backlog.and_then(Backlog::trouble).cloned(),
+        }
+    }
+
+    /// Since when the table is as at Toggl; of time entries, from where to where.
+    pub(crate) fn complete(&self) -> String {
+        match (self.complete_from, self.complete_to) {
+            (Some(from), Some(to)) => format!("{} to {}", day(from), time(to)),
+            _ if self.complete_from.is_some() || self.complete_to.is_some() => UNKNOWN.to_owned(),
+            _ => known(self.complete_at, time),
         }
     }
 }

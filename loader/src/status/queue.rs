@@ -50,6 +50,8 @@ pub(crate) struct Backlog {
     pub(crate) pulls: usize,
     /// When the oldest unloaded message was published.
     pub(crate) oldest_at: Option<Timestamp>,
+    /// When a loader was last given a message.
+    pub(crate) delivered_at: Option<Timestamp>,
     /// What keeps it from being loaded, as the loader that tried last says; it may be over.
     pub(crate) trouble: Option<Trouble>,
 }
@@ -177,9 +179,15 @@ async fn backlog(
     } else {
         None
     };
-    let (pending, pulls) = (info.num_pending, info.num_waiting);
-    let trouble = Notes::of(&info.config.metadata).trouble;
-    let backlog = Backlog { pending, in_flight, pulls, oldest_at, trouble };
+    let delivered = info.delivered.last_active.map(|at| at.unix_timestamp_nanos());
+    let backlog = Backlog {
+        pending: info.num_pending,
+        in_flight,
+        pulls: info.num_waiting,
+        oldest_at,
+        delivered_at: delivered.and_then(|at| Timestamp::from_nanosecond(at).ok()),
+        trouble: Notes::of(&info.config.metadata).trouble,
+    };
     Ok(Some((resource.name, backlog)))
 }
 

@@ -2,7 +2,7 @@
 //! there are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
@@ -37,18 +37,32 @@ pub(crate) struct Store {
 }
 
 /// Of all workspaces together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Freshness {
     pub(crate) last_fetch: Option<Timestamp>,
+    pub(crate) last_load: Option<Timestamp>,
     pub(crate) last_change: Option<Timestamp>,
     /// Of the workspace for which it is longest ago.
     pub(crate) complete: Option<Timestamp>,
+    /// Of time entries, what is covered in every workspace.
+    pub(crate) complete_from: Option<Timestamp>,
+    pub(crate) complete_to: Option<Timestamp>,
+}
+
+impl Store {
+    /// When a loader last loaded anything.
+    pub(crate) fn last_load(&self) -> Option<Timestamp> {
+        self.freshness.values().filter_map(|freshness| freshness.last_load).max()
+    }
 }
 
 /// Rows, and when they were counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Counts {
+    /// Just before the counting.
     pub(crate) at: Timestamp,
+    /// What the counting took.
+    pub(crate) took: Duration,
     pub(crate) rows: BTreeMap<&'static str, Rows>,
     /// Whose entries were read, in every workspace.
     pub(crate) people: Vec<Person>,
@@ -140,15 +154,23 @@ fn refused(error: &sqlx::Error) -> Away {
 struct FreshnessRow {
     resource: String,
     last_fetched_at: Option<SqlTimestamp>,
+    last_loaded_at: Option<SqlTimestamp>,
     last_changed_at: Option<SqlTimestamp>,
     complete_at: Option<SqlTimestamp>,
+    complete_from: Option<SqlTimestamp>,
+    complete_to: Option<SqlTimestamp>,
 }
 
 async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
     let rows: Vec<FreshnessRow> = sqlx::query_as(
         "select resource, max(last_fetched_at) as last_fetched_at,
+                max(last_loaded_at) as last_loaded_at,
                 max(last_changed_at) as last_changed_at,
-                case when bool_and(complete_at is not null) then min(complete_at) end as complete_at
+                case when bool_and(complete_at is not null) then min(complete_at) end as complete_at,
+                case when bool_and(complete_to is not null) and max(complete_from) < min(complete_to)
+                    then max(complete_from) end as complete_from,
+                case when bool_and(complete_to is not null) and max(complete_from) < min(complete_to)
+                    then min(complete_to) end as complete_to
          from staging.stg_toggl_track__freshness group by resource",
     )
     .fetch_all(&mut *connection)
@@ -157,8 +179,11 @@ async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
     let freshness = rows.into_iter().map(|row| {
         let freshness = Freshness {
             last_fetch: time(row.last_fetched_at),
+            last_load: time(row.last_loaded_at),
             last_change: time(row.last_changed_at),
             complete: time(row.complete_at),
+            complete_from: time(row.complete_from),
+            complete_to: time(row.complete_to),
         };
         (row.resource, freshness)
     });
@@ -196,7 +221,7 @@ struct CountRow {
 }
 
 async fn count(connection: &mut PgConnection, missing: &[&str]) -> sqlx::Result<Counts> {
-    let at = Timestamp::now();
+    let (at, started) = (Timestamp::now(), Instant::now());
     let selects: Vec<String> = CATALOGUE
         .iter()
         .enumerate()
@@ -211,7 +236,7 @@ async fn count(connection: &mut PgConnection, missing: &[&str]) -> sqlx::Result<
         })
         .collect();
     if selects.is_empty() {
-        return Ok(Counts { at, rows: BTreeMap::new(), people: Vec::new() });
+        return Ok(Counts { at, took: Duration::ZERO, rows: BTreeMap::new(), people: Vec::new() });
     }
     let sql = selects.join(" union all ");
     let counted: Vec<CountRow> =
@@ -220,5 +245,6 @@ async fn count(connection: &mut PgConnection, missing: &[&str]) -> sqlx::Result<
         let resource = CATALOGUE.get(usize::try_from(row.place).ok()?)?;
         Some((resource.name, Rows { live: row.live, deleted: row.deleted }))
     });
-    Ok(Counts { at, rows: rows.collect(), people: people(connection).await? })
+    let people = people(connection).await?;
+    Ok(Counts { at, took: started.elapsed(), rows: rows.collect(), people })
 }

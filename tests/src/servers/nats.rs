@@ -20,9 +20,9 @@ use super::process::{Launch, ServerProcess};
 use super::wait::wait_for;
 
 /// Includes reading back a store of some size.
-const READY_DEADLINE: Duration = Duration::from_secs(20);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 /// One attempt to get an answer; whoever has taken the port may accept connections and say nothing.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// How many ports are tried when others are quicker.
 const PORT_ATTEMPTS: usize = 5;
 

@@ -21,9 +21,9 @@ use super::process::ServerProcess;
 use super::wait::wait_for;
 
 /// Includes reading back the WAL after a crash.
-const READY_DEADLINE: Duration = Duration::from_secs(30);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 /// One attempt to get an answer; whoever has taken the port may accept connections and say nothing.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Of a test's own connections: what waits longer waits for ever.
 const LONGEST_STATEMENT: &str = "2min";
 /// How many ports are tried when others are quicker.

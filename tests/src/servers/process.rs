@@ -47,7 +47,7 @@ exit "$status"
 "#;
 
 /// A server that was told to stop gets this long.
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_mins(1);
 /// As much of a log as an error shows.
 const LOG_TAIL_LINES: usize = 15;
 

@@ -42,6 +42,34 @@ where
     }
 }
 
+/// The same of something that may fail for a while, as any question to servers of which one has just died.
+/// The error is the last one.
+#[track_caller]
+pub fn wait_until_ok<T, F, P>(
+    what: &str,
+    deadline: Duration,
+    mut attempt: P,
+) -> impl Future<Output = Result<T>>
+where
+    F: Future<Output = Result<T>>,
+    P: FnMut() -> F,
+{
+    let caller = Location::caller();
+    async move {
+        let end = Instant::now() + deadline;
+        let mut last = anyhow!("no answer");
+        while Instant::now() < end {
+            match timeout_at(end, attempt()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => last = error,
+                Err(_) => break,
+            }
+            sleep(LONGEST_PAUSE).await;
+        }
+        Err(last.context(format!("waited {deadline:?} in vain for {what} (at {caller})")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future;
@@ -56,6 +84,20 @@ mod tests {
             future::ready((looks == 3).then_some(looks))
         });
         assert_eq!(answer.await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_fails_at_first_is_tried_again_and_the_last_error_is_told() {
+        let mut attempts = 0;
+        let answer = wait_until_ok("the third attempt", Duration::from_secs(10), || {
+            attempts += 1;
+            future::ready(if attempts == 3 { Ok(attempts) } else { Err(anyhow!("no leader")) })
+        });
+        assert_eq!(answer.await.unwrap(), 3);
+        let failing = || future::ready(Err::<(), _>(anyhow!("no leader")));
+        let error = wait_until_ok("a leader", Duration::from_millis(5), failing).await.unwrap_err();
+        let words = format!("{error:#}");
+        assert!(words.contains("a leader") && words.ends_with("no leader"), "{words}");
     }
 
     #[tokio::test]
