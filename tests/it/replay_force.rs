@@ -98,12 +98,12 @@ async fn an_older_batch_does_not_win_over_a_newer_one_that_left_the_row_alone() 
 
     let until = moment(30).to_string();
     replaying.replay(&["--force", "--until", &until], 0).await;
-    assert_eq!(replaying.scalar(name).await, "null", "still damaged");
+    assert_eq!(replaying.scalar(name).await, "A", "by the batch that it is from");
 
     replaying.replay(&["--force"], 0).await;
     assert_eq!(replaying.scalar(name).await, "A");
     let fetched = "select extract(epoch from fetched_at)::bigint from raw.toggl_track__tags";
-    assert_eq!(replaying.scalar(fetched).await, moment(50).as_second().to_string());
+    assert_eq!(replaying.scalar(fetched).await, moment(10).as_second().to_string());
 }
 
 /// What a hand can do to a row, whatever its version says afterwards.
