@@ -131,7 +131,7 @@ enum Command {
     #[command(after_help = check::EXAMPLES)]
     Check,
     /// Ask the loader on this machine (--http) whether it is ready, and which one it is: exit code 0 if it
-    /// is, and is that of DATABASE_URL and NATS_URL where they are set; else 1.
+    /// is, and is that of `DATABASE_URL` and `NATS_URL` where they are set; else 1.
     #[command(after_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck,
     #[command(flatten)]

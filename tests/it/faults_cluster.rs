@@ -15,7 +15,7 @@ use crate::expected_rows::assert_tables_hold;
 use crate::flow::{Flow, loads, prepared, reached};
 use crate::oracle::{Oracle, assert_recovers};
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 const ME: &str = "/api/v9/me";
 const ENTRIES_PER_LISTING: i64 = 15;

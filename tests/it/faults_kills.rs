@@ -17,7 +17,7 @@ use crate::expected_rows::{assert_tables_hold, resource};
 use crate::flow::{self, loads};
 use crate::oracle::{Oracle, assert_recovers};
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// More often than a sync of the sample account gets to any place.
 const ENOUGH: usize = 60;

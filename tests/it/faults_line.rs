@@ -13,7 +13,7 @@ use crate::expected_rows::assert_tables_hold;
 use crate::flow::{self, Flow};
 use crate::oracle::assert_recovers;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Longer than a statement takes, shorter than anybody's time limit.
 const OUTAGE: Duration = Duration::from_secs(3);

@@ -15,7 +15,7 @@ use crate::expected_rows::resource;
 use crate::flow::{self, Flow, loads, reached};
 use crate::oracle::assert_recovers;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 async fn finish(world: &World, flow: &Flow, loader: &Resident) {
     assert_recovers(world, &flow.oracle, &[loader]).await;

@@ -13,7 +13,7 @@ use crate::batches::{cut, listing, publish, record};
 use crate::expected_rows::resource;
 use crate::letters::{Letters, named};
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Deeper than Postgres' stack allows by default.
 const DEPTH: usize = 20_000;

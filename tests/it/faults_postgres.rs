@@ -13,7 +13,7 @@ use crate::expected_rows::resource;
 use crate::flow::{self, loads, reached};
 use crate::oracle::assert_recovers;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 async fn loader_through(world: &World, proxy: &Proxy) -> Resident {
     let loader = world.loader(&[]).env("DATABASE_URL", world.database_url_through(proxy));

@@ -29,7 +29,7 @@ const FIRST_LISTING: i64 = 1_000_000 / ENTRIES_PER_LISTING;
 /// What no worker may take, in KiB.
 const MEMORY: u64 = 100 * 1024;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const MOST_LOADERS: usize = 3;

@@ -18,7 +18,7 @@ use crate::batches::{USER, WORKSPACE, moment, record};
 use crate::expected_rows::resource;
 use crate::oracle::Oracle;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Entries of a listing, few in the tests that need many batches.
 const ENTRIES_PER_LISTING: i64 = 15;

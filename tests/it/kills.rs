@@ -20,7 +20,7 @@ use crate::batches::{USER, WORKSPACE, cut, moment, publish, record};
 use crate::dice::Dice;
 use crate::expected_rows::resource;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Entries of a flow, and how many of them a batch holds: few, so that there are many batches.
 const ENTRIES: i64 = 6_000;

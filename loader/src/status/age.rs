@@ -31,18 +31,17 @@ pub(crate) fn max_age(text: &str) -> Result<Duration, String> {
 
 /// In words that nothing has ever come, or what is older than it may be.
 pub(super) fn of_silence(status: &Status) -> Option<String> {
-    let [published, fetched] = last(status);
-    match published.flatten().max(fetched.flatten()) {
-        Some(_) => too_old(status),
-        // What only one of them could tell is not known.
-        None => (published.is_some() && fetched.is_some())
-            .then(|| "nothing was ever fetched: run `fetcher check`, then `fetcher`".to_owned()),
+    // What only one of both servers could tell is not known.
+    let is_known = status.queue.is_ok() && status.store.is_ok();
+    if is_known && newest(status).is_none() {
+        return Some("nothing was ever fetched: run `fetcher check`, then `fetcher`".to_owned());
     }
+    too_old(status)
 }
 
 /// In words what is older than it may be; what was never there is not old.
 pub(crate) fn too_old(status: &Status) -> Option<String> {
-    let newest = last(status).into_iter().flatten().flatten().max()?;
+    let newest = newest(status)?;
     if is_older(status, newest, status.max_age) {
         return Some(format!(
             "nothing has been fetched since {}: is cron running the fetcher? Is the token still \
@@ -53,13 +52,12 @@ pub(crate) fn too_old(status: &Status) -> Option<String> {
     of_tables(status)
 }
 
-/// When something was last published and fetched, each where it is known whether it was.
-fn last(status: &Status) -> [Option<Option<Timestamp>>; 2] {
-    let queue = status.queue.as_ref().ok();
-    let store = status.store.as_ref().ok();
-    let published = queue.map(|queue| queue.stream.and_then(|stream| stream.last_published_at));
+/// When something was last published or fetched, as far as it is known.
+fn newest(status: &Status) -> Option<Timestamp> {
+    let stream = status.queue.as_ref().ok().and_then(|queue| queue.stream);
+    let published = stream.and_then(|stream| stream.last_published_at);
     let fetched = |store: &Store| store.freshness.values().filter_map(|f| f.last_fetch).max();
-    [published, store.map(fetched)]
+    published.max(status.store.as_ref().ok().and_then(fetched))
 }
 
 /// The tables that are older than they may be.

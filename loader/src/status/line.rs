@@ -1,8 +1,7 @@
 //! What is known of one raw table.
 
 use jiff::Timestamp;
-use serde::ser::SerializeStruct as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use shared::consumer::Trouble;
 use shared::resource::Resource;
 
@@ -31,18 +30,20 @@ pub(crate) struct Line {
     pub(crate) oldest_unloaded_at: Option<Timestamp>,
     pub(crate) dead_letters: Option<i64>,
     /// What keeps the batches that wait from being loaded.
-    #[serde(serialize_with = "trouble")]
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Noted>,
 }
 
-fn trouble<S: Serializer>(trouble: &Option<Trouble>, serializer: S) -> Result<S::Ok, S::Error> {
-    let Some(Trouble { since, words }) = trouble else {
-        return serializer.serialize_none();
-    };
-    let mut fields = serializer.serialize_struct("Trouble", 2)?;
-    fields.serialize_field("since", since)?;
-    fields.serialize_field("words", words)?;
-    fields.end()
+/// A trouble as a loader noted it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Noted {
+    pub(crate) since: Timestamp,
+    pub(crate) words: String,
+}
+
+impl From<&Trouble> for Noted {
+    fn from(trouble: &Trouble) -> Self {
+        Self { since: trouble.since, words: trouble.words.clone() }
+    }
 }
 
 impl Line {
@@ -65,7 +66,7 @@ impl Line {
             in_flight: backlog.map(|backlog| backlog.in_flight),
             oldest_unloaded_at: backlog.and_then(|backlog| backlog.oldest_at),
             dead_letters: store.map(|store| store.dead_letters.get(name).copied().unwrap_or(0)),
-            trouble: backlog.and_then(Backlog::trouble).cloned(),
+            trouble: backlog.and_then(Backlog::trouble).map(Noted::from),
         }
     }
 

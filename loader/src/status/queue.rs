@@ -179,13 +179,16 @@ async fn backlog(
     } else {
         None
     };
-    let delivered = info.delivered.last_active.map(|at| at.unix_timestamp_nanos());
+    let delivered_at = info
+        .delivered
+        .last_active
+        .and_then(|at| Timestamp::from_nanosecond(at.unix_timestamp_nanos()).ok());
     let backlog = Backlog {
         pending: info.num_pending,
         in_flight,
         pulls: info.num_waiting,
         oldest_at,
-        delivered_at: delivered.and_then(|at| Timestamp::from_nanosecond(at).ok()),
+        delivered_at,
         trouble: Notes::of(&info.config.metadata).trouble,
     };
     Ok(Some((resource.name, backlog)))
