@@ -16,20 +16,18 @@ use crate::beside::{self, Guess};
 use crate::claims::{self, Standing};
 use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
-use crate::dead_letters::{self, DeadRecord, Kind, Letter};
+use crate::dead_letters::{DeadRecord, Letter};
 pub use crate::delivery::Origin;
 use crate::history::History;
 use crate::isolate::bisect;
-use crate::ledger;
+use crate::outcome::ShapeChanged;
 pub use crate::outcome::{Applied, ApplyError, Refused};
 use crate::rows::{Row, rows};
 use crate::rules::Rules;
+use crate::settle::{check_shape, most_dead};
 use crate::sweep::{Swept, sweep};
 use crate::turn::{self, Turn};
 use crate::upsert::{self, Moment};
-
-/// More refused records than this, and more than a tenth of the batch, mean a changed shape.
-const MAX_DEAD: usize = 50;
 
 /// Longer than any statement may run; past it the peer is taken for dead. Less than a minute, in which
 /// loading goes on again after any trouble.
@@ -125,7 +123,7 @@ pub(crate) struct Job<'a> {
     pub(crate) batch: &'a Batch,
     pub(crate) origin: &'a Origin,
     /// The dead letter that the batch comes from, if it does not come from the stream.
-    letter: Option<Letter>,
+    pub(crate) letter: Option<Letter>,
     /// What the batch brings to its table.
     pub(crate) rows: &'a [Row<'a>],
     /// The records that no row can be made of.
@@ -133,17 +131,25 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Applies any batch, while no other of its resource and workspace is applied.
+    /// Applies any batch, while no other of its resource and workspace is applied; or keeps it whole.
     async fn alone(
         self,
         connection: &mut PgConnection,
         guess: &mut Guess,
     ) -> Result<Applied, ApplyError> {
-        match within(APPLY_TIMEOUT, self.attempt(connection, Isolation::None, guess)).await {
-            Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
-                within(ISOLATE_TIMEOUT, self.attempt(connection, Isolation::Bisect, guess)).await
-            }
-            other => other,
+        let mut attempt = match check_shape(self.batch, self.dead) {
+            Ok(()) => within(APPLY_TIMEOUT, self.attempt(connection, Isolation::None, guess)).await,
+            Err(shape) => Ok(Err(shape)),
+        };
+        if let Err(ApplyError::Database(error)) = &attempt
+            && classify(error) == Trouble::Data
+        {
+            let isolating = self.attempt(connection, Isolation::Bisect, guess);
+            attempt = within(ISOLATE_TIMEOUT, isolating).await;
+        }
+        match attempt? {
+            Ok(applied) => Ok(applied),
+            Err(shape) => within(APPLY_TIMEOUT, self.keep_whole(connection, &shape)).await,
         }
     }
 
@@ -167,16 +173,12 @@ impl Job<'_> {
         connection: &mut PgConnection,
         isolation: Isolation,
         guess: &mut Guess,
-    ) -> Result<Applied, ApplyError> {
+    ) -> Result<Result<Applied, ShapeChanged>, ApplyError> {
         let Self { rules, resource, batch, rows, .. } = self;
         let schema = &rules.schema;
         let mut transaction =
             turn::begin(connection, schema, resource, batch.workspace_id, Turn::Alone).await?;
-        if let Some(letter) = self.letter
-            && !letter.hold(&mut transaction).await?
-        {
-            return Err(ApplyError::LetterGone);
-        }
+        self.hold_letter(&mut transaction).await?;
         let standing = claims::standing(&mut transaction, schema, batch).await?;
         let moment = self.moment(standing);
         let swept = sweep(&mut transaction, moment, batch, rules.allow_mass_delete).await?;
@@ -190,52 +192,20 @@ impl Job<'_> {
                 bisect(&mut transaction, moment, &compared.write, &mut dead, most).await?
             }
         };
+        if let Err(shape) = check_shape(batch, &dead) {
+            transaction.rollback().await?;
+            return Ok(Err(shape));
+        }
         if batch.coverage != Coverage::Partial && matches!(swept, Swept::Marked(_)) {
             claims::record(&mut transaction, schema, batch).await?;
         } else if !compared.unchanged.is_empty() {
             upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
         }
-        let applied = count(batch, swept, &compared, written, dead.len());
-        self.settle(&mut transaction, &applied, &dead, standing).await?;
+        let mut applied = count(batch, swept, &compared, written, dead.len());
+        self.settle(&mut transaction, &mut applied, &dead, standing).await?;
         commit(transaction).await?;
         *guess = Guess::by(&compared, applied.deleted);
-        Ok(applied)
-    }
-
-    /// What was done, and what was not: dead letters and ledger row.
-    async fn settle(
-        self,
-        connection: &mut PgConnection,
-        applied: &Applied,
-        dead: &[DeadRecord],
-        standing: Standing,
-    ) -> Result<(), ApplyError> {
-        let Self { batch, origin, .. } = self;
-        let schema = &self.rules.schema;
-        check_shape(batch, dead)?;
-        let refused = applied.refused.map(|refused| refused.to_string());
-        // What the letter itself stands for is not kept a second time.
-        let mut stays = None;
-        if let Some(letter) = self.letter
-            && letter.settle(connection, dead, refused.as_deref()).await?
-        {
-            stays = Some(letter.kind);
-        }
-        if stays != Some(Kind::Record) {
-            for dead in dead {
-                dead_letters::keep_record(connection, schema, batch, origin, dead).await?;
-            }
-            dead_letters::keep_rejected(connection, schema, batch, origin).await?;
-        }
-        if let Some(reason) = refused
-            && stays != Some(Kind::Claim)
-        {
-            dead_letters::keep_claim(connection, schema, batch, origin, &reason).await?;
-        }
-        if standing.refused_claims && batch.coverage != Coverage::Partial {
-            dead_letters::supersede(connection, schema, batch).await?;
-        }
-        Ok(ledger::write(connection, schema, batch, origin, applied).await?)
+        Ok(Ok(applied))
     }
 }
 
@@ -260,6 +230,7 @@ pub(crate) fn count(
         written,
         unchanged,
         stale: received.saturating_sub(written + unchanged + dead),
+        kept_whole: false,
         deleted: marked + compared.write.iter().filter(|row| row.deleted_at.is_some()).count(),
         dead,
         refused,
@@ -271,22 +242,6 @@ pub(crate) fn count(
 pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> sqlx::Result<()> {
     fault_point::reach(fault_point::BEFORE_COMMIT);
     transaction.commit().await
-}
-
-/// How many bad records a batch may have whose shape has not changed.
-fn most_dead(batch: &Batch) -> usize {
-    MAX_DEAD.max(batch.records.len() / 10)
-}
-
-fn check_shape(batch: &Batch, dead: &[DeadRecord]) -> Result<(), ApplyError> {
-    match dead.first() {
-        Some(first) if dead.len() > most_dead(batch) => Err(ApplyError::ShapeChanged {
-            dead: dead.len(),
-            received: batch.records.len(),
-            first: first.reason.clone(),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// A limit on the time that something takes; the connection is in an unknown state past it.

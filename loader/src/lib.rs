@@ -40,6 +40,7 @@ mod replay;
 mod rows;
 mod rules;
 pub mod serve;
+mod settle;
 mod status;
 mod stdout;
 mod subscriber;

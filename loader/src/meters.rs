@@ -170,7 +170,7 @@ where
 impl Meters {
     /// A batch has been committed, in this time.
     pub(crate) fn applied(&self, resource: &Resource, applied: &Applied, elapsed: Duration) {
-        let Applied { received, written, unchanged, stale, deleted, dead, refused: _ } = *applied;
+        let Applied { received, written, unchanged, stale, deleted, dead, .. } = *applied;
         let label = Label::of(resource);
         let counts = [
             (&self.0.batches, 1),
