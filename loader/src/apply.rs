@@ -17,22 +17,20 @@ use crate::claims::{self, Standing};
 use crate::clock;
 use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
-use crate::dead_letters::{self, DeadRecord, Kind, Letter};
+use crate::dead_letters::{DeadRecord, Letter};
 pub use crate::delivery::Origin;
 use crate::history::History;
 use crate::isolate::bisect;
-use crate::ledger;
+use crate::outcome::ShapeChanged;
 pub use crate::outcome::{Applied, ApplyError, Refused};
 pub(crate) use crate::pieces::APPLY_TIMEOUT;
 use crate::pieces::{Cutting, Fits, Piece};
 use crate::rows::{Row, rows};
 use crate::rules::Rules;
+use crate::settle::{check_shape, most_dead};
 use crate::sweep::{Swept, sweep_piece};
 use crate::turn::{self, Turn};
 use crate::upsert::{self, Moment};
-
-/// More refused records than this, and more than a tenth of the batch, mean a changed shape.
-const MAX_DEAD: usize = 50;
 
 /// The longest time for looking for bad records one by one: 250 of 2,500, as many as a shape may have that has
 /// not changed, take about 6,000 round trips.
@@ -149,7 +147,7 @@ pub(crate) struct Job<'a> {
     pub(crate) batch: &'a Batch,
     pub(crate) origin: &'a Origin,
     /// The dead letter that the batch comes from, if it does not come from the stream.
-    letter: Option<Letter>,
+    pub(crate) letter: Option<Letter>,
     /// What the batch brings to its table.
     pub(crate) rows: &'a [Row<'a>],
     /// The records that no row can be made of.
@@ -168,22 +166,26 @@ impl<'a> Job<'a> {
         Self { rules, resource, piece, batch: &piece.batch, origin, letter: None, rows, dead }
     }
 
-    /// Applies any batch, while no other of its resource and workspace is applied.
+    /// Applies any batch, while no other of its resource and workspace is applied; or keeps it whole.
     async fn alone(
         self,
         connection: &mut PgConnection,
         guess: &mut Guess,
     ) -> Result<Applied, ApplyError> {
         let limit = self.piece.limit;
-        match within(limit, self.attempt(connection, Isolation::None, guess)).await {
-            Err(ApplyError::Database(error)) if classify(&error) == Trouble::Data => {
-                within(
-                    ISOLATE_TIMEOUT.max(limit),
-                    self.attempt(connection, Isolation::Bisect, guess),
-                )
-                .await
-            }
-            other => other,
+        let mut attempt = match check_shape(self.batch, self.dead) {
+            Ok(()) => within(limit, self.attempt(connection, Isolation::None, guess)).await,
+            Err(shape) => Ok(Err(shape)),
+        };
+        if let Err(ApplyError::Database(error)) = &attempt
+            && classify(error) == Trouble::Data
+        {
+            let isolating = self.attempt(connection, Isolation::Bisect, guess);
+            attempt = within(ISOLATE_TIMEOUT.max(limit), isolating).await;
+        }
+        match attempt? {
+            Ok(applied) => Ok(applied),
+            Err(shape) => within(limit, self.keep_whole(connection, &shape)).await,
         }
     }
 
@@ -220,15 +222,11 @@ impl<'a> Job<'a> {
         connection: &mut PgConnection,
         isolation: Isolation,
         guess: &mut Guess,
-    ) -> Result<Applied, ApplyError> {
+    ) -> Result<Result<Applied, ShapeChanged>, ApplyError> {
         let Self { rules, batch, rows, .. } = self;
         let schema = &rules.schema;
         let mut transaction = self.begin(connection, Turn::Alone).await?;
-        if let Some(letter) = self.letter
-            && !letter.hold(&mut transaction).await?
-        {
-            return Err(ApplyError::LetterGone);
-        }
+        self.hold_letter(&mut transaction).await?;
         let standing = claims::standing(&mut transaction, schema, batch).await?;
         let moment = self.moment(standing);
         let swept =
@@ -243,6 +241,10 @@ impl<'a> Job<'a> {
                 bisect(&mut transaction, moment, &compared.write, &mut dead, most).await?
             }
         };
+        if let Err(shape) = check_shape(batch, &dead) {
+            transaction.rollback().await?;
+            return Ok(Err(shape));
+        }
         if batch.coverage != Coverage::Partial && matches!(swept, Swept::Marked(_)) {
             claims::record(&mut transaction, schema, batch).await?;
             let running = upsert::unconfirmed(batch, &compared.unchanged);
@@ -250,57 +252,11 @@ impl<'a> Job<'a> {
         } else {
             upsert::confirm(&mut transaction, moment, &compared.unchanged).await?;
         }
-        let applied = count(self, swept, &compared, written, dead.len());
-        self.settle(&mut transaction, &applied, &dead, standing).await?;
+        let mut applied = count(self, swept, &compared, written, dead.len());
+        self.settle(&mut transaction, &mut applied, &dead, standing).await?;
         commit(transaction).await?;
         *guess = Guess::by(&compared, applied.deleted);
-        Ok(applied)
-    }
-
-    /// What was done, and what was not: dead letters and ledger row.
-    async fn settle(
-        self,
-        connection: &mut PgConnection,
-        applied: &Applied,
-        dead: &[DeadRecord],
-        standing: Standing,
-    ) -> Result<(), ApplyError> {
-        let Self { batch, piece, origin, .. } = self;
-        let schema = &self.rules.schema;
-        // Dead letters are of the batch that came, and so are the places of their records.
-        let whole = piece.whole;
-        check_shape(batch, dead)?;
-        let refused = applied.refused.map(|refused| refused.to_string());
-        // What the letter itself stands for is not kept a second time.
-        let mut stays = None;
-        if let Some(letter) = self.letter
-            && piece.is_last()
-            && letter.settle(connection, dead, refused.as_deref()).await?
-        {
-            stays = Some(letter.kind);
-        }
-        if stays != Some(Kind::Record) {
-            for dead in dead {
-                dead_letters::keep_record(connection, schema, whole, origin, dead).await?;
-            }
-            if piece.is_last() {
-                dead_letters::keep_rejected(connection, schema, whole, origin).await?;
-            }
-        }
-        if let Some(reason) = refused
-            && piece.is_last()
-            && stays != Some(Kind::Claim)
-        {
-            dead_letters::keep_claim(connection, schema, whole, origin, &reason).await?;
-        }
-        if standing.refused_claims && batch.coverage != Coverage::Partial {
-            dead_letters::supersede(connection, schema, batch).await?;
-        }
-        if piece.is_last() {
-            let applied = piece.before.and(*applied);
-            ledger::write(connection, schema, whole, origin, &applied).await?;
-        }
-        Ok(())
+        Ok(Ok(applied))
     }
 }
 
@@ -325,6 +281,7 @@ pub(crate) fn count(
         written,
         unchanged,
         stale: received.saturating_sub(written + unchanged + dead),
+        kept_whole: false,
         deleted: marked + compared.write.iter().filter(|row| row.deleted_at.is_some()).count(),
         dead,
         refused,
@@ -337,22 +294,6 @@ pub(crate) fn count(
 pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> sqlx::Result<()> {
     fault_point::reach(fault_point::BEFORE_COMMIT);
     transaction.commit().await
-}
-
-/// How many bad records a batch may have whose shape has not changed.
-fn most_dead(batch: &Batch) -> usize {
-    MAX_DEAD.max(batch.records.len() / 10)
-}
-
-fn check_shape(batch: &Batch, dead: &[DeadRecord]) -> Result<(), ApplyError> {
-    match dead.first() {
-        Some(first) if dead.len() > most_dead(batch) => Err(ApplyError::ShapeChanged {
-            dead: dead.len(),
-            received: batch.records.len(),
-            first: first.reason.clone(),
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// A limit on the time that something takes; the connection is in an unknown state past it.

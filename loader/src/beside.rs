@@ -4,7 +4,8 @@
 //! A batch that has to change a stored row takes the lock on its resource and workspace alone. One
 //! that does not shares it: as long as it does, no stored row changes, so what was compared stays true
 //! and what is inserted is nobody else's. Claims are looked at and recorded one batch at a time, under
-//! a second lock: of two batches the later one sees the rows and the claims of the earlier one.
+//! a second lock: of two batches the later one sees the rows and the claims of the earlier one. Dead
+//! letters that are overtaken go under that lock too.
 //!
 //! Whatever is not as simple as that is left to the batch's turn alone, with nothing done: a stored
 //! row that differs or is newer, a newer claim, a row that the claim does not have.
@@ -90,8 +91,9 @@ async fn same(job: Job<'_>, connection: &mut PgConnection) -> Result<Option<Appl
     // What was fetched at the same moment or later is not confirmed by this batch.
     let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
     let compared = Comparison { unchanged: rows.to_vec(), ..Comparison::default() };
-    let applied = (may_claim(stored.standing) && stored.sums == sums && is_older)
-        .then(|| count(job, Swept::Marked(0), &compared, 0, 0));
+    let standing = stored.standing;
+    let applied = (!standing.newer_claims && stored.sums == sums && is_older)
+        .then(|| (count(job, Swept::Marked(0), &compared, 0, 0), standing));
     finish(job, transaction, applied).await
 }
 
@@ -118,8 +120,8 @@ async fn grown(
             let written = u64::try_from(compared.write.len()).unwrap_or(u64::MAX);
             *guess = Guess::by(&compared, 0);
             // Every row of the batch is stored as it is by now: is there another one?
-            (may_claim(standing) && stored == Sums::of(resource, batch, rows).rows)
-                .then(|| count(job, Swept::Marked(0), &compared, written, 0))
+            (!standing.newer_claims && stored == Sums::of(resource, batch, rows).rows)
+                .then(|| (count(job, Swept::Marked(0), &compared, written, 0), standing))
         }
         _ => None,
     };
@@ -130,11 +132,11 @@ async fn grown(
 async fn finish(
     job: Job<'_>,
     mut transaction: Transaction<'_, Postgres>,
-    applied: Option<Applied>,
+    applied: Option<(Applied, Standing)>,
 ) -> Result<Option<Applied>, ApplyError> {
     let Job { rules, batch, origin, .. } = job;
     let moment = job.moment(Standing::default());
-    let applied = match applied {
+    let (applied, standing) = match applied {
         Some(applied) if running::gone(&mut transaction, moment, batch).await?.is_empty() => {
             applied
         }
@@ -144,14 +146,12 @@ async fn finish(
         }
     };
     claims::record(&mut transaction, &rules.schema, batch).await?;
+    if standing.letters {
+        job.drop_overtaken(&mut transaction, applied).await?;
+    }
     ledger::write(&mut transaction, &rules.schema, batch, origin, &applied).await?;
     commit(transaction).await?;
     Ok(Some(applied))
-}
-
-/// Whether nothing on record stands against the claim.
-const fn may_claim(Standing { newer_claims, refused_claims }: Standing) -> bool {
-    !newer_claims && !refused_claims
 }
 
 /// Inserts what is new. None where something is not as simple as that; where somebody else has inserted

@@ -42,8 +42,8 @@ fn record_sql(schema: &Schema, axis: &str, multirange: &str, range: &str) -> Str
 pub(crate) struct Standing {
     /// A claim newer than the batch. Only then need the claims be looked at.
     pub(crate) newer_claims: bool,
-    /// A claim that was not believed, kept as a dead letter.
-    pub(crate) refused_claims: bool,
+    /// Dead letters, which the batch may have overtaken.
+    pub(crate) letters: bool,
 }
 
 /// The columns of a [`Standing`], given where resource, workspace and time of fetching are bound.
@@ -59,7 +59,7 @@ pub(crate) fn standing_columns(
              where resource = {resource} and workspace_id = {workspace} and fetched_at > {fetched_at}
          ), exists (
              select from {schema}.toggl_track__dead_letters
-             where resource = {resource} and workspace_id = {workspace} and kind = 'claim'
+             where resource = {resource} and workspace_id = {workspace}
          )"
     )
 }
@@ -76,8 +76,8 @@ pub(crate) async fn standing(
         .bind(batch.fetched_at.to_sqlx())
         .fetch_one(connection)
         .await?;
-    let (newer_claims, refused_claims) = FromRow::from_row(&row)?;
-    Ok(Standing { newer_claims, refused_claims })
+    let (newer_claims, letters) = FromRow::from_row(&row)?;
+    Ok(Standing { newer_claims, letters })
 }
 
 /// Records the batch's claim, if it makes one. Recording it again changes nothing.

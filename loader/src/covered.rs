@@ -85,7 +85,7 @@ pub(crate) async fn number(
 }
 
 fn standing(row: &PgRow) -> sqlx::Result<Standing> {
-    Ok(Standing { newer_claims: row.try_get(0)?, refused_claims: row.try_get(1)? })
+    Ok(Standing { newer_claims: row.try_get(0)?, letters: row.try_get(1)? })
 }
 
 /// Asks once for everything: `$1` to `$4` as in [`range`], `$5` resource, `$6` fetched at.

@@ -8,6 +8,8 @@ mod filter;
 mod keep;
 mod list;
 mod outcome;
+mod overtaken;
+mod records;
 mod retry;
 mod show;
 mod text;
@@ -16,9 +18,9 @@ use clap::Subcommand;
 use shared::exit::{Exit, Failure, OrExit as _};
 
 pub(crate) use self::again::Letter;
-pub(crate) use self::keep::{
-    DeadRecord, KeepError, keep_claim, keep_message, keep_record, keep_rejected, supersede,
-};
+pub(crate) use self::keep::{KeepError, keep_claim, keep_message, keep_shape};
+pub(crate) use self::overtaken::drop_overtaken;
+pub(crate) use self::records::{DeadRecord, NoRows, keep_records, number_kept};
 use crate::database::Database;
 use crate::history::History;
 
@@ -80,6 +82,8 @@ pub(crate) enum Kind {
     Record,
     /// A whole batch whose claim was not believed; its records were loaded.
     Claim,
+    /// A whole batch of which most is refused; nothing of it was applied.
+    Shape,
     /// A message that could not be decoded.
     Message,
     /// What the fetcher could make no record of.
@@ -92,6 +96,7 @@ impl Kind {
         match name {
             "record" => Self::Record,
             "claim" => Self::Claim,
+            "shape" => Self::Shape,
             "message" => Self::Message,
             _ => Self::Rejected,
         }

@@ -50,6 +50,7 @@ mod rows;
 mod rules;
 mod running;
 pub mod serve;
+mod settle;
 mod status;
 mod stdout;
 mod subscriber;

@@ -25,6 +25,9 @@ pub struct Applied {
     pub deleted: usize,
     /// Kept as dead letters.
     pub dead: usize,
+    /// Set if all of it was kept as one dead letter and nothing was applied: so many records are refused
+    /// that their shape must have changed.
+    pub kept_whole: bool,
     /// Set if the batch's claim was not believed.
     pub refused: Option<Refused>,
     /// Set if its time of fetching was not believed: how far ahead that clock was.
@@ -66,6 +69,25 @@ impl fmt::Display for Refused {
     }
 }
 
+/// So many records are refused that their shape must have changed; nothing of the batch is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShapeChanged {
+    /// Records refused; where it is not all of them, the others were not all looked at.
+    pub(crate) dead: usize,
+    /// Records in the batch.
+    pub(crate) received: usize,
+    /// Why the first of them is refused.
+    pub(crate) first: String,
+}
+
+impl fmt::Display for ShapeChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dead, received, first } = self;
+        let at_least = if dead < received { "at least " } else { "" };
+        write!(f, "{at_least}{dead} of {received} records are refused, the first because: {first}")
+    }
+}
+
 /// Why a batch was not applied. Nothing of it is stored then.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -78,16 +100,6 @@ pub enum ApplyError {
     /// A bug: what was decoded cannot be encoded.
     #[error("could not keep a dead letter")]
     Encode(#[from] EncodeError),
-    /// So many records are refused that their shape must have changed; the others were not looked at.
-    #[error("at least {dead} of {received} records are refused, the first because: {first}")]
-    ShapeChanged {
-        /// Records refused.
-        dead: usize,
-        /// Records in the batch.
-        received: usize,
-        /// Postgres' words about the first.
-        first: String,
-    },
     /// The dead letter to be applied again is no longer there.
     #[error("the dead letter is gone")]
     LetterGone,
@@ -117,7 +129,7 @@ impl ApplyError {
                 trouble => trouble.disposition(),
             },
             Self::TimedOut(_) => Disposition::Retry(None),
-            Self::Encode(_) | Self::ShapeChanged { .. } | Self::LetterGone => Disposition::Stop,
+            Self::Encode(_) | Self::LetterGone => Disposition::Stop,
         }
     }
 }

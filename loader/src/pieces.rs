@@ -45,7 +45,9 @@ impl Cutting {
     pub(crate) fn advance(&mut self, piece: &Piece<'_>, applied: Applied) -> Option<Applied> {
         self.at = piece.range.end;
         self.before = self.before.and(applied);
-        piece.is_last().then_some(self.before)
+        // One that is kept whole is done with, whichever piece showed that.
+        let is_kept = applied.received > piece.range.len() + piece.batch.rejected.len();
+        (piece.is_last() || is_kept).then_some(self.before)
     }
 }
 

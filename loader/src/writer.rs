@@ -308,7 +308,8 @@ impl Work {
 }
 
 fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: Duration) {
-    let Applied { received, written, unchanged, stale, deleted, dead, refused, .. } = *applied;
+    let Applied { received, written, unchanged, stale, deleted, dead, kept_whole, refused, .. } =
+        *applied;
     let table = resource.table();
     let elapsed_ms = elapsed.as_millis();
     debug!(
@@ -316,6 +317,10 @@ fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: D
         workspace_id = batch.workspace_id, part = batch.part, received, written, unchanged, stale,
         deleted, dead, elapsed_ms, "Applied a batch to raw.{table}"
     );
+    if kept_whole {
+        // That is logged where it is kept, with the reason.
+        return;
+    }
     if written + deleted > 0 || unchanged + stale == 0 {
         info!(target: RAW_CLIENT, "Upserted {written} records to raw.{table}{}", rest(applied));
     } else {

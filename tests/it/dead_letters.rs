@@ -1,5 +1,5 @@
 //! What cannot be loaded is kept with its bytes and a reason, and holds up nothing else; what looks
-//! like a changed shape or a mass deletion waits for a person.
+//! like a changed shape or a mass deletion is kept whole.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -234,15 +234,22 @@ async fn as_many_as_fifty_bad_records_or_a_tenth_of_a_batch_are_kept_one_by_one(
 }
 
 #[tokio::test]
-async fn more_than_fifty_and_a_tenth_bad_records_stop_the_table_and_no_other() {
+async fn more_than_fifty_and_a_tenth_bad_records_are_kept_with_their_whole_batch() {
     let mut running = Running::start().await;
     let tags = resource("tags");
-    publish(&running.context, &partly_bad(tags, 509, 51)).await;
-    running.assert_only_this_one_stopped(tags).await;
+    let batches = partly_bad(tags, 509, 51);
+    running.load(&batches).await;
     assert!(running.live(tags).await.is_empty(), "no row of the batch is stored");
-    let stream = running.context.get_stream(STREAM).await.unwrap();
-    let floor = stream.consumer_info(tags.consumer()).await.unwrap().ack_floor;
-    assert_eq!(floor.stream_sequence, 0, "the batch is not acknowledged");
+    assert_eq!(running.last_ledger(tags).await, [509, 0, 0, 0, 0, 509]);
+    let [letter] = <[_; 1]>::try_from(running.dead_letters().await).unwrap();
+    let reason = "at least 51 of 509 records are refused, the first because: ";
+    assert!(letter.reason.starts_with(reason), "{letter:?}");
+    let kept = Batch::decode(&letter.payload, letter.encoding.as_deref()).unwrap();
+    assert_eq!([kept], *batches);
+    assert_eq!((letter.record_index, letter.source_id), (None, None));
+    let [error] = <[_; 1]>::try_from(error_lines(&running.loader)).unwrap();
+    assert!(error.contains(reason) && error.contains(&tags.table()), "{error}");
+    assert_eq!(running.loader.terminate().await.unwrap(), Some(0));
 }
 
 #[tokio::test]

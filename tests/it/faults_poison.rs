@@ -1,7 +1,5 @@
 //! Values that Postgres refuses, each in a batch of a thousand: row 8 of the fault matrix.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use shared::batch::Record;
 use shared::listing::Span;
@@ -9,11 +7,9 @@ use shared::resource::Resource;
 use sqlx::AssertSqlSafe;
 use tests::rows::ledger;
 
-use crate::batches::{cut, listing, publish, record};
+use crate::batches::{cut, listing, record};
 use crate::expected_rows::resource;
 use crate::letters::{Letters, named};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Deeper than Postgres' stack allows by default.
 const DEPTH: usize = 20_000;
@@ -86,19 +82,21 @@ async fn one_poisoned_record_in_a_thousand_is_kept_byte_for_byte_and_the_others_
 }
 
 #[tokio::test]
-async fn a_batch_that_is_poisoned_throughout_stops_its_table_and_keeps_nothing_of_it() {
+async fn a_batch_that_is_poisoned_throughout_is_kept_whole_and_the_next_good_listing_heals() {
     let mut letters = Letters::start().await;
     let tags = resource("tags");
     let data = Bytes::from_static(br#"{"id":1,"name":"a\u0000b"}"#);
     let spoilt = |id| Record { data: data.clone(), ..record(tags, id, 5, "") };
-    publish(&letters.context, &cut(tags, 10, Span::Partial, (1..=1_000).map(spoilt).collect()))
-        .await;
-    letters.loader.logged("Stopped loading raw.toggl_track__tags", DEADLINE).await.unwrap();
-    let groups = resource("groups");
-    publish(&letters.context, &listing(groups, 10, named(groups, 1..=3, "good"))).await;
-    letters.loader.logged("3 records to raw.toggl_track__groups", DEADLINE).await.unwrap();
-    letters.assert_none().await;
+    let batches = cut(tags, 10, Span::Partial, (1..=1_000).map(spoilt).collect());
+    letters.load(&batches).await;
     assert_eq!(count(&mut letters, tags).await, 0);
-    assert_eq!(letters.loader.exit_code(), None, "the other tables go on");
-    assert_eq!(letters.loader.terminate().await.unwrap(), Some(1));
+    assert_eq!(letters.kinds().await, [("shape".to_owned(), None)]);
+    assert_eq!([letters.only_batch().await], *batches);
+    let loads = ledger(&mut letters.connection, tags.name).await.unwrap();
+    assert_eq!(loads, [[1_000, 0, 0, 0, 0, 1_000]]);
+
+    letters.load(&listing(tags, 20, named(tags, 1..=1_000, "good"))).await;
+    letters.assert_none().await;
+    assert_eq!(count(&mut letters, tags).await, 1_000);
+    assert_eq!(letters.loader.terminate().await.unwrap(), Some(0));
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_nats::jetstream::Context;
-use shared::batch::{Batch, Record, ZSTD};
+use shared::batch::{Batch, Record, Rejected, ZSTD};
+use shared::listing::Span;
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Executor as _, FromRow, PgConnection};
 use tests::rows::{RawRow, raw_rows};
@@ -11,7 +12,7 @@ use tests::toggl::Account;
 use tests::workers::{Finished, Resident, Worker};
 use tests::world::World;
 
-use crate::batches::{publish, record};
+use crate::batches::{cut, publish, record};
 
 /// A world with a loader, in which some records are refused until they are allowed.
 pub(crate) struct Letters {
@@ -23,7 +24,10 @@ pub(crate) struct Letters {
 
 impl Letters {
     pub(crate) async fn start() -> Self {
-        let world = World::start(Account::empty()).await.unwrap();
+        Self::over(World::start(Account::empty()).await.unwrap()).await
+    }
+
+    pub(crate) async fn over(world: World) -> Self {
         let loader = world.start_loader().await.unwrap();
         world.loaded().await.unwrap();
         let context = world.jetstream().await.unwrap();
@@ -96,9 +100,14 @@ impl Letters {
     }
 
     pub(crate) async fn kept(&mut self) -> Vec<Kept> {
-        let sql = "select dead_letter_id, kind, source_id, reason, batch
+        let sql = "select dead_letter_id, kind, source_id, reason, payload, batch
                    from raw.toggl_track__dead_letters order by dead_letter_id";
         sqlx::query_as(sql).fetch_all(&mut self.connection).await.unwrap()
+    }
+
+    /// Kinds and source ids, the oldest letter first.
+    pub(crate) async fn kinds(&mut self) -> Vec<(String, Option<i64>)> {
+        self.kept().await.into_iter().map(|kept| (kept.kind, kept.source_id)).collect()
     }
 
     /// The batch of the only letter there is.
@@ -114,11 +123,32 @@ pub(crate) struct Kept {
     pub(crate) kind: String,
     pub(crate) source_id: Option<i64>,
     pub(crate) reason: String,
+    pub(crate) payload: Vec<u8>,
     pub(crate) batch: Option<Vec<u8>>,
 }
 
 pub(crate) fn poison(resource: &Resource, ids: impl IntoIterator<Item = i64>) -> Vec<Record> {
     ids.into_iter().map(|id| record(resource, id, 5, &format!("poison {id}"))).collect()
+}
+
+/// A batch that brings nothing but what the fetcher could make no record of: ids and texts.
+pub(crate) fn rejected(
+    resource: &'static Resource,
+    fetched_at: i64,
+    rejected: &[(Option<i64>, &str)],
+) -> Batch {
+    let mut batch = cut(resource, fetched_at, Span::Partial, vec![record(resource, 1, 5, "")]);
+    let mut batch = batch.remove(0);
+    batch.records.clear();
+    batch.rejected = rejected
+        .iter()
+        .map(|(source_id, text)| Rejected {
+            source_id: *source_id,
+            reason: "it is none".to_owned(),
+            data: (*text).to_owned().into(),
+        })
+        .collect();
+    batch
 }
 
 pub(crate) fn named(

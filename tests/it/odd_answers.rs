@@ -148,7 +148,7 @@ async fn a_record_that_cannot_be_used_is_kept_as_one_dead_letter_however_often_i
     let mut connection = world.connect().await.unwrap();
     let letters: Vec<(Option<i64>, String, String)> = sqlx::query_as(
         "select source_id, reason, convert_from(payload, 'UTF8')
-         from raw.toggl_track__dead_letters where resource = 'tags' order by dead_letter_id",
+         from raw.toggl_track__dead_letters where resource = 'tags' order by record_index",
     )
     .fetch_all(&mut connection)
     .await

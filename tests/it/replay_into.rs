@@ -118,7 +118,7 @@ async fn dead_letters_of_another_schema_are_kept_there() {
     let tags = resource("tags");
     let spoilt = Bytes::from_static(b"{\"id\":1,\"name\":\"\\u0000\"}");
     let bad = Record { data: spoilt, ..record(tags, 1, 5, "") };
-    replaying.load(&cut(tags, 10, Span::Partial, vec![bad])).await;
+    replaying.load(&cut(tags, 40, Span::Partial, vec![bad])).await;
     let garbage = Bytes::from_static(b"garbage");
     publish_raw(&replaying.context, tags.subject(), None, garbage).await;
     replaying.load(&listing(tags, 20, named(tags, 2..=30, "good"))).await;

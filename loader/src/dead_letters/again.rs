@@ -2,8 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::Kind;
-use super::keep::{DeadRecord, storable};
+use super::keep::storable;
+use super::{DeadRecord, Kind};
+use crate::apply::Applied;
 
 /// A dead letter on its way into its table.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,15 @@ impl Letter {
         .map(|row| row.is_some())
     }
 
+    /// Whether what the letter stands for was refused as a whole: then it stays, unless it is overtaken.
+    pub(super) const fn is_refused_again(self, applied: Applied) -> bool {
+        match self.kind {
+            Kind::Record => applied.dead > 0,
+            Kind::Claim | Kind::Shape => applied.kept_whole,
+            Kind::Message | Kind::Rejected => false,
+        }
+    }
+
     /// Deletes the letter, or gives it its newest reason if what it stands for was refused again.
     /// True if it stays.
     pub(crate) async fn settle(
@@ -37,14 +47,30 @@ impl Letter {
         let again = match self.kind {
             Kind::Record => dead.first().map(|dead| (&*dead.reason, dead.sqlstate.as_deref())),
             Kind::Claim => refused.map(|reason| (reason, None)),
-            // What is refused of a message that is read at last is kept as letters of its own.
-            Kind::Message | Kind::Rejected => None,
+            // What is refused of a batch that is applied at last is kept as letters of its own.
+            Kind::Shape | Kind::Message | Kind::Rejected => None,
         };
         match again {
             Some((reason, sqlstate)) => self.set_reason(connection, reason, sqlstate).await?,
             None => self.delete(connection).await?,
         }
         Ok(again.is_some())
+    }
+
+    /// What becomes of it where the shape of its batch is another one: it stays with this reason. A message
+    /// that is read at last is kept as a batch from now on, and its letter goes. True if it stays.
+    pub(crate) async fn settle_shape(
+        self,
+        connection: &mut PgConnection,
+        reason: &str,
+    ) -> sqlx::Result<bool> {
+        let stays = self.kind != Kind::Message;
+        if stays {
+            self.set_reason(connection, reason, None).await?;
+        } else {
+            self.delete(connection).await?;
+        }
+        Ok(stays)
     }
 
     /// Notes why it was refused this time.
@@ -66,15 +92,17 @@ impl Letter {
         .map(drop)
     }
 
-    /// Why it was refused the last time.
-    pub(super) async fn reason(self, connection: &mut PgConnection) -> sqlx::Result<String> {
-        let reason: Option<String> = sqlx::query_scalar(
+    /// Why it was refused the last time; none if it is gone.
+    pub(super) async fn reason(
+        self,
+        connection: &mut PgConnection,
+    ) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
             "select reason from raw.toggl_track__dead_letters where dead_letter_id = $1",
         )
         .bind(self.id)
         .fetch_optional(connection)
-        .await?;
-        Ok(reason.unwrap_or_default())
+        .await
     }
 
     async fn delete(self, connection: &mut PgConnection) -> sqlx::Result<()> {

@@ -66,7 +66,10 @@ struct Counts<'a>(&'a Applied);
 
 impl fmt::Display for Counts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Applied { written, unchanged, stale, deleted, dead, refused, .. } = *self.0;
+        let Applied { written, unchanged, stale, deleted, dead, kept_whole, refused, .. } = *self.0;
+        if kept_whole {
+            return write!(f, "{dead} kept as one dead letter of its own");
+        }
         let counts = [
             (written, "written"),
             (unchanged, "unchanged"),

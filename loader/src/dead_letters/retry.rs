@@ -135,8 +135,9 @@ async fn apply_letter(
     let origin = stored.origin();
     let applying = apply_again(connection, resource, &batch, &origin, letter, options, fits);
     let outcome = match applying.await {
-        Ok(applied) if letter.kind == Kind::Record && applied.dead > 0 => {
-            Outcome::Stays(letter.reason(connection).await?)
+        Ok(applied) if letter.is_refused_again(applied) => {
+            // It may be overtaken meanwhile.
+            letter.reason(connection).await?.map_or(Outcome::Gone, Outcome::Stays)
         }
         Ok(applied) => Outcome::of(letter.kind, applied),
         Err(ApplyError::LetterGone) => Outcome::Gone,
@@ -165,7 +166,6 @@ async fn read(connection: &mut PgConnection, id: i64) -> sqlx::Result<Option<Sto
 fn is_about_the_data(error: &ApplyError) -> bool {
     match error {
         ApplyError::Database(error) => classify(error) == Trouble::Data,
-        ApplyError::ShapeChanged { .. } => true,
         ApplyError::TimedOut(_) | ApplyError::Encode(_) | ApplyError::LetterGone => false,
     }
 }
@@ -176,7 +176,7 @@ impl Stored {
         let encoding = match Kind::named(&self.kind) {
             Kind::Rejected => return None,
             Kind::Message => self.encoding.as_deref(),
-            Kind::Record | Kind::Claim => Some(ZSTD),
+            Kind::Record | Kind::Claim | Kind::Shape => Some(ZSTD),
         };
         let batch = Batch::decode(self.message.as_deref()?, encoding);
         Some(batch.and_then(|batch| Ok((batch.known_resource()?, batch))))

@@ -106,7 +106,7 @@ impl Shown {
         let size = self.payload.len();
         let message = match Kind::named(&self.kind) {
             // Shown as its batch already.
-            Kind::Claim => return format!("  payload    {size} bytes, the batch\n"),
+            Kind::Claim | Kind::Shape => return format!("  payload    {size} bytes, the batch\n"),
             Kind::Message => Some(describe(&self.payload, self.encoding.as_deref())),
             Kind::Record | Kind::Rejected => None,
         };

@@ -26,6 +26,7 @@ struct Counts {
     stale: usize,
     deleted: usize,
     dead: usize,
+    kept_whole: usize,
     not_believed: usize,
 }
 
@@ -48,12 +49,14 @@ impl Tally {
         };
         counts.batches += 1;
         if let Outcome::Applied(applied) = outcome {
-            let Applied { written, unchanged, stale, deleted, dead, refused, .. } = applied;
+            let Applied { written, unchanged, stale, deleted, dead, kept_whole, refused, .. } =
+                applied;
             counts.applied += written;
             counts.unchanged += unchanged;
             counts.stale += stale;
             counts.deleted += deleted;
             counts.dead += dead;
+            counts.kept_whole += usize::from(kept_whole);
             counts.not_believed += usize::from(refused.is_some());
         } else {
             counts.dead += 1;
@@ -100,11 +103,15 @@ impl fmt::Display for Tally {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { batches, applied, unchanged, stale, deleted, dead, not_believed } = self;
+        let Self { batches, applied, unchanged, stale, deleted, dead, kept_whole, not_believed } =
+            self;
         write!(
             f,
             "{batches} batches, {applied} applied, {unchanged} unchanged, {stale} stale, {deleted} deleted, {dead} dead"
         )?;
+        if *kept_whole > 0 {
+            write!(f, ", {kept_whole} batches kept whole")?;
+        }
         if *not_believed > 0 {
             write!(f, ", {not_believed} listings not believed")?;
         }
