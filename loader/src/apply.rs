@@ -18,6 +18,7 @@ use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
 use crate::dead_letters::{self, DeadRecord, Kind, Letter};
 pub use crate::delivery::Origin;
+use crate::forget::list::List;
 use crate::history::History;
 use crate::isolate::bisect;
 use crate::ledger;
@@ -78,8 +79,30 @@ pub(crate) async fn apply_by(
     origin: &Origin,
     guess: &mut Guess,
 ) -> Result<Applied, ApplyError> {
+    let known = rules.forgotten.known();
+    match apply_known(rules, &known, connection, resource, batch, origin, guess).await {
+        Err(ApplyError::ForgottenChanged) => {
+            let known = rules.forgotten.read(connection).await?;
+            apply_known(rules, &known, connection, resource, batch, origin, guess).await
+        }
+        applied => applied,
+    }
+}
+
+/// Applies a batch without those who are known to be forgotten.
+async fn apply_known(
+    rules: &Rules,
+    known: &List,
+    connection: &mut PgConnection,
+    resource: &'static Resource,
+    batch: &Batch,
+    origin: &Origin,
+    guess: &mut Guess,
+) -> Result<Applied, ApplyError> {
+    let batch = &*known.without(resource, batch);
     let (rows, dead) = rows(resource, batch);
-    let job = Job { rules, resource, batch, origin, letter: None, rows: &rows, dead: &dead };
+    let (letter, forgotten) = (None, known.stamp);
+    let job = Job { rules, resource, batch, origin, letter, rows: &rows, dead: &dead, forgotten };
     if let Some(applied) = within(APPLY_TIMEOUT, beside::apply(job, connection, guess)).await? {
         return Ok(applied);
     }
@@ -104,9 +127,11 @@ pub(crate) async fn apply_again(
     letter: Letter,
     options: Options,
 ) -> Result<Applied, ApplyError> {
-    let (rules, letter) = (Rules::of(options), Some(letter));
+    let (rules, letter) = (&Rules::of(options), Some(letter));
+    let known = rules.forgotten.read(connection).await?;
+    let (batch, forgotten) = (&*known.without(resource, batch), known.stamp);
     let (rows, dead) = rows(resource, batch);
-    let job = Job { rules: &rules, resource, batch, origin, letter, rows: &rows, dead: &dead };
+    let job = Job { rules, resource, batch, origin, letter, rows: &rows, dead: &dead, forgotten };
     job.alone(connection, &mut Guess::default()).await
 }
 
@@ -130,6 +155,8 @@ pub(crate) struct Job<'a> {
     pub(crate) rows: &'a [Row<'a>],
     /// The records that no row can be made of.
     pub(crate) dead: &'a [DeadRecord],
+    /// The state of the list of the forgotten that the batch is without.
+    forgotten: i64,
 }
 
 impl Job<'_> {
@@ -162,6 +189,15 @@ impl Job<'_> {
         }
     }
 
+    /// Whether the batch is without everybody of whom nothing may be written, and without nobody else.
+    pub(crate) const fn check_forgotten(&self, standing: Standing) -> Result<(), ApplyError> {
+        if standing.forgotten == self.forgotten {
+            Ok(())
+        } else {
+            Err(ApplyError::ForgottenChanged)
+        }
+    }
+
     async fn attempt(
         self,
         connection: &mut PgConnection,
@@ -178,6 +214,7 @@ impl Job<'_> {
             return Err(ApplyError::LetterGone);
         }
         let standing = claims::standing(&mut transaction, schema, batch).await?;
+        self.check_forgotten(standing)?;
         let moment = self.moment(standing);
         let swept = sweep(&mut transaction, moment, batch, rules.allow_mass_delete).await?;
         let compared = compare(&mut transaction, moment, rows).await?;

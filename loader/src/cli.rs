@@ -23,6 +23,7 @@ use crate::apply::Options;
 use crate::check;
 use crate::database::{Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
+use crate::forget::{self, ForgetArgs};
 use crate::history::History;
 use crate::http::healthcheck::healthcheck;
 use crate::http::{self, Http};
@@ -99,6 +100,16 @@ enum Command {
     /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
     #[command(subcommand, after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLetters),
+    /// Delete a person, or a workspace, from all tables, history, claims and dead letters, in one
+    /// transaction, and write nothing of them from then on.
+    ///
+    /// Nothing comes back by a replay, by batches that are loaded later, or by dead letters that are applied
+    /// again, until --undo. Their id stays in `raw.toggl_track__forgotten`, for nobody could be kept out
+    /// otherwise. Rows about something else are kept without them: creators, assignees, members. Loaders may
+    /// run on; they wait meanwhile. Says what remains where this does not reach, and how to mend that. Exit
+    /// code 6 when dead letters that cannot be read may hold them.
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(ForgetArgs),
     /// Apply what the stream holds again, up to its present end.
     ///
     /// Beside running loaders, and by the rules of every batch: nothing older replaces what is newer,
@@ -167,6 +178,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         return dead_letters::run(database, command, cli.run.history).await;
     }
     let server = cli.nats.server().or_exit(Exit::Usage)?;
+    if let Some(Command::Forget(args)) = cli.command {
+        return forget::run(server, database, args).await;
+    }
     if let Some(Command::Status(args)) = &cli.command {
         return command::run(server, database, args).await;
     }

@@ -69,6 +69,9 @@ pub enum ApplyError {
         /// Postgres' words about the first.
         first: String,
     },
+    /// Somebody was forgotten meanwhile, or no longer is, and the batch still holds them or lacks them.
+    #[error("whom nothing is written of has changed; the batch is to be applied anew")]
+    ForgottenChanged,
     /// The dead letter to be applied again is no longer there.
     #[error("the dead letter is gone")]
     LetterGone,
@@ -92,7 +95,7 @@ impl ApplyError {
                 Trouble::Data => Disposition::Stop,
                 trouble => trouble.disposition(),
             },
-            Self::TimedOut(_) => Disposition::Retry(None),
+            Self::TimedOut(_) | Self::ForgottenChanged => Disposition::Retry(None),
             Self::Encode(_) | Self::ShapeChanged { .. } | Self::LetterGone => Disposition::Stop,
         }
     }

@@ -64,6 +64,7 @@ mod faults_room;
 mod faults_soak;
 mod flags;
 mod flow;
+mod forgetting;
 mod freshness;
 mod guarded;
 mod help;

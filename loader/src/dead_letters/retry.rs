@@ -162,7 +162,10 @@ fn is_about_the_data(error: &ApplyError) -> bool {
     match error {
         ApplyError::Database(error) => classify(error) == Trouble::Data,
         ApplyError::ShapeChanged { .. } => true,
-        ApplyError::TimedOut(_) | ApplyError::Encode(_) | ApplyError::LetterGone => false,
+        ApplyError::TimedOut(_)
+        | ApplyError::Encode(_)
+        | ApplyError::ForgottenChanged
+        | ApplyError::LetterGone => false,
     }
 }
 
