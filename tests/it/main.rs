@@ -66,6 +66,7 @@ mod flags;
 mod flow;
 mod forgetting;
 mod freshness;
+mod freshness_cost;
 mod guarded;
 mod help;
 mod history;
