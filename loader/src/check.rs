@@ -141,7 +141,8 @@ async fn postgres(
 
 /// Tables that this role may not read or write.
 async fn lacking_rights(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
-    let tables: Vec<_> = migrations::tables().map(|table| format!("raw.{table}")).collect();
+    let tables = migrations::tables().chain(["toggl_track__forgotten".to_owned()]);
+    let tables: Vec<_> = tables.map(|table| format!("raw.{table}")).collect();
     sqlx::query_scalar(
         "select name from unnest($1::text[]) name
          where not coalesce(has_schema_privilege(to_regnamespace('raw'), 'usage'), false)

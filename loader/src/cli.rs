@@ -29,6 +29,7 @@ use crate::http::healthcheck::healthcheck;
 use crate::http::{self, Http};
 use crate::meters::Meters;
 use crate::migrations::{self, VaultArgs};
+use crate::prune::{self, PruneArgs, RetentionArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
 use crate::status::command::{self, StatusArgs};
@@ -79,6 +80,8 @@ pub struct Cli {
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
+    retention: RetentionArgs,
+    #[command(flatten)]
     vault: VaultArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -110,6 +113,13 @@ enum Command {
     /// code 6 when dead letters that cannot be read may hold them.
     #[command(after_help = forget::EXAMPLES)]
     Forget(ForgetArgs),
+    /// Delete once what is older than it is to be kept, as running loaders with these settings do every day.
+    ///
+    /// In pieces, beside running loaders. Of the history what a table held since then stays known: the last
+    /// change before it is kept, except of what was deleted before. The raw tables themselves are never
+    /// pruned.
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(PruneArgs),
     /// Apply what the stream holds again, up to its present end.
     ///
     /// Beside running loaders, and by the rules of every batch: nothing older replaces what is newer,
@@ -177,6 +187,9 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     if let Some(Command::DeadLetters(command)) = cli.command {
         return dead_letters::run(database, command, cli.run.history).await;
     }
+    if let Some(Command::Prune(args)) = &cli.command {
+        return prune::run(database, cli.retention, args).await;
+    }
     let server = cli.nats.server().or_exit(Exit::Usage)?;
     if let Some(Command::Forget(args)) = cli.command {
         return forget::run(server, database, args).await;
@@ -221,7 +234,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         options: Options { history: cli.run.history, ..Options::default() },
         meters: Meters::default(),
     };
-    load(context, database, settings, listener, shutdown).await
+    load(context, database, settings, cli.retention, listener, shutdown).await
 }
 
 /// Loads until it is stopped, watched from `listener` if there is one.
@@ -229,11 +242,15 @@ async fn load(
     context: Context,
     database: Database,
     settings: Settings,
+    retention: RetentionArgs,
     listener: Option<TcpListener>,
     shutdown: Shutdown,
 ) -> Result<Exit, Failure> {
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
+    if retention.is_set() {
+        beside.spawn(prune::daily(database.clone(), retention));
+    }
     if let Some(listener) = listener {
         let meters = settings.meters.clone();
         let (watch, watcher) =

@@ -37,6 +37,7 @@ mod ledger;
 pub mod meters;
 pub mod migrations;
 mod outcome;
+mod prune;
 mod replay;
 mod rows;
 mod rules;

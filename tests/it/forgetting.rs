@@ -6,19 +6,18 @@ use shared::batch::{Batch, Record, Rejected, ZSTD};
 use shared::catalogue::CATALOGUE;
 use shared::listing::Span;
 use shared::resource::Resource;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-use tests::sessions::waiting_sessions;
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 use tests::workers::Finished;
 
-use crate::batches::{USER, WORKSPACE, cut, listing, moment, publish_raw, record};
+use crate::batches::{USER, cut, listing, moment, publish_raw, record};
 use crate::expected_rows::resource;
 use crate::letters::Letters;
 
 /// The person to be forgotten, by id, name and address.
-const EVA: i64 = 8_675_309_142;
+pub(crate) const EVA: i64 = 8_675_309_142;
 const MARKS: [&str; 3] = ["8675309142", "Eva Vergiss", "eva@vergiss.example"];
 
-fn of(resource: &Resource, id: i64, at: i64, mut data: Value) -> Record {
+pub(crate) fn of(resource: &Resource, id: i64, at: i64, mut data: Value) -> Record {
     data["id"] = json!(id);
     data["marker"] = json!(at);
     let user_id = data["user_id"].as_i64();
@@ -27,7 +26,7 @@ fn of(resource: &Resource, id: i64, at: i64, mut data: Value) -> Record {
 }
 
 /// A listing with her in it, in the way in which each resource knows people.
-fn with_her(resource: &'static Resource, fetched_at: i64, at: i64) -> Vec<Batch> {
+pub(crate) fn with_her(resource: &'static Resource, fetched_at: i64, at: i64) -> Vec<Batch> {
     let her = json!({"id": EVA, "user_id": EVA, "name": MARKS[1], "fullname": MARKS[1], "email": MARKS[2]});
     let plain = |id| of(resource, id, at, json!({"name": format!("plain {id}")}));
     let records = match resource.name {
@@ -82,7 +81,11 @@ fn everything(fetched_at: i64, at: i64) -> Vec<Batch> {
 
 /// Where the marks stand: every column of every table and view of these schemas, and inside packed batches.
 /// The list of the forgotten itself is left out.
-async fn traces(connection: &mut PgConnection, schemas: &[&str], marks: &[&str]) -> Vec<String> {
+pub(crate) async fn traces(
+    connection: &mut PgConnection,
+    schemas: &[&str],
+    marks: &[&str],
+) -> Vec<String> {
     let relations: Vec<String> = sqlx::query_scalar(
         "select format('%I.%I', nspname, relname) from pg_class c
          join pg_namespace n on n.oid = c.relnamespace
@@ -119,18 +122,18 @@ async fn traces(connection: &mut PgConnection, schemas: &[&str], marks: &[&str])
     found
 }
 
-async fn of_her(letters: &mut Letters, schemas: &[&str]) -> Vec<String> {
+pub(crate) async fn of_her(letters: &mut Letters, schemas: &[&str]) -> Vec<String> {
     traces(&mut letters.connection, schemas, &MARKS).await
 }
 
-async fn forget(letters: &Letters, arguments: &[&str], code: i32) -> Finished {
+pub(crate) async fn forget(letters: &Letters, arguments: &[&str], code: i32) -> Finished {
     let arguments: Vec<&str> = ["forget"].iter().chain(arguments).copied().collect();
     let finished = letters.world.loader(&arguments).run().await.unwrap();
     assert_eq!(finished.code, Some(code), "{arguments:?}: {finished:#?}");
     finished
 }
 
-async fn replay(letters: &Letters, arguments: &[&str]) {
+pub(crate) async fn replay(letters: &Letters, arguments: &[&str]) {
     let arguments: Vec<&str> = ["replay"].iter().chain(arguments).copied().collect();
     let finished = letters.world.loader(&arguments).run().await.unwrap();
     assert!(matches!(finished.code, Some(0 | 6)), "{finished:#?}");
@@ -253,116 +256,4 @@ async fn nothing_of_a_person_is_left_anywhere_and_nothing_brings_them_back() {
         .await
         .unwrap();
     assert!(text.contains(MARKS[1]), "{text}");
-}
-
-#[tokio::test]
-async fn a_workspace_goes_with_everything_in_it_and_its_neighbours_stay() {
-    const OTHER: i64 = 7_713_377_991;
-    let mut letters = Letters::start().await;
-    let elsewhere = |batches: Vec<Batch>| {
-        batches.into_iter().map(|mut batch| {
-            batch.workspace_id = if batch.workspace_id == 0 { 0 } else { OTHER };
-            for record in &mut batch.records {
-                record.source_id += 1_000;
-                record.workspace_id = record.workspace_id.map(|_| OTHER);
-                let data = String::from_utf8(record.data.to_vec()).unwrap();
-                record.data = data.replace(&WORKSPACE.to_string(), &OTHER.to_string()).into();
-            }
-            batch
-        })
-    };
-    let of_workspaces = |name: &str| matches!(name, "me" | "organizations");
-    let all: Vec<Batch> = CATALOGUE
-        .iter()
-        .filter(|resource| !of_workspaces(resource.name))
-        .flat_map(|resource| match resource.name {
-            "workspaces" => {
-                let records =
-                    [WORKSPACE, OTHER].map(|id| of(resource, id, 5, json!({"name": "w"})));
-                listing(resource, 10, records.to_vec())
-            }
-            _ => {
-                let one =
-                    |at| cut(resource, at, Span::Partial, vec![record(resource, 1, 5, "one")]);
-                one(10).into_iter().chain(elsewhere(one(11))).collect()
-            }
-        })
-        .collect();
-    letters.load(&all).await;
-    let mark = [OTHER.to_string()];
-    let marks = [mark[0].as_str()];
-    assert!(traces(&mut letters.connection, &["raw", "staging"], &marks).await.len() > 10);
-
-    forget(&letters, &["--workspace", marks[0], "--yes"], 0).await;
-    // The ledger tells of batches, not of what was in them.
-    letters.execute("create table kept as table raw.toggl_track__loads".to_owned()).await;
-    let left = |found: Vec<String>| {
-        let found = found.into_iter().filter(|found| !found.contains("raw.toggl_track__loads:"));
-        found.collect::<Vec<_>>()
-    };
-    let found = traces(&mut letters.connection, &["raw", "staging"], &marks).await;
-    assert_eq!(left(found), [""; 0]);
-    for resource in CATALOGUE.iter().filter(|resource| !of_workspaces(resource.name)) {
-        assert_eq!(letters.live(resource).await.len(), 1, "{}", resource.name);
-    }
-    replay(&letters, &["--force"]).await;
-    let found = traces(&mut letters.connection, &["raw", "staging"], &marks).await;
-    assert_eq!(left(found), [""; 0], "replayed");
-}
-
-#[tokio::test]
-async fn a_batch_that_is_being_applied_meanwhile_does_not_bring_them_back() {
-    let mut letters = Letters::start().await;
-    let users = resource("users");
-    letters.load(&with_her(users, 10, 5)).await;
-    // The batch is stopped where it writes; who forgets waits for it.
-    let mut blocker = letters.world.connect().await.unwrap();
-    let mut blocking = blocker.begin().await.unwrap();
-    blocking.execute("lock table raw.toggl_track__users in share mode").await.unwrap();
-    crate::batches::publish(&letters.context, &with_her(users, 20, 15)).await;
-    waiting_sessions(&mut letters.connection, 1).await.unwrap();
-    let user = EVA.to_string();
-    let forgetting = letters.world.loader(&["forget", "--user", &user, "--yes"]);
-    let forgetting = tokio::spawn(forgetting.run());
-    waiting_sessions(&mut letters.connection, 2).await.unwrap();
-    blocking.rollback().await.unwrap();
-    let finished = forgetting.await.unwrap().unwrap();
-    assert_eq!(finished.code, Some(0), "{finished:#?}");
-    letters.loaded().await;
-    assert_eq!(of_her(&mut letters, &["raw", "staging"]).await, [""; 0]);
-
-    // And the other way round: who forgets is stopped, a batch waits.
-    forget(&letters, &["--user", &user, "--undo"], 0).await;
-    letters.load(&with_her(users, 30, 25)).await;
-    assert!(!of_her(&mut letters, &["raw"]).await.is_empty());
-    let mut blocking = blocker.begin().await.unwrap();
-    blocking.execute("select from raw.toggl_track__users for update").await.unwrap();
-    let forgetting = letters.world.loader(&["forget", "--user", &user, "--yes"]);
-    let forgetting = tokio::spawn(forgetting.run());
-    waiting_sessions(&mut letters.connection, 1).await.unwrap();
-    crate::batches::publish(&letters.context, &with_her(users, 40, 35)).await;
-    waiting_sessions(&mut letters.connection, 2).await.unwrap();
-    blocking.rollback().await.unwrap();
-    let finished = forgetting.await.unwrap().unwrap();
-    assert_eq!(finished.code, Some(0), "{finished:#?}");
-    letters.loaded().await;
-    assert_eq!(of_her(&mut letters, &["raw", "staging"]).await, [""; 0]);
-}
-
-#[tokio::test]
-async fn nobody_is_forgotten_without_a_yes() {
-    let mut letters = Letters::start().await;
-    letters.load(&with_her(resource("users"), 10, 5)).await;
-    let user = EVA.to_string();
-    let refused = forget(&letters, &["--user", &user], 2).await;
-    assert!(refused.stderr.contains("--yes"), "{refused:#?}");
-    forget(&letters, &[], 2).await;
-    forget(&letters, &["--user", &user, "--workspace", "1"], 2).await;
-    assert!(letters.live(resource("users")).await.contains(&EVA));
-    // Without NATS it says how long the stream keeps things.
-    let alone = letters.world.loader(&["forget", "--user", &user, "--yes"]);
-    let alone = alone.env("NATS_URL", "nats://127.0.0.1:1").run().await.unwrap();
-    assert_eq!(alone.code, Some(0), "{alone:#?}");
-    assert!(alone.stdout.contains("STREAM_MAX_AGE"), "{alone:#?}");
-    assert!(!letters.live(resource("users")).await.contains(&EVA));
 }

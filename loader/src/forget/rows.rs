@@ -63,12 +63,8 @@ pub(super) async fn table(
         Whom::User(id) => id,
         Whom::Workspace(id) => {
             let own = if resource.name == "workspaces" { " or source_id = $1" } else { "" };
-            return plain(
-                connection,
-                format!("delete from {name} where workspace_id = $1{own}"),
-                id,
-            )
-            .await;
+            let sql = format!("delete from {name} where workspace_id = $1{own}");
+            return plain(connection, sql, id).await;
         }
     };
     // Most of what there is of a person is found by an index.
@@ -91,7 +87,12 @@ pub(super) async fn table(
             judged.add(verdict, (source_id, workspace_id));
         }
     }
-    // The hash is that of the new text, so that after an undoing the old one is taken for a change.
+    write(connection, &name, &judged).await?;
+    Ok(judged.counts(entries))
+}
+
+/// The hash is that of the new text, so that after an undoing the old one is taken for a change.
+async fn write(connection: &mut PgConnection, name: &str, judged: &Judged) -> sqlx::Result<()> {
     query(format!(
         "with dropped as (
              delete from {name} t using unnest($1::bigint[], $2::bigint[]) as i(source_id, workspace_id)
@@ -109,8 +110,8 @@ pub(super) async fn table(
     .bind(&judged.texts)
     .bind(&judged.hashes)
     .execute(connection)
-    .await?;
-    Ok(judged.counts(entries))
+    .await
+    .map(drop)
 }
 
 /// All versions there ever were: of what is theirs whole, of the rest without them.
