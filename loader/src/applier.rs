@@ -1,7 +1,6 @@
 //! The connection that batches are applied on.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use shared::batch::Batch;
 use shared::exit::chain;
@@ -9,14 +8,13 @@ use shared::resource::Resource;
 use shared::retry::Disposition;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::apply::{APPLY_TIMEOUT, Applied, ApplyError, Origin, apply_by, within};
+use crate::apply::{APPLY_TIMEOUT, Applied, ApplyError, Course, Origin, apply_by, within};
 use crate::beside::Guess;
-use crate::clock;
 use crate::database::{ConnectError, Database, advice, is_of_connection};
 use crate::dead_letters;
 use crate::delivery::Delivery;
 use crate::ownership::Ownership;
-use crate::pieces::{Cutting, Fits, Piece};
+use crate::pieces::{Cutting, Fits};
 use crate::rules::Rules;
 
 /// Owns one connection and makes it anew when it is needed.
@@ -62,12 +60,8 @@ impl Applier {
         let Self { database, rules, connection, guesses, fits, .. } = self;
         let connection = connected(database, connection).await?;
         let guess = guesses.entry(resource.name).or_default();
-        let (batch, clock_ahead) = clock::believed(batch, origin);
-        let piece = Piece { clock_ahead, ..Piece::next(&batch, cutting, fits.of(resource)) };
-        let started = Instant::now();
-        let applied = apply_by(rules, connection, resource, &piece, origin, guess).await;
-        fits.learn(resource, &piece, &applied, started.elapsed());
-        Ok(cutting.advance(&piece, applied?))
+        let course = Course { guess, cutting, fits };
+        Ok(apply_by(rules, connection, resource, batch, origin, course).await?)
     }
 
     /// Keeps a message that cannot be decoded as a dead letter.

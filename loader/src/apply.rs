@@ -58,18 +58,63 @@ pub async fn apply(
     origin: &Origin,
     options: Options,
 ) -> Result<Applied, ApplyError> {
-    let rules = Rules::of(options);
-    let (batch, clock_ahead) = clock::believed(batch, origin);
-    let piece = Piece { clock_ahead, ..Piece::whole(&batch, APPLY_TIMEOUT) };
-    apply_by(&rules, connection, resource, &piece, origin, &mut Guess::default()).await
+    let (rules, fits) = (Rules::of(options), Fits::default());
+    let (mut guess, mut cutting) = (Guess::default(), Cutting::default());
+    loop {
+        let course = Course { guess: &mut guess, cutting: &mut cutting, fits: &fits };
+        if let Some(applied) = apply_by(&rules, connection, resource, batch, origin, course).await? {
+            return Ok(applied);
+        }
+    }
 }
 
-/// Applies a batch, or a piece of one, by other rules than those of running loaders. The guess is about what it brings, and
-/// is mended by what it did.
+/// What is known beforehand of how a batch is applied, and learnt from it.
+#[derive(Debug)]
+pub(crate) struct Course<'a> {
+    /// About what it brings.
+    pub(crate) guess: &'a mut Guess,
+    /// How far it has been applied.
+    pub(crate) cutting: &'a mut Cutting,
+    /// How much of each table fits into the time.
+    pub(crate) fits: &'a Fits,
+}
+
+/// Applies a batch, or as much of it as fits into the time, by other rules than those of running loaders.
+/// None where there is more to come.
 ///
 /// # Errors
 /// As [`apply`].
 pub(crate) async fn apply_by(
+    rules: &Rules,
+    connection: &mut PgConnection,
+    resource: &'static Resource,
+    batch: &Batch,
+    origin: &Origin,
+    course: Course<'_>,
+) -> Result<Option<Applied>, ApplyError> {
+    let Course { guess, cutting, fits } = course;
+    let (batch, clock_ahead) = clock::believed(batch, origin);
+    let mut known = rules.forgotten.known();
+    let mut is_read = false;
+    loop {
+        let batch = known.without(resource, &batch);
+        let next = Piece::next(&batch, cutting, fits.of(resource));
+        let piece = Piece { clock_ahead, forgotten: known.stamp, ..next };
+        let started = Instant::now();
+        let applied = apply_piece(rules, connection, resource, &piece, origin, guess).await;
+        if matches!(applied, Err(ApplyError::ForgottenChanged)) && !is_read {
+            known = rules.forgotten.read(connection).await?;
+            // Its records are other ones now.
+            *cutting = Cutting::default();
+            is_read = true;
+            continue;
+        }
+        fits.learn(resource, &piece, &applied, started.elapsed());
+        return Ok(cutting.advance(&piece, applied?));
+    }
+}
+
+async fn apply_piece(
     rules: &Rules,
     connection: &mut PgConnection,
     resource: &'static Resource,
@@ -108,9 +153,12 @@ pub(crate) async fn apply_again(
 ) -> Result<Applied, ApplyError> {
     let (rules, letter) = (Rules::of(options), Some(letter));
     let (batch, clock_ahead) = clock::believed(batch, origin);
+    let known = rules.forgotten.read(connection).await?;
+    let batch = known.without(resource, &batch);
     let mut cutting = Cutting::default();
     loop {
-        let piece = Piece { clock_ahead, ..Piece::next(&batch, &cutting, fits.of(resource)) };
+        let next = Piece::next(&batch, &cutting, fits.of(resource));
+        let piece = Piece { clock_ahead, forgotten: known.stamp, ..next };
         let (rows, dead) = rows_of(resource, &piece);
         let job = Job { letter, ..Job::new(&rules, resource, &piece, origin, &rows, &dead) };
         let started = Instant::now();
@@ -217,6 +265,15 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Whether the batch is without everybody of whom nothing may be written, and without nobody else.
+    pub(crate) const fn check_forgotten(&self, standing: Standing) -> Result<(), ApplyError> {
+        if standing.forgotten == self.piece.forgotten {
+            Ok(())
+        } else {
+            Err(ApplyError::ForgottenChanged)
+        }
+    }
+
     async fn attempt(
         self,
         connection: &mut PgConnection,
@@ -228,6 +285,7 @@ impl<'a> Job<'a> {
         let mut transaction = self.begin(connection, Turn::Alone).await?;
         self.hold_letter(&mut transaction).await?;
         let standing = claims::standing(&mut transaction, schema, batch).await?;
+        self.check_forgotten(standing)?;
         let moment = self.moment(standing);
         let swept =
             sweep_piece(&mut transaction, moment, self.piece, rules.allow_mass_delete).await?;

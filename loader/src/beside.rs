@@ -88,6 +88,7 @@ async fn same(job: Job<'_>, connection: &mut PgConnection) -> Result<Option<Appl
     let mut transaction = job.begin(connection, Turn::Claiming).await?;
     let moment = job.moment(Standing::default());
     let stored = covered::stored(&mut transaction, moment, batch).await?;
+    job.check_forgotten(stored.standing)?;
     // What was fetched at the same moment or later is not confirmed by this batch.
     let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
     let compared = Comparison { unchanged: rows.to_vec(), ..Comparison::default() };
@@ -117,6 +118,7 @@ async fn grown(
         Some(compared) if unconfirmed(batch, &compared.unchanged).is_empty() => {
             turn::claim(&mut transaction, schema, resource, batch.workspace_id).await?;
             let (standing, stored) = covered::number(&mut transaction, moment, batch).await?;
+            job.check_forgotten(standing)?;
             let written = u64::try_from(compared.write.len()).unwrap_or(u64::MAX);
             *guess = Guess::by(&compared, 0);
             // Every row of the batch is stored as it is by now: is there another one?

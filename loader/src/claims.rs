@@ -8,6 +8,7 @@ use jiff_sqlx::ToSqlx as _;
 use shared::batch::{Batch, Coverage};
 use sqlx::{FromRow, PgConnection};
 
+use crate::forget::list::STAMP_SQL;
 use crate::rules::Schema;
 use crate::upsert::query;
 
@@ -37,13 +38,16 @@ fn record_sql(schema: &Schema, axis: &str, multirange: &str, range: &str) -> Str
     )
 }
 
-/// What is on record about the resource and workspace of a batch: nearly always neither.
+/// What is on record about the resource and workspace of a batch, and about whoever is forgotten: nearly
+/// always nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Standing {
     /// A claim newer than the batch. Only then need the claims be looked at.
     pub(crate) newer_claims: bool,
     /// Dead letters, which the batch may have overtaken.
     pub(crate) letters: bool,
+    /// The state of the list of whom nothing is written of.
+    pub(crate) forgotten: i64,
 }
 
 /// The columns of a [`Standing`], given where resource, workspace and time of fetching are bound.
@@ -60,11 +64,11 @@ pub(crate) fn standing_columns(
          ), exists (
              select from {schema}.toggl_track__dead_letters
              where resource = {resource} and workspace_id = {workspace}
-         )"
+         ), {STAMP_SQL}"
     )
 }
 
-/// Asks once for both.
+/// Asks once for all of it.
 pub(crate) async fn standing(
     connection: &mut PgConnection,
     schema: &Schema,
@@ -76,8 +80,8 @@ pub(crate) async fn standing(
         .bind(batch.fetched_at.to_sqlx())
         .fetch_one(connection)
         .await?;
-    let (newer_claims, letters) = FromRow::from_row(&row)?;
-    Ok(Standing { newer_claims, letters })
+    let (newer_claims, letters, forgotten) = FromRow::from_row(&row)?;
+    Ok(Standing { newer_claims, letters, forgotten })
 }
 
 /// Records the batch's claim, if it makes one. Recording it again changes nothing.

@@ -23,6 +23,7 @@ use crate::apply::Options;
 use crate::check;
 use crate::database::{ConnectError, Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
+use crate::forget::{self, ForgetArgs};
 use crate::history::History;
 use crate::http::healthcheck::{Expected, healthcheck};
 use crate::http::{self, Http};
@@ -31,6 +32,7 @@ use crate::migrations::{self, VaultArgs};
 use crate::ownership::Ownership;
 use crate::ownership::adopt::{self, adopt};
 use crate::pipeline::Pipeline;
+use crate::prune::{self, PruneArgs, RetentionArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
 use crate::status::age;
@@ -85,6 +87,8 @@ pub struct Cli {
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
+    retention: RetentionArgs,
+    #[command(flatten)]
     vault: VaultArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -113,6 +117,23 @@ enum Command {
     /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
     #[command(subcommand, after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLetters),
+    /// Delete a person, or a workspace, from all tables, history, claims and dead letters, in one
+    /// transaction, and write nothing of them from then on.
+    ///
+    /// Nothing comes back by a replay, by batches that are loaded later, or by dead letters that are applied
+    /// again, until --undo. Their id stays in `raw.toggl_track__forgotten`, for nobody could be kept out
+    /// otherwise. Rows about something else are kept without them: creators, assignees, members. Loaders may
+    /// run on; they wait meanwhile. Says what remains where this does not reach, and how to mend that. Exit
+    /// code 6 when dead letters that cannot be read may hold them.
+    #[command(after_help = forget::EXAMPLES)]
+    Forget(ForgetArgs),
+    /// Delete once what is older than it is to be kept, as running loaders with these settings do every day.
+    ///
+    /// In pieces, beside running loaders. Of the history what a table held since then stays known: the last
+    /// change before it is kept, except of what was deleted before. The raw tables themselves are never
+    /// pruned.
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(PruneArgs),
     /// Apply what the stream holds again, up to its present end.
     ///
     /// Beside running loaders, and by the rules of every batch: nothing older replaces what is newer,
@@ -192,8 +213,14 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     if let Some(Command::DeadLetters(command)) = cli.command {
         return dead_letters::run(database, command, cli.run.history).await;
     }
+    if let Some(Command::Prune(args)) = &cli.command {
+        return prune::run(database, cli.retention, args).await;
+    }
     let server = cli.nats.server().or_exit(Exit::Usage)?;
     let readers = cli.run.copy.map_or(Readers::Main, Readers::Copy);
+    if let Some(Command::Forget(args)) = cli.command {
+        return forget::run(server, database, args).await;
+    }
     if let Some(Command::Status(args)) = &cli.command {
         let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
         return command::run(server, database, &readers, args, max_age).await;
@@ -246,7 +273,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     let pipeline = Pipeline::new(database.name(), servers).started();
     let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
     let eye = listener.map(|listener| Eye { pipeline, max_age, listener });
-    load(context, database, settings, eye, shutdown).await
+    load(context, database, settings, cli.retention, eye, shutdown).await
 }
 
 /// What a loader that is asked has to be, as far as it is set here.
@@ -273,11 +300,15 @@ async fn load(
     context: Context,
     database: Database,
     settings: Settings,
+    retention: RetentionArgs,
     eye: Option<Eye>,
     shutdown: Shutdown,
 ) -> Result<Exit, Failure> {
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
+    if retention.is_set() {
+        beside.spawn(prune::daily(database.clone(), retention));
+    }
     if let Some(Eye { pipeline, max_age, listener }) = eye {
         let meters = settings.meters.clone();
         let (watch, watcher) = watch(

@@ -69,8 +69,8 @@ pub(crate) async fn stored(
     let row = look(connection, moment, batch, &sums).await?;
     Ok(Stored {
         standing: standing(&row)?,
-        sums: Sums { rows: row.try_get(2)?, hashes: row.try_get(3)?, starts: row.try_get(4)? },
-        newest: row.try_get(5)?,
+        sums: Sums { rows: row.try_get(3)?, hashes: row.try_get(4)?, starts: row.try_get(5)? },
+        newest: row.try_get(6)?,
     })
 }
 
@@ -81,11 +81,15 @@ pub(crate) async fn number(
     batch: &Batch,
 ) -> sqlx::Result<(Standing, i64)> {
     let row = look(connection, moment, batch, "count(*)").await?;
-    Ok((standing(&row)?, row.try_get(2)?))
+    Ok((standing(&row)?, row.try_get(3)?))
 }
 
 fn standing(row: &PgRow) -> sqlx::Result<Standing> {
-    Ok(Standing { newer_claims: row.try_get(0)?, letters: row.try_get(1)? })
+    Ok(Standing {
+        newer_claims: row.try_get(0)?,
+        letters: row.try_get(1)?,
+        forgotten: row.try_get(2)?,
+    })
 }
 
 /// Asks once for everything: `$1` to `$4` as in [`range`], `$5` resource, `$6` fetched at.

@@ -44,6 +44,7 @@ impl Applied {
             stale: self.stale + other.stale,
             deleted: self.deleted + other.deleted,
             dead: self.dead + other.dead,
+            kept_whole: self.kept_whole || other.kept_whole,
             refused: self.refused.or(other.refused),
             clock_ahead: self.clock_ahead.or(other.clock_ahead),
         }
@@ -100,6 +101,9 @@ pub enum ApplyError {
     /// A bug: what was decoded cannot be encoded.
     #[error("could not keep a dead letter")]
     Encode(#[from] EncodeError),
+    /// Somebody was forgotten meanwhile, or no longer is, and the batch still holds them or lacks them.
+    #[error("whom nothing is written of has changed; the batch is to be applied anew")]
+    ForgottenChanged,
     /// The dead letter to be applied again is no longer there.
     #[error("the dead letter is gone")]
     LetterGone,
@@ -128,7 +132,7 @@ impl ApplyError {
                 Trouble::Data => Disposition::Stop,
                 trouble => trouble.disposition(),
             },
-            Self::TimedOut(_) => Disposition::Retry(None),
+            Self::TimedOut(_) | Self::ForgottenChanged => Disposition::Retry(None),
             Self::Encode(_) | Self::LetterGone => Disposition::Stop,
         }
     }

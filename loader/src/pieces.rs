@@ -62,6 +62,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) before: Applied,
     /// How far ahead the clock was, where the batch does not have the time of fetching that came.
     pub(crate) clock_ahead: Option<SignedDuration>,
+    /// The state of the list of the forgotten that the batch is without.
+    pub(crate) forgotten: i64,
     /// How long it may take.
     pub(crate) limit: Duration,
     /// In the order in which they are cut.
@@ -81,6 +83,7 @@ impl<'a> Piece<'a> {
             batch: Cow::Borrowed(batch),
             before: Applied::default(),
             clock_ahead: None,
+            forgotten: 0,
             limit,
             range: 0..batch.records.len(),
             members: None,
@@ -133,6 +136,7 @@ impl<'a> Piece<'a> {
             batch: Cow::Owned(piece),
             before: cutting.before,
             clock_ahead: None,
+            forgotten: 0,
             limit: fit.limit,
             range: at..end,
             members: Some(members),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::apply::Options;
+use crate::forget::list::Forgotten;
 use crate::history::History;
 
 /// What a caller may decide about how batches are applied.
@@ -21,13 +22,16 @@ pub(crate) struct Rules {
     pub(crate) whole: bool,
     /// Whether changes are recorded. The history is of the live tables alone.
     pub(crate) history: History,
+    /// Of whom nothing is written.
+    pub(crate) forgotten: Forgotten,
 }
 
 impl Rules {
     /// Those of the live tables.
-    pub(crate) const fn of(options: Options) -> Self {
+    pub(crate) fn of(options: Options) -> Self {
         let Options { allow_mass_delete, history } = options;
-        Self { schema: Schema::RAW, allow_mass_delete, force: false, whole: false, history }
+        let (schema, forgotten) = (Schema::RAW, Forgotten::default());
+        Self { schema, allow_mass_delete, force: false, whole: false, history, forgotten }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Whose turn it is: every batch begins by taking a lock on its resource and workspace.
 //!
+//! Before that it shares the one lock that forgetting takes alone, so that no batch in flight brings back
+//! what is being deleted.
+//!
 //! Claims of these have a lock of their own, so that batches that only add rows do that at the same
 //! time and look at each other's rows and claims one after the other. It is always the second one.
 
@@ -9,6 +12,9 @@ use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
 
 use crate::rules::Schema;
+
+/// The lock that is every batch's; no resource has this name.
+const FORGETTING: &str = "hashtextextended('forgetting somebody', 0)";
 
 /// How a batch takes its turn among those of its resource and workspace, however many loaders there
 /// are.
@@ -36,17 +42,24 @@ pub(crate) async fn begin<'c>(
     let lock = schema.lock_name(resource.name);
     let key = format!("hashtextextended('{lock}', {workspace_id})");
     let take = match turn {
-        Turn::Alone => format!("select pg_advisory_xact_lock({key})"),
-        Turn::Shared => format!("select pg_advisory_xact_lock_shared({key})"),
+        Turn::Alone => format!("pg_advisory_xact_lock({key})"),
+        Turn::Shared => format!("pg_advisory_xact_lock_shared({key})"),
         Turn::Claiming => {
             let claims = claims_lock(schema, resource, workspace_id);
-            format!("select pg_advisory_xact_lock_shared({key}); {claims}")
+            format!("pg_advisory_xact_lock_shared({key}); {claims}")
         }
     };
     let limit = statement_timeout.map_or_else(String::new, |timeout| {
         format!("set local statement_timeout = {}; ", timeout.as_millis())
     });
+    let take = format!("select pg_advisory_xact_lock_shared({FORGETTING}); select {take}");
     connection.begin_with(AssertSqlSafe(format!("begin; {limit}{take}"))).await
+}
+
+/// From now on no batch of any schema is applied until the transaction ends.
+pub(crate) async fn stop_all(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let lock = format!("select pg_advisory_xact_lock({FORGETTING})");
+    sqlx::query(AssertSqlSafe(lock)).execute(connection).await.map(drop)
 }
 
 /// From now on this is the only batch that claims. What is read afterwards is what the others left.

@@ -42,6 +42,8 @@ pub const SUBSCRIBER: &str = "subscriber";
 pub const REPLAY: &str = "replay";
 /// The raw tables.
 pub const RAW_CLIENT: &str = "raw-client";
+/// What is older than it is to be kept.
+pub const PRUNE: &str = "prune";
 /// Schema changes of the loader's database.
 pub const MIGRATIONS: &str = "migrations";
 /// The connection to NATS.

@@ -21,6 +21,7 @@ const COMPONENTS: [&str; 12] = [
     "raw-client",
     "replay",
     "migrations",
+    "prune",
     "nats",
     "http",
 ];

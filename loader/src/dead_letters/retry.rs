@@ -166,7 +166,10 @@ async fn read(connection: &mut PgConnection, id: i64) -> sqlx::Result<Option<Sto
 fn is_about_the_data(error: &ApplyError) -> bool {
     match error {
         ApplyError::Database(error) => classify(error) == Trouble::Data,
-        ApplyError::TimedOut(_) | ApplyError::Encode(_) | ApplyError::LetterGone => false,
+        ApplyError::TimedOut(_)
+        | ApplyError::Encode(_)
+        | ApplyError::ForgottenChanged
+        | ApplyError::LetterGone => false,
     }
 }
 
