@@ -36,6 +36,7 @@ mod ledger;
 pub mod meters;
 pub mod migrations;
 mod outcome;
+mod refusal;
 mod replay;
 mod rows;
 mod rules;
