@@ -131,3 +131,21 @@ fn words(error: &dyn Error) -> String {
         _ => words,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_postgres_own_source_is_left_out_and_no_other() {
+        for (words, line) in [
+            ("permission denied for schema raw at line 3655", "permission denied for schema raw"),
+            ("EOF while parsing at line 1 column 2", "EOF while parsing at line 1 column 2"),
+            ("a train at line ", "a train at line "),
+        ] {
+            let source: Box<dyn Error + Send + Sync> = words.into();
+            let error = anyhow::Error::from_boxed(source).context("could not ask");
+            assert_eq!(chain(error.as_ref()), format!("could not ask: {line}"));
+        }
+    }
+}

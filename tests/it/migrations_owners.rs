@@ -87,7 +87,7 @@ async fn tables_of_another_tool_are_named_with_their_owner_before_anything_is_to
             ["raw.toggl_track__migrations (of airbyte)", "another tool"],
         ),
         (
-            "create function staging.toggl_date(value text) returns date language sql return null",
+            "create function staging.toggl_date(value text) returns date language sql return null::date",
             ["staging.toggl_date (of airbyte)", "another tool"],
         ),
     ];

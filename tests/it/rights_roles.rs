@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use shared::catalogue::CATALOGUE;
+use shared::listing::Span;
 use sqlx::{AssertSqlSafe, Connection as _};
-use tests::rows::raw_rows;
 use tests::workers::Resident;
 
-use crate::batches::{listing, publish, record};
+use crate::batches::{cut, publish, record};
 use crate::expected_rows::resource;
-use crate::guarded::{Guarded, LOADER};
+use crate::guarded::{ADMIN, Guarded, LOADER, password};
 
 /// The role by which somebody runs loaders before they hear of the small ones.
 const OLD: &str = "etl";
@@ -21,12 +22,8 @@ async fn running(attributes: &str) -> (Guarded, Resident) {
     let database = &guarded.world.database.name;
     guarded.execute(&format!("grant create on database {database} to {OLD}")).await;
     // As an administrator at NATS, who makes the stream.
-    let url = guarded.loader_as(OLD, &[]).env("NATS_USER", crate::guarded::ADMIN);
-    let loader = url
-        .env("NATS_PASSWORD", crate::guarded::password(crate::guarded::ADMIN))
-        .start()
-        .await
-        .unwrap();
+    let loader = guarded.loader_as(OLD, &[]).env("NATS_USER", ADMIN);
+    let loader = loader.env("NATS_PASSWORD", password(ADMIN)).start().await.unwrap();
     loader.logged("Loading ", LOAD).await.unwrap();
     guarded.world.sync(&[]).await.unwrap();
     guarded.world.loaded_by(&loader).await.unwrap();
@@ -35,21 +32,40 @@ async fn running(attributes: &str) -> (Guarded, Resident) {
 
 /// One more tag, loaded.
 async fn load_one(guarded: &Guarded, loader: &Resident, round: i64) {
-    let tags = resource("tags");
-    let many = (1..=round).map(|id| record(tags, id, 10 * round, "new")).collect();
-    publish(&guarded.world.jetstream().await.unwrap(), &listing(tags, 10 * round, many)).await;
+    let (tags, fetched_at) = (resource("tags"), 20_000 * round + 100);
+    let one = vec![record(tags, 1_000 + round, fetched_at, "new")];
+    let context = guarded.world.jetstream().await.unwrap();
+    publish(&context, &cut(tags, fetched_at, Span::Partial, one)).await;
     guarded.world.loaded_by(loader).await.unwrap();
     let mut connection = guarded.world.connect().await.unwrap();
-    let rows = raw_rows(&mut connection, tags).await.unwrap();
-    assert!(rows.len() >= usize::try_from(round).unwrap(), "{rows:?}");
+    let loaded: bool = sqlx::query_scalar(
+        "select exists (select from raw.toggl_track__tags where source_id = $1)",
+    )
+    .bind(1_000 + round)
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert!(loaded, "{}", loader.log());
     connection.close().await.unwrap();
+}
+
+/// Many batches, of every table.
+async fn load_everywhere(guarded: &Guarded, round: i64) {
+    let context = guarded.world.jetstream().await.unwrap();
+    for moment in 0..10 {
+        let fetched_at = 20_000 * round + moment;
+        for resource in CATALOGUE {
+            let records = (1..=5).map(|id| record(resource, id, fetched_at, "new")).collect();
+            publish(&context, &cut(resource, fetched_at, Span::Partial, records)).await;
+        }
+    }
 }
 
 async fn goes_on(attributes: &str, back: &str) {
     let (guarded, loader) = running(attributes).await;
     for round in 1..=3 {
-        // As often as one likes.
-        guarded.make_roles().await;
+        // As often as one likes, and while batches are applied.
+        tokio::join!(guarded.make_roles(), load_everywhere(&guarded, round));
         load_one(&guarded, &loader, round).await;
     }
     // After its next start, too, and what it says of itself.
@@ -86,18 +102,13 @@ async fn a_running_loader_goes_on_also_where_its_role_inherits_nothing() {
 #[tokio::test]
 async fn who_is_given_the_rights_and_how_to_take_them_back_is_said_once() {
     let (guarded, _loader) = running("").await;
-    let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/roles.sql");
-    for said in [1, 0] {
-        let output = tokio::process::Command::new("psql")
-            .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction"])
-            .args(["--file", roles, &guarded.world.database.url])
-            .output()
-            .await
-            .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{words}");
-        let notice = words.matches("revoke toggl_track_loader from etl").count();
-        assert_eq!(notice, said, "{words}");
+    let database = &guarded.world.database.name;
+    guarded.execute(&format!("alter database {database} set log_min_messages = 'notice'")).await;
+    for _ in 0..2 {
+        guarded.make_roles().await;
+        let log = guarded.world.postgres().log();
+        let notices = log.matches("run: revoke toggl_track_loader from etl").count();
+        assert_eq!(notices, 1, "{log}");
     }
 }
 

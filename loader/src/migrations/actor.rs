@@ -14,7 +14,7 @@ struct Actor {
     role: String,
     user: String,
     database: String,
-    /// Whether this session has the role's rights.
+    /// Whether this session has the role's rights, and may become it.
     is_granted: bool,
 }
 
@@ -28,7 +28,7 @@ const ACTOR: &str = "
         (select relowner from pg_class c join pg_namespace n on n.oid = relnamespace
          where nspname = 'raw' and relname = 'toggl_track__migrations'),
         (select r.oid from pg_roles r
-         where rolname = $1 and pg_has_role(r.oid, 'member')
+         where rolname = $1 and pg_has_role(r.oid, 'usage')
              and (select bool_and(case
                       when n.oid is null then has_database_privilege(r.oid, current_database(), 'create')
                       else has_schema_privilege(r.oid, n.oid, 'usage')
@@ -57,7 +57,11 @@ pub(super) async fn check(
 ) -> Result<(), MigrationError> {
     let who = format!(
         "select quote_ident(rolname) as role, quote_ident(current_user) as user,
-                quote_ident(current_database()) as database, pg_has_role(oid, 'usage') as is_granted
+                quote_ident(current_database()) as database,
+                pg_has_role(oid, 'usage') and case
+                    when current_setting('server_version_num')::int >= 160000 then pg_has_role(oid, 'set')
+                    else true
+                end as is_granted
          from pg_roles where oid = {ACTOR}"
     );
     let actor: Actor = sqlx::query_as(sqlx::AssertSqlSafe(who))

@@ -28,7 +28,7 @@ pub(super) async fn take(
             said = Some(Instant::now());
             info!(
                 target: MIGRATIONS,
-                "Waiting for another loader, which migrates this database (for {} s so far)",
+                "Waiting for another loader, or another program, that migrates this database ({} s so far)",
                 started.elapsed().as_secs()
             );
         }
