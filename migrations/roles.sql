@@ -7,11 +7,17 @@
 --   toggl_track_analyst   reads the views of staging; cannot log in: grant it to those who may
 --
 -- The first two can log in once they have passwords: alter role toggl_track_loader password '…';
+--
+-- A role by which loaders are running already keeps what they need: it becomes a member of
+-- toggl_track_loader, and a notice says how to let go of it. Nothing stops meanwhile.
 do $roles$
 declare
     role    text;
     schema  text;
     thing   record;
+    formers oid[] := '{}';
+    former  record;
+    back    text;
 begin
     foreach role in array array['toggl_track_loader', 'toggl_track_fetcher', 'toggl_track_analyst'] loop
         if to_regrole(role) is null then
@@ -34,20 +40,63 @@ begin
         end if;
     end loop;
 
-    -- What an administrator has migrated becomes the loader's; sequences follow their tables.
+    -- Tables that loaders are writing to are waited for, not for ever; of a loader and this that wait for
+    -- each other, the loader begins its batch anew.
+    perform set_config('lock_timeout', '1min', true);
+    if (select rolsuper from pg_roles where rolname = current_user) then
+        perform set_config('deadlock_timeout', '5min', true);
+    end if;
+
+    -- What was migrated before becomes the loader's; sequences follow their tables. Without the list of
+    -- migrations, tables of such names are another tool's.
     for thing in
-        select format('alter table %s owner to toggl_track_loader', oid::regclass) as statement
-        from pg_class
-        where relkind in ('r', 'v') and relowner <> 'toggl_track_loader'::regrole
+        select format('alter %s %s owner to toggl_track_loader',
+                      case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,
+                      c.oid::regclass) as statement, relowner as owner
+        from pg_class c
+        where relkind in ('r', 'p', 'v', 'm') and relowner <> 'toggl_track_loader'::regrole
+            and exists (select from pg_class where relnamespace = 'raw'::regnamespace
+                                               and relname = 'toggl_track__migrations')
             and (relnamespace = 'raw'::regnamespace and starts_with(relname::text, 'toggl_track__')
                 or relnamespace = 'staging'::regnamespace and starts_with(relname::text, 'stg_toggl_track__'))
         union all
-        select format('alter routine %s owner to toggl_track_loader', oid::regprocedure)
+        select format('alter routine %s owner to toggl_track_loader', oid::regprocedure), proowner
         from pg_proc
         where proowner <> 'toggl_track_loader'::regrole
-            and pronamespace = 'staging'::regnamespace and starts_with(proname::text, 'toggl_')
+            and (pronamespace = 'staging'::regnamespace and starts_with(proname::text, 'toggl_')
+                or pronamespace = 'raw'::regnamespace and starts_with(proname::text, 'toggl_track__'))
     loop
         execute thing.statement;
+        formers := formers || thing.owner;
+    end loop;
+
+    -- Loaders that are logged in as the former owner go on.
+    for former in
+        select distinct r.rolname, r.rolinherit, pg_has_role('toggl_track_loader', r.oid, 'member') as is_above
+        from unnest(formers) as owners (id) join pg_roles r on r.oid = id
+        where not r.rolsuper
+    loop
+        if former.rolinherit and not former.is_above then
+            execute format('grant toggl_track_loader to %I', former.rolname);
+            back := format('revoke toggl_track_loader from %I', former.rolname);
+        else
+            -- Membership would give it nothing, or go round in a circle.
+            execute format('grant usage on schema raw, staging to %I', former.rolname);
+            for thing in
+                select format('grant select, insert, update, delete on %s to %I', oid::regclass, former.rolname)
+                    as statement
+                from pg_class
+                where relkind in ('r', 'p', 'v', 'm') and relowner = 'toggl_track_loader'::regrole
+                    and relnamespace in ('raw'::regnamespace, 'staging'::regnamespace)
+            loop
+                execute thing.statement;
+            end loop;
+            back := format('revoke all on all tables in schema raw, staging from %I', former.rolname);
+        end if;
+        raise notice using message = format(
+            'Loaders logged in as %I go on: it was given the rights of toggl_track_loader, who owns the '
+            'tables from now on. Log loaders in as toggl_track_loader at their next start, then run: %s',
+            former.rolname, back);
     end loop;
 end $roles$;
 

@@ -12,7 +12,8 @@ use shared::stream::{self, STREAM, SUBJECT_PREFIX, StreamArgs};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::database::Database;
-use crate::migrations::{self, Standing};
+use crate::migrations::{self, MigrationError, Standing};
+use crate::refusal::{self, Refusal};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -33,18 +34,15 @@ enum PostgresError {
     Old(String),
     #[error("this Postgres only reads: is DATABASE_URL that of a standby?")]
     ReadOnly,
+    #[error(transparent)]
+    Tables(#[from] MigrationError),
+    #[error("{0}")]
+    Rights(Refusal),
     #[error(
-        "the tables are missing or not up to date, and {user} may not make them: run `loader setup` \
-         as an administrator, or `grant create on database {database} to {user}`"
+        "{0} are missing, though they were made once: load into another database, or have them made as \
+         they were and then `loader replay`"
     )]
-    Unmade { user: String, database: String },
-    #[error("the tables are of a newer version than this loader: update it")]
-    Newer,
-    #[error(
-        "{user} lacks rights to {tables}: run `migrations/roles.sql` and `loader setup` as an \
-         administrator, or `grant select, insert, update, delete on all tables in schema raw to {user}`"
-    )]
-    Rights { user: String, tables: String },
+    Missing(String),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +62,9 @@ pub(crate) async fn run(
     match database.connect().await {
         Ok(mut connection) => {
             if let Err(error) = postgres(&mut checkup, &mut connection).await {
-                let exit = match error {
+                let exit = match &error {
                     PostgresError::Ask(_) => Exit::Unreachable,
+                    PostgresError::Tables(error) => error.exit(),
                     _ => Exit::Failed,
                 };
                 checkup.bad(exit, &error);
@@ -118,35 +117,30 @@ async fn postgres(
     if !fsync {
         checkup.note("Postgres runs with fsync off: a power failure can lose what was loaded");
     }
-    match migrations::standing(connection).await? {
-        Standing::Current => {}
-        Standing::Newer => return Err(PostgresError::Newer),
-        Standing::Pending { may_migrate: true } => {
-            checkup.good(
-                "the tables are not up to date; the next start, or `loader migrate`, makes them so",
-            );
-            return Ok(());
-        }
-        Standing::Pending { may_migrate: false } => {
-            return Err(PostgresError::Unmade { user, database });
-        }
+    if migrations::standing(connection).await? == Standing::Pending {
+        checkup.good(
+            "the tables are not up to date; the next start, or `loader migrate`, makes them so",
+        );
+        return Ok(());
     }
-    let lacking = lacking_rights(connection).await?;
-    if !lacking.is_empty() {
-        return Err(PostgresError::Rights { user, tables: lacking.join(", ") });
+    let missing = missing(connection).await?;
+    if !missing.is_empty() {
+        return Err(PostgresError::Missing(missing.join(", ")));
+    }
+    if let Some(refusal) = refusal::look(connection).await? {
+        return Err(PostgresError::Rights(refusal));
     }
     checkup.good("the tables are up to date, and ours to write");
     Ok(())
 }
 
-/// Tables that this role may not read or write.
-async fn lacking_rights(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
-    let tables: Vec<_> = migrations::all_tables().map(|table| format!("raw.{table}")).collect();
+/// Tables that somebody has dropped.
+async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let tables: Vec<String> = migrations::all_tables().collect();
     sqlx::query_scalar(
-        "select name from unnest($1::text[]) name
-         where not coalesce(has_schema_privilege(to_regnamespace('raw'), 'usage'), false)
-             or not (select coalesce(bool_and(has_table_privilege(to_regclass(name), privilege)), false)
-                     from unnest('{select,insert,update,delete}'::text[]) privilege)",
+        "select 'raw.' || name from unnest($1::text[]) name
+         where not exists (select from pg_class c join pg_namespace n on n.oid = relnamespace
+                           where nspname = 'raw' and relname = name)",
     )
     .bind(tables)
     .fetch_all(connection)

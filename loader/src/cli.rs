@@ -14,7 +14,7 @@ use shared::nats::{self, NatsArgs};
 use shared::shutdown::Shutdown;
 use shared::stream::{self, BUCKET, STREAM, StreamArgs};
 use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -28,11 +28,12 @@ use crate::history::History;
 use crate::http::healthcheck::{Expected, healthcheck};
 use crate::http::{self, Http};
 use crate::meters::Meters;
-use crate::migrations::{self, VaultArgs};
+use crate::migrations::{self, MigrationError, VaultArgs};
 use crate::ownership::Ownership;
 use crate::ownership::adopt::{self, adopt};
 use crate::pipeline::Pipeline;
 use crate::prune::{self, PruneArgs, RetentionArgs};
+use crate::refusal;
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
 use crate::status::age;
@@ -200,7 +201,16 @@ pub fn main() -> ExitCode {
     exit::run(cli.log, run(cli))
 }
 
+/// Runs the command; what Postgres refuses is told with the owner of what it refused.
 async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let database = cli.database.clone();
+    match (dispatch(cli).await, database.database()) {
+        (Err(failure), Ok(database)) => Err(refusal::explained(failure, &database).await),
+        (ended, _) => ended,
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if matches!(cli.command, Some(Command::Healthcheck)) {
         let expected = expected(&cli)?;
         healthcheck(cli.run.http, &expected).await.or_exit(Exit::Failed)?;
@@ -240,7 +250,19 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         _ => http::bind(cli.run.http).await.or_exit(Exit::Failed)?,
     };
     let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
-    migrations::migrate(&mut connection, &cli.vault).await.or_exit(Exit::Failed)?;
+    let is_resident = !matches!(
+        cli.command,
+        Some(Command::Migrate | Command::Setup | Command::Adopt)
+    );
+    match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
+        Err(MigrationError::Interrupted) if is_resident => {
+            info!(target: MIGRATIONS, "Stopped before the tables were up to date");
+            return Ok(Exit::Done);
+        }
+        prepared => {
+            prepared.map_err(|error| Failure { exit: error.exit(), error: error.into() })?
+        }
+    }
     if matches!(cli.command, Some(Command::Migrate)) {
         return Ok(Exit::Done);
     }
@@ -274,6 +296,20 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
     let eye = listener.map(|listener| Eye { pipeline, max_age, listener });
     load(context, database, settings, cli.retention, eye, shutdown).await
+}
+
+/// Brings the tables up to date; who stays to load looks whether it may.
+async fn prepare(
+    connection: &mut PgConnection,
+    vault: &VaultArgs,
+    is_resident: bool,
+    shutdown: &Shutdown,
+) -> Result<(), MigrationError> {
+    migrations::migrate(connection, vault, &shutdown.soft).await?;
+    if is_resident {
+        migrations::check_rights(connection).await?;
+    }
+    Ok(())
 }
 
 /// What a loader that is asked has to be, as far as it is set here.

@@ -47,6 +47,7 @@ mod pieces;
 mod pipeline;
 mod pool;
 mod prune;
+mod refusal;
 mod replay;
 mod rows;
 mod rules;

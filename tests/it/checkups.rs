@@ -97,7 +97,7 @@ async fn a_table_that_the_loader_may_not_write_is_named() {
         .await
         .unwrap();
     let finished = checked(guarded.loader(&["check"]), 1).await;
-    assert_names(&finished, &["raw.toggl_track__tags", "`loader setup`"]);
+    assert_names(&finished, &["raw.toggl_track__tags", "`migrations/roles.sql`"]);
 }
 
 #[tokio::test]

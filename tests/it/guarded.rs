@@ -32,14 +32,43 @@ impl Guarded {
         Self::start_with(fewer).await
     }
 
+    /// Without a role.
+    pub(crate) async fn start_bare() -> Self {
+        Self::start_around(permissions()).await
+    }
+
     async fn start_with(configuration: String) -> Self {
+        let guarded = Self::start_around(configuration).await;
+        guarded.make_roles().await;
+        guarded
+    }
+
+    async fn start_around(configuration: String) -> Self {
         let account = Account::sample_at(jiff::Timestamp::now());
         let options = NatsOptions { configuration, ..NatsOptions::default() };
         let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
-        let guarded =
-            Self { world: World::start_between(account, options, postgres).await.unwrap() };
-        guarded.make_roles().await;
-        guarded
+        Self { world: World::start_between(account, options, postgres).await.unwrap() }
+    }
+
+    /// As superuser.
+    pub(crate) async fn execute(&self, sql: &str) {
+        let mut connection = self.world.connect().await.unwrap();
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        connection.close().await.unwrap();
+    }
+
+    /// A role that may log in.
+    pub(crate) async fn create_role(&self, role: &str, attributes: &str) {
+        let password = format!("password 'password of {role}'");
+        self.execute(&format!("create role {role} login {attributes} {password}")).await;
+    }
+
+    /// Migrated by the superuser, to whom everything belongs then.
+    pub(crate) async fn migrate_as_superuser(&self) -> Finished {
+        let finished = self.world.loader(&["migrate"]).run().await.unwrap();
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        finished
     }
 
     pub(crate) async fn make_roles(&self) {
@@ -68,7 +97,12 @@ impl Guarded {
 
     /// As its own user, at NATS and at Postgres.
     pub(crate) fn loader(&self, arguments: &[&str]) -> Worker {
-        as_user(self.world.loader(arguments), LOADER).env("DATABASE_URL", self.url(LOADER))
+        self.loader_as(LOADER, arguments)
+    }
+
+    /// At NATS as the loader's user, at Postgres as any role.
+    pub(crate) fn loader_as(&self, role: &str, arguments: &[&str]) -> Worker {
+        as_user(self.world.loader(arguments), LOADER).env("DATABASE_URL", self.url(role))
     }
 
     pub(crate) async fn connect_as(&self, role: &str) -> PgConnection {

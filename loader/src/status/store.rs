@@ -16,6 +16,7 @@ use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
 use crate::database::{ConnectError, Database, Trouble, classify};
 use crate::ownership::{Gone, gone};
+use crate::refusal;
 
 /// Longer than a healthy server takes, shorter than a person's patience.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
@@ -119,7 +120,7 @@ impl Looker {
                 self.connection = Some(connection);
                 Ok(answer)
             }
-            Ok(Err(error)) => Err(refused(&error)),
+            Ok(Err(error)) => Err(refused(&mut connection, &error).await),
             Err(_) => Err(Away {
                 words: format!(
                     "Postgres did not answer in {} s; is it in trouble?",
@@ -135,16 +136,20 @@ fn unconnected(error: &ConnectError) -> Away {
     Away { words: chain(error), out_of_reach: true }
 }
 
-fn refused(error: &sqlx::Error) -> Away {
+async fn refused(connection: &mut PgConnection, error: &sqlx::Error) -> Away {
     let code = error.as_database_error().and_then(DatabaseError::code);
     let words = match code.as_deref() {
         Some("42P01" | "3F000" | "42703") => {
             "the tables of this database are missing or older than this loader: run `loader migrate`"
                 .to_owned()
         }
-        Some("42501") => format!(
-            "this database role may not look: grant it what loaders have (migrations/roles.sql): {error}"
-        ),
+        Some("42501") => {
+            let how = tokio::time::timeout(LOOK_TIMEOUT, refusal::explain(connection, error)).await;
+            format!(
+                "this database role may not look: {}",
+                how.ok().flatten().unwrap_or_else(|| chain(error))
+            )
+        }
         _ => format!("Postgres is in trouble: {}", chain(error)),
     };
     Away { words, out_of_reach: classify(error) == Trouble::Passing }
