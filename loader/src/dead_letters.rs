@@ -10,7 +10,7 @@ mod list;
 mod outcome;
 mod retry;
 mod show;
-mod text;
+pub(crate) mod text;
 
 use clap::Subcommand;
 use shared::exit::{Exit, Failure, OrExit as _};
@@ -19,6 +19,7 @@ pub(crate) use self::again::Letter;
 pub(crate) use self::keep::{
     DeadRecord, KeepError, keep_claim, keep_message, keep_record, keep_rejected, supersede,
 };
+pub(crate) use self::show::claimed;
 use crate::database::Database;
 use crate::history::History;
 

@@ -28,6 +28,7 @@ mod covered;
 pub mod database;
 mod dead_letters;
 mod delivery;
+mod explain;
 pub mod history;
 mod http;
 mod isolate;
