@@ -6,6 +6,7 @@
 mod answer;
 mod chapter;
 mod error;
+mod form;
 mod json;
 mod message;
 mod sequence;

@@ -8,7 +8,7 @@ use crate::replaying::Replaying;
 
 #[tokio::test]
 async fn another_schema_misses_what_is_gone_unless_it_has_it_already() {
-    let mut replaying = Replaying::start().await;
+    let replaying = Replaying::start().await;
     replaying.load(&some(10, 1..=1)).await;
     replaying.load(&some(20, 2..=2)).await;
     let tags = ["--resource", "tags"];

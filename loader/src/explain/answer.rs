@@ -154,7 +154,10 @@ async fn tell(
         }
         let found = match read {
             None => Found::Unread,
-            Some(None) => Found::Gone,
+            Some(None) => {
+                story.skip();
+                Found::Gone
+            }
             Some(Some(batch)) => {
                 let is_of_today = story.is_of_today(&batch);
                 Found::Read { became: story.add(&load, &batch), is_of_today }

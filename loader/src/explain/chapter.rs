@@ -32,6 +32,7 @@ impl Became {
             Self::StillDeleted => {
                 "is complete for it and lacks it; it was marked deleted already".to_owned()
             }
+            Self::NotThere => "is complete for it and lacks it; it was not stored".to_owned(),
             Self::Lacks => {
                 "is complete for it and lacks it: marked deleted, if it was stored and live"
                     .to_owned()
@@ -68,6 +69,7 @@ impl Became {
             Self::MarkedDeleted => "marked_deleted",
             Self::LeftAlone { .. } => "left_alone",
             Self::StillDeleted => "still_deleted",
+            Self::NotThere => "not_there",
             Self::Lacks => "lacks",
             Self::NotBelieved(_) => "not_believed",
             Self::DeadLetter { .. } => "dead_letter",

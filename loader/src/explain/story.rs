@@ -5,8 +5,9 @@
 
 use jiff::Timestamp;
 use shared::batch::{Batch, Coverage};
-use shared::resource::{Key, Resource, Scope};
+use shared::resource::Key;
 
+use super::form::{Form, covers, in_range};
 use super::stored::{Asked, Letter, Load, Stored};
 use crate::rows::{Row, rows};
 
@@ -33,6 +34,8 @@ pub(super) enum Became {
     LeftAlone { confirmed_at: Timestamp },
     /// Not in it, and known to be deleted.
     StillDeleted,
+    /// Not in it, and not stored.
+    NotThere,
     /// Not in it, and whether it was stored then is not known.
     Lacks,
     /// Not in a listing that was not believed: the dead letter.
@@ -55,18 +58,6 @@ pub(super) struct Version {
     pub(super) modified_at: Option<Timestamp>,
     /// When it was fetched, or seen again.
     pub(super) confirmed_at: Timestamp,
-}
-
-/// A version of the key that was stored.
-#[derive(Debug, Clone, Copy)]
-struct Form {
-    workspace_id: i64,
-    modified_at: Option<Timestamp>,
-    fetched_at: Timestamp,
-    deleted_at: Option<Timestamp>,
-    started_at: Option<Timestamp>,
-    user_id: Option<i64>,
-    content_hash: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +104,11 @@ impl<'a> Story<'a> {
             self.claims.push((batch.coverage.clone(), batch.fetched_at));
         }
         became
+    }
+
+    /// A batch of which nothing is known: what it left is not known either.
+    pub(super) fn skip(&mut self) {
+        self.before = Before::Unknown;
     }
 
     /// Whether the version of today is that of the batch.
@@ -204,7 +200,7 @@ impl<'a> Story<'a> {
         let stored = match self.before {
             Before::Stored(form) => Some(form),
             Before::Unknown => self.today,
-            Before::Absent => return Became::NotCovered,
+            Before::Absent => None,
         };
         if !covers(self.asked, batch, &batch.coverage, stored.as_ref()) {
             return Became::NotCovered;
@@ -212,16 +208,19 @@ impl<'a> Story<'a> {
         if let Some(letter) = refused {
             return Became::NotBelieved(letter.dead_letter_id);
         }
-        let Before::Stored(stored) = &mut self.before else { return Became::Lacks };
+        let stored = match &self.before {
+            Before::Stored(stored) => *stored,
+            Before::Absent => return Became::NotThere,
+            Before::Unknown => return Became::Lacks,
+        };
         if stored.deleted_at.is_some() {
             return Became::StillDeleted;
         }
-        let form = *stored;
-        let confirmed_at = self.version(&form).confirmed_at;
+        let confirmed_at = self.version(&stored).confirmed_at;
         if confirmed_at >= batch.fetched_at {
             return Became::LeftAlone { confirmed_at };
         }
-        self.before = Before::Stored(Form { deleted_at: Some(batch.fetched_at), ..form });
+        self.before = Before::Stored(Form { deleted_at: Some(batch.fetched_at), ..stored });
         Became::MarkedDeleted
     }
 
@@ -256,68 +255,10 @@ impl Became {
             Self::MarkedDeleted
                 | Self::LeftAlone { .. }
                 | Self::StillDeleted
+                | Self::NotThere
                 | Self::Lacks
                 | Self::NotBelieved(_)
                 | Self::NotCovered
         )
-    }
-}
-
-impl Form {
-    fn of_stored(stored: &Stored) -> Self {
-        Self {
-            workspace_id: stored.workspace_id,
-            modified_at: stored.modified_at,
-            fetched_at: stored.fetched_at,
-            deleted_at: stored.deleted_at,
-            started_at: stored.started_at,
-            user_id: stored.user_id,
-            content_hash: stored.content_hash,
-        }
-    }
-
-    fn of_row(batch: &Batch, row: &Row<'_>) -> Self {
-        Self {
-            workspace_id: row.workspace_id,
-            modified_at: row.record.modified_at,
-            fetched_at: batch.fetched_at,
-            deleted_at: row.deleted_at,
-            started_at: row.record.started_at,
-            user_id: row.record.user_id,
-            content_hash: row.content_hash,
-        }
-    }
-}
-
-/// Whether the batch would have it, if it were there. Of an id that is not stored the id alone is known.
-fn covers(asked: Asked, batch: &Batch, coverage: &Coverage, form: Option<&Form>) -> bool {
-    match form {
-        Some(form) => {
-            is_of_workspace(asked.resource, batch, form) && in_range(asked.id, coverage, form)
-        }
-        None => matches!(coverage, Coverage::Ids { .. }) && in_ids(asked.id, coverage),
-    }
-}
-
-fn is_of_workspace(resource: &Resource, batch: &Batch, form: &Form) -> bool {
-    resource.scope == Scope::Account || form.workspace_id == batch.workspace_id
-}
-
-fn in_range(id: i64, coverage: &Coverage, form: &Form) -> bool {
-    match *coverage {
-        Coverage::Starts { from, to, user_id } => {
-            form.started_at.is_some_and(|start| from <= start && start < to)
-                && (user_id.is_none() || user_id == form.user_id)
-        }
-        Coverage::Ids { .. } | Coverage::Partial => in_ids(id, coverage),
-    }
-}
-
-fn in_ids(id: i64, coverage: &Coverage) -> bool {
-    match *coverage {
-        Coverage::Ids { after, through } => {
-            after.is_none_or(|after| after < id) && through.is_none_or(|through| id <= through)
-        }
-        Coverage::Starts { .. } | Coverage::Partial => false,
     }
 }

@@ -198,34 +198,37 @@ fn batches(text: &mut String, answer: &Answer) {
             "What became of it in the last {number} batches, the last loaded first, as far as these tell:"
         ),
     );
-    let mut others = 0;
-    for looked in answer.batches.iter().rev() {
-        let Looked { load, found } = looked;
-        let words = match found {
-            Found::Read { became: Became::NotCovered, .. } => {
-                others += 1;
-                continue;
-            }
-            Found::Read { became, is_of_today: true } => {
-                format!("{}. It is the version that is stored now", became.words())
-            }
-            Found::Read { became, .. } => became.words(),
-            Found::Gone => "is gone from the stream: what it held is not known".to_owned(),
-            Found::Unread => "was not read".to_owned(),
-        };
-        line(
-            text,
-            format!(
-                "  sequence {}, fetched {} UTC, loaded {}, run {}, part {}:\n    {words}",
-                load.stream_sequence,
-                time(load.fetched_at),
-                time(load.loaded_at),
-                load.run_id,
-                load.part
-            ),
-        );
+    let (others, told): (Vec<_>, Vec<_>) = answer.batches.iter().rev().partition(|looked| {
+        matches!(&looked.found, Found::Read { became: Became::NotCovered, .. })
+    });
+    for looked in told {
+        batch(text, looked);
     }
+    let others = others.len();
     if others > 0 {
         line(text, format!("  {others} of them neither have it nor are complete for it"));
     }
+}
+
+fn batch(text: &mut String, looked: &Looked) {
+    let Looked { load, found } = looked;
+    let words = match found {
+        Found::Read { became, is_of_today: true } => {
+            format!("{}. It is the version that is stored now", became.words())
+        }
+        Found::Read { became, .. } => became.words(),
+        Found::Gone => "is gone from the stream: what it held is not known".to_owned(),
+        Found::Unread => "was not read".to_owned(),
+    };
+    line(
+        text,
+        format!(
+            "  sequence {}, fetched {} UTC, loaded {}, run {}, part {}:\n    {words}",
+            load.stream_sequence,
+            time(load.fetched_at),
+            time(load.loaded_at),
+            load.run_id,
+            load.part
+        ),
+    );
 }

@@ -58,7 +58,7 @@ impl fmt::Display for Report {
                 gone.resource.name,
                 batches(gone.batches),
                 if gone.batches == 1 { "was" } else { "were" },
-                if gone.batches == 1 { "is" } else { "are" },
+                are(gone.batches),
                 time(from),
                 time(to)
             )?;
@@ -69,9 +69,10 @@ impl fmt::Display for Report {
             let names: Vec<_> = harmless().map(|gone| gone.resource.name).collect();
             writeln!(
                 f,
-                "  {} of {} that once came are gone from it; nothing that they brought is known to be missing",
+                "  {} of {} that once came {} gone from it; nothing that they brought is known to be missing",
                 batches(number),
-                names.join(", ")
+                names.join(", "),
+                are(number)
             )?;
         }
         Ok(())
@@ -96,6 +97,10 @@ impl fmt::Display for Beginning {
 
 fn batches(number: i64) -> String {
     if number == 1 { "1 batch".to_owned() } else { format!("{number} batches") }
+}
+
+const fn are(number: i64) -> &'static str {
+    if number == 1 { "is" } else { "are" }
 }
 
 /// In UTC, to the second.

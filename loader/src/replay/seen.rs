@@ -35,11 +35,9 @@ impl BatchKey {
 
     fn hash(self, resource: &str) -> u64 {
         let Self { run_id, workspace_id, part } = self;
-        let mut bytes = [0; 28];
-        bytes[..16].copy_from_slice(run_id.as_bytes());
-        bytes[16..24].copy_from_slice(&workspace_id.to_le_bytes());
-        bytes[24..].copy_from_slice(&part.to_le_bytes());
-        xxh3_64(&bytes) ^ xxh3_64(resource.as_bytes())
+        let (workspace_id, part) = (workspace_id.to_le_bytes(), part.to_le_bytes());
+        let key = [run_id.as_bytes(), &workspace_id[..], &part, resource.as_bytes()];
+        xxh3_64(&key.concat())
     }
 }
 
