@@ -1,5 +1,7 @@
 //! A batch out of the stream in readable form.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -161,6 +163,9 @@ struct RecordLine<'a> {
     deleted_at: Option<jiff::Timestamp>,
     /// Null where it is no JSON.
     data: Option<&'a RawValue>,
+    /// What it is then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Cow<'a, str>>,
 }
 
 /// The envelope as `{"batch": …}`, then `{"record": …}` and `{"rejected": …}`, each a line.
@@ -187,6 +192,7 @@ fn json_lines(message: &Message, batch: &Batch) -> String {
     for record in &batch.records {
         // A line break between two values would make two lines of it.
         let one_line = std::str::from_utf8(&record.data).ok().filter(|text| !text.contains('\n'));
+        let data = one_line.and_then(|text| serde_json::from_str(text).ok());
         let line = RecordLine {
             source_id: record.source_id,
             workspace_id: record.workspace_id,
@@ -194,7 +200,8 @@ fn json_lines(message: &Message, batch: &Batch) -> String {
             started_at: record.started_at,
             user_id: record.user_id,
             deleted_at: record.deleted_at,
-            data: one_line.and_then(|text| serde_json::from_str(text).ok()),
+            data,
+            text: data.is_none().then(|| String::from_utf8_lossy(&record.data)),
         };
         if let Ok(line) = serde_json::to_string(&line) {
             lines.push_str(&format!("{{\"record\":{line}}}\n"));
