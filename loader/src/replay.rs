@@ -142,7 +142,8 @@ impl Replay {
             _ => return Err(ReplayError::Interrupted),
         }
         let (schema, selection, seen) = (&rules.schema, &selection, &seen);
-        let search = Search { schema, selection, seen, beginning, first, started_at };
+        let force = rules.force;
+        let search = Search { schema, force, selection, seen, beginning, first, started_at };
         let report = look(&database, &search).await?;
         print(report.to_string())?;
         Ok(if report.is_lossy() { Exit::Incomplete } else { tally.exit() })

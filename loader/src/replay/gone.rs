@@ -37,6 +37,8 @@ pub(super) enum Loss {
 /// What is needed to tell.
 pub(super) struct Search<'a> {
     pub(super) schema: &'a Schema,
+    /// Whether rows were rewritten that were not missing.
+    pub(super) force: bool,
     pub(super) selection: &'a Selection,
     pub(super) seen: &'a Seen,
     pub(super) beginning: Beginning,
