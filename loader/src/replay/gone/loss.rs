@@ -52,8 +52,11 @@ impl Search<'_> {
         if *self.schema != Schema::RAW {
             return Ok(true);
         }
+        let mut changing = self.seen.changing(resource.name);
         // What `--force` has mended was not missing.
-        let changing = if self.force { &[] } else { self.seen.changing(resource.name) };
+        if self.force {
+            changing = &[];
+        }
         let sql = format!(
             "select not exists (select from raw.{}) or exists (
                  select from unnest($2::uuid[], $3::bigint[], $4::integer[]) as i(run_id, workspace_id, part)
