@@ -62,7 +62,8 @@ pub async fn apply(
     let (mut guess, mut cutting) = (Guess::default(), Cutting::default());
     loop {
         let course = Course { guess: &mut guess, cutting: &mut cutting, fits: &fits };
-        if let Some(applied) = apply_by(&rules, connection, resource, batch, origin, course).await? {
+        if let Some(applied) = apply_by(&rules, connection, resource, batch, origin, course).await?
+        {
             return Ok(applied);
         }
     }

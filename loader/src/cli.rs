@@ -23,6 +23,7 @@ use crate::apply::Options;
 use crate::check;
 use crate::database::{ConnectError, Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
+use crate::explain::{self, ExplainArgs};
 use crate::forget::{self, ForgetArgs};
 use crate::history::History;
 use crate::http::healthcheck::{Expected, healthcheck};
@@ -48,6 +49,7 @@ Examples:
   loader check                       is everything there that it needs?
   loader status                      how the pipeline is
   loader dead-letters list           what could not be loaded, and why
+  loader explain --resource tags --id 7    why a row is as it is, and which batches had it
   loader replay --resource tags      the past of a table once more, from the stream";
 
 const RUN_EXAMPLES: &str = "\
@@ -140,10 +142,22 @@ enum Command {
     /// Beside running loaders, and by the rules of every batch: nothing older replaces what is newer,
     /// so that over tables that miss nothing it changes nothing. A table that was emptied is filled as
     /// it was, deleted rows too; leave `raw.toggl_track__claims` as it is then. Ctrl-C ends it in
-    /// order; what was applied stays, and the same command begins anew. Exit code 6 when something was
-    /// kept as a dead letter, or was gone from the stream before its turn.
+    /// order; what was applied stays, and the same command begins anew.
+    ///
+    /// The stream forgets what is older than STREAM_MAX_AGE. The summary says where it begins and, by the
+    /// ledger, which batches that were once loaded have left it. Over tables that hold what they brought that
+    /// is no trouble; a table that was emptied before, and any other schema, then misses rows that nothing
+    /// else brings: exit code 6, with words on how to get back what Toggl still has. It is 6 as well when
+    /// something was kept as a dead letter, or was gone from the stream before its turn.
     #[command(after_help = replay::EXAMPLES)]
     Replay(ReplayArgs),
+    /// Why a row is as it is: the stored version, which run and message wrote it, which complete listings
+    /// cover it, its changes and dead letters, the last batches that had it and what became of it in each.
+    ///
+    /// With --sequence it shows a batch of the stream in readable form instead. Where NATS is away it tells
+    /// what Postgres knows.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// How the pipeline is: rows, what is not loaded yet, dead letters, and in words what needs
     /// attention. Needs no running loader, and tells what it can where NATS or Postgres is away.
     #[command(after_help = command::EXAMPLES)]
@@ -219,6 +233,9 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if let Some(Command::Manual(manual)) = &cli.command {
         return manual.run(Cli::command());
     }
+    if let Some(Command::Explain(args)) = &cli.command {
+        return explain::run(&cli.nats, &cli.database, args).await;
+    }
     let database = cli.database.database().or_exit(Exit::Usage)?;
     if let Some(Command::DeadLetters(command)) = cli.command {
         return dead_letters::run(database, command, cli.run.history).await;
@@ -250,10 +267,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         _ => http::bind(cli.run.http).await.or_exit(Exit::Failed)?,
     };
     let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
-    let is_resident = !matches!(
-        cli.command,
-        Some(Command::Migrate | Command::Setup | Command::Adopt)
-    );
+    let is_resident =
+        !matches!(cli.command, Some(Command::Migrate | Command::Setup | Command::Adopt));
     match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
         Err(MigrationError::Interrupted) if is_resident => {
             info!(target: MIGRATIONS, "Stopped before the tables were up to date");

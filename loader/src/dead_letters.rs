@@ -12,7 +12,7 @@ mod overtaken;
 mod records;
 mod retry;
 mod show;
-mod text;
+pub(crate) mod text;
 
 use clap::Subcommand;
 use shared::exit::{Exit, Failure, OrExit as _};
@@ -21,6 +21,7 @@ pub(crate) use self::again::Letter;
 pub(crate) use self::keep::{KeepError, keep_claim, keep_message, keep_shape};
 pub(crate) use self::overtaken::drop_overtaken;
 pub(crate) use self::records::{DeadRecord, NoRows, keep_records, number_kept};
+pub(crate) use self::show::claimed;
 use crate::database::Database;
 use crate::history::History;
 

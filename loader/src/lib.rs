@@ -31,6 +31,7 @@ mod covered;
 pub mod database;
 mod dead_letters;
 mod delivery;
+mod explain;
 mod forget;
 mod gate;
 pub mod history;

@@ -7,15 +7,19 @@
 //! The rules are those of every batch, so that over tables that miss nothing it changes nothing.
 
 mod error;
+mod gone;
 mod lanes;
 mod prepare;
 mod progress;
 mod reader;
+mod report;
+mod seen;
 mod selection;
 mod tally;
 
 use async_channel::{Receiver, Sender, bounded};
 use async_nats::jetstream::Context;
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use shared::exit::{Exit, Failure};
 use shared::shutdown::Shutdown;
 use shared::telemetry::REPLAY;
@@ -25,10 +29,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::error::ReplayError;
+use self::gone::Search;
 use self::lanes::{Done, Lane, deal};
 use self::prepare::prepare;
 use self::progress::Progress;
 use self::reader::Reader;
+use self::report::Report;
+use self::seen::Seen;
 use self::selection::Selection;
 pub(crate) use self::selection::{EXAMPLES, ReplayArgs};
 use self::tally::Tally;
@@ -88,16 +95,14 @@ async fn replay(
     let reader = Reader::open(&context, selection.clone()).await?;
     let prepared = prepare(&mut connection, &rules.schema, selection.until).await;
     drop(connection.close().await);
-    if let Err(error) = prepared {
-        reader.close().await;
-        return Err(error.into());
-    }
-    if reader.total() == 0 {
-        reader.close().await;
-        print("Nothing to replay: the stream holds no such batch\n")?;
-        return Ok(Exit::Done);
-    }
-    Box::pin(Replay { reader, selection, rules, database, shutdown }.carry_out()).await
+    let started_at = match prepared {
+        Ok(now) => now,
+        Err(error) => {
+            reader.close().await;
+            return Err(error.into());
+        }
+    };
+    Box::pin(Replay { reader, selection, rules, database, shutdown, started_at }.carry_out()).await
 }
 
 struct Replay {
@@ -106,32 +111,47 @@ struct Replay {
     rules: Rules,
     database: Database,
     shutdown: Shutdown,
+    /// By the server's clock.
+    started_at: SqlTimestamp,
 }
 
 impl Replay {
     async fn carry_out(mut self) -> Result<Exit, ReplayError> {
         let (total, schema) = (self.reader.total(), self.rules.schema.name());
-        info!(target: REPLAY, "Replaying {total} batches into the tables of schema {schema}");
-        let mut tally = Tally::default();
+        let (mut tally, mut seen) = (Tally::default(), Seen::default());
+        if total > 0 {
+            info!(target: REPLAY, "Replaying {total} batches into the tables of schema {schema}");
+        }
         let hard = self.shutdown.hard.clone();
-        let ended = hard.run_until_cancelled(self.flow(&mut tally)).await;
-        let Self { reader, .. } = self;
+        let ended = hard.run_until_cancelled(self.flow(&mut tally, &mut seen)).await;
+        let Self { reader, selection, rules, database, started_at, .. } = self;
         // A signal may come when everything is read and not yet applied.
         let complete = matches!(ended, Some(Ok(true))) && tally.settled() == reader.read();
         if complete {
             tally.missing = reader.missing();
         }
+        let (beginning, first) = (reader.beginning(), reader.first());
         reader.close().await;
-        print(tally.to_string())?;
-        match ended {
-            Some(Err(error)) => Err(error),
-            _ if complete => Ok(tally.exit()),
-            _ => Err(ReplayError::Interrupted),
+        if total > 0 {
+            print(tally.to_string())?;
+        } else {
+            print("Nothing to replay: the stream holds no such batch\n")?;
         }
+        match ended {
+            Some(Err(error)) => return Err(error),
+            _ if complete => {}
+            _ => return Err(ReplayError::Interrupted),
+        }
+        let (schema, selection, seen) = (&rules.schema, &selection, &seen);
+        let force = rules.force;
+        let search = Search { schema, force, selection, seen, beginning, first, started_at };
+        let report = look(&database, &search).await?;
+        print(report.to_string())?;
+        Ok(if report.is_lossy() { Exit::Incomplete } else { tally.exit() })
     }
 
     /// Answers whether everything was read, once all that was begun has ended.
-    async fn flow(&mut self, tally: &mut Tally) -> Result<bool, ReplayError> {
+    async fn flow(&mut self, tally: &mut Tally, seen: &mut Seen) -> Result<bool, ReplayError> {
         // A child: a lane that fails stops the others, and is no signal.
         let stop = self.shutdown.soft.child_token();
         let (deliveries, received) = bounded(READ_AHEAD);
@@ -145,7 +165,7 @@ impl Replay {
             deliveries.close();
             read
         };
-        let (read, ()) = tokio::join!(reading, count(settled, tally, progress));
+        let (read, ()) = tokio::join!(reading, count(settled, tally, seen, progress));
         let mut worked = Ok(());
         while let Some(task) = tasks.join_next().await {
             worked = worked.and(task.map_err(ReplayError::Died).flatten());
@@ -180,9 +200,30 @@ impl Replay {
     }
 }
 
+/// What of the past was not there to be replayed, now that everything else is done.
+async fn look(database: &Database, search: &Search<'_>) -> Result<Report, ReplayError> {
+    let mut connection = database.connect().await?;
+    let gone = search.look(&mut connection).await.map_err(ReplayError::Compare)?;
+    drop(connection.close().await);
+    Ok(Report {
+        beginning: search.beginning,
+        gone,
+        schema: search.schema.clone(),
+        is_past: search.selection.until.is_some(),
+    })
+}
+
 /// Until everybody who could settle something is gone.
-async fn count(settled: Receiver<Done>, tally: &mut Tally, mut progress: Progress) {
-    while let Ok((resource, outcome)) = settled.recv().await {
+async fn count(
+    settled: Receiver<Done>,
+    tally: &mut Tally,
+    seen: &mut Seen,
+    mut progress: Progress,
+) {
+    while let Ok(Done { resource, batch, outcome }) = settled.recv().await {
+        if let Some(batch) = batch {
+            seen.add(resource, batch, &outcome);
+        }
         tally.add(resource, outcome);
         progress.advance();
     }

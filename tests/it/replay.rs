@@ -24,9 +24,14 @@ async fn a_replay_over_tables_that_miss_nothing_changes_nothing() {
     for arguments in [&[][..], &["--force"]] {
         let finished = replaying.replay(arguments, 0).await;
         assert!(before == replaying.live().await, "{arguments:?}: {finished:#?}");
-        let lines: Vec<&str> = finished.stdout.lines().collect();
+        let mut lines: Vec<&str> = finished.stdout.lines().collect();
         assert_eq!(lines[0], format!("Replayed {PAST} batches"));
-        assert_eq!(lines.len(), 1 + CATALOGUE.len(), "{finished:#?}");
+        assert_eq!(lines.len(), 2 + CATALOGUE.len(), "{finished:#?}");
+        let beginning = lines.pop().unwrap();
+        assert!(
+            beginning.starts_with("The stream begins at sequence 1, published "),
+            "{finished:#?}"
+        );
         assert!(lines[1].starts_with("  me: 6 batches, 0 applied, "), "{finished:#?}");
         assert!(lines[1..].iter().all(|line| line.contains(" 0 applied, ")), "{finished:#?}");
         assert!(lines[1..].iter().all(|line| line.ends_with(" 0 deleted, 0 dead")));
@@ -169,9 +174,13 @@ async fn a_sequence_a_time_and_an_end_bound_what_is_replayed() {
         (&["--from-sequence", "40", "--resource", "me"], 3, 0),
         (&["--from-time", "2020-01-05"], PAST, 0),
         (&["--from-time", &between], PAST / 2, 0),
-        (&["--until", &until], 4 * 13, 2 * 13),
-        (&["--until", "2001-01-01"], 0, PAST),
-        (&["--from-sequence", "40", "--until", &until, "--resource", "tags"], 1, 2),
+        (&["--into", "past", "--until", &until], 4 * 13, 2 * 13),
+        (&["--into", "nothing", "--until", "2001-01-01"], 0, PAST),
+        (
+            &["--into", "tail", "--from-sequence", "40", "--until", &until, "--resource", "tags"],
+            1,
+            2,
+        ),
     ];
     for (arguments, batches, later) in cases {
         let stdout = replaying.replay(arguments, 0).await.stdout;
@@ -185,7 +194,10 @@ async fn a_sequence_a_time_and_an_end_bound_what_is_replayed() {
     let empty: [&[&str]; 2] = [&["--from-sequence", "1000000"], &["--from-time", "2100-01-01"]];
     for arguments in empty {
         let stdout = replaying.replay(arguments, 0).await.stdout;
-        assert_eq!(stdout, "Nothing to replay: the stream holds no such batch\n");
+        assert!(
+            stdout.starts_with("Nothing to replay: the stream holds no such batch\n"),
+            "{stdout}"
+        );
     }
 }
 
@@ -197,7 +209,7 @@ async fn wrong_usage_and_servers_out_of_reach_are_told_apart() {
         let finished = world.loader(&arguments).env(variable, value).run().await.unwrap();
         (finished.code.unwrap(), finished.stderr)
     };
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 9] = [
         &["--from-time", "yesterday"],
         &["--from-time", "2026-01-05T10:00:00"],
         &["--until", "2026-13-05"],
@@ -205,6 +217,7 @@ async fn wrong_usage_and_servers_out_of_reach_are_told_apart() {
         &["--from-time", "2026-01-05", "--from-sequence", "1"],
         &["--from-sequence", "0"],
         &["--resource", "unicorns"],
+        &["--until", "2026-01-05"],
         &["--into", "raw"],
     ];
     for arguments in wrong {

@@ -1,13 +1,26 @@
 //! `loader replay --force`: rows that somebody changed by hand, and what it must not touch.
 
+use std::ops::RangeInclusive;
+
 use crate::batches::{cut, listing, moment, record};
 use crate::expected_rows::resource;
 use crate::letters::named;
 use crate::replaying::Replaying;
 use shared::catalogue::CATALOGUE;
 use shared::listing::Span;
+use shared::stream::STREAM;
 
 const DAMAGE: &str = r#"set data = '{"spoilt": true}'"#;
+
+impl Replaying {
+    /// Removes messages that were loaded, so that no replay has them.
+    async fn leave_out(&self, sequences: RangeInclusive<u64>) {
+        let stream = self.context.get_stream(STREAM).await.unwrap();
+        for sequence in sequences {
+            stream.delete_message(sequence).await.unwrap();
+        }
+    }
+}
 
 #[tokio::test]
 async fn damaged_rows_stay_without_force_and_are_mended_with_it() {
@@ -35,8 +48,8 @@ async fn a_deleted_row_is_mended_and_keeps_the_time_of_its_deletion() {
     let intact = replaying.contents("raw", &["synced_at"]).await;
     replaying.execute(&format!("update raw.toggl_track__tags {DAMAGE} where source_id = 4")).await;
     // The listing that does not have it is not among these.
-    let until = moment(10).to_string();
-    replaying.replay(&["--force", "--until", &until], 0).await;
+    replaying.leave_out(14..=78).await;
+    replaying.replay(&["--force"], 0).await;
     assert!(intact == replaying.contents("raw", &["synced_at"]).await);
 }
 
@@ -65,17 +78,19 @@ async fn every_column_that_a_batch_fills_is_mended() {
 async fn a_row_without_any_claim_is_mended_by_the_newest_batch_that_has_it() {
     let mut replaying = Replaying::start().await;
     let tags = resource("tags");
-    for fetched_at in [10, 20, 30] {
-        let same = cut(tags, fetched_at, Span::Partial, named(tags, 1..=2, "same"));
-        replaying.load(&same).await;
+    let same = |fetched_at| cut(tags, fetched_at, Span::Partial, named(tags, 1..=2, "same"));
+    let newest = same(30);
+    for batches in [&same(10), &same(20), &newest] {
+        replaying.load(batches).await;
     }
     let intact = replaying.contents("raw", &["synced_at"]).await;
     replaying.execute(&format!("update raw.toggl_track__tags {DAMAGE} where source_id = 1")).await;
 
-    let until = moment(25).to_string();
-    replaying.replay(&["--force", "--until", &until], 0).await;
+    replaying.leave_out(3..=3).await;
+    replaying.replay(&["--force"], 0).await;
     let spoilt = "select count(*) from raw.toggl_track__tags where data ? 'spoilt'";
     assert_eq!(replaying.scalar(spoilt).await, "1", "older batches do not win");
+    replaying.load(&newest).await;
 
     let finished = replaying.replay(&["--force"], 0).await;
     assert!(intact == replaying.contents("raw", &["synced_at"]).await, "{finished:#?}");
@@ -89,16 +104,19 @@ async fn an_older_batch_does_not_win_over_a_newer_one_that_left_the_row_alone() 
     let tags = resource("tags");
     // The row was written at 10; that it was the same at 50 is known from the claim alone. What was
     // fetched at 30 came late, with another content.
-    for (fetched_at, name) in [(10, "A"), (50, "A"), (30, "B")] {
-        replaying.load(&listing(tags, fetched_at, vec![record(tags, 1, 5, name)])).await;
+    let [first, newest, late] = [(10, "A"), (50, "A"), (30, "B")]
+        .map(|(fetched_at, name)| listing(tags, fetched_at, vec![record(tags, 1, 5, name)]));
+    for batches in [&first, &newest, &late] {
+        replaying.load(batches).await;
     }
     let name = "select data->>'name' from raw.toggl_track__tags";
     assert_eq!(replaying.scalar(name).await, "A");
     replaying.execute(&format!("update raw.toggl_track__tags {DAMAGE}")).await;
 
-    let until = moment(30).to_string();
-    replaying.replay(&["--force", "--until", &until], 0).await;
+    replaying.leave_out(2..=2).await;
+    replaying.replay(&["--force"], 0).await;
     assert_eq!(replaying.scalar(name).await, "A", "by the batch that it is from");
+    replaying.load(&newest).await;
 
     replaying.replay(&["--force"], 0).await;
     assert_eq!(replaying.scalar(name).await, "A");

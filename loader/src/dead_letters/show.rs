@@ -149,7 +149,8 @@ fn describe(payload: &[u8], encoding: Option<&str>) -> String {
     )
 }
 
-fn claimed(coverage: &Coverage) -> String {
+/// What a batch is complete for, in words.
+pub(crate) fn claimed(coverage: &Coverage) -> String {
     match coverage {
         Coverage::Partial => "complete for nothing".to_owned(),
         Coverage::Ids { after, through } => {

@@ -6,7 +6,7 @@ use super::error::LettersError;
 use crate::stdout;
 
 /// One line that does to a terminal what text does: everything else is escaped.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
         if is_harmless(c) {
             line.push(c);
@@ -24,7 +24,7 @@ fn is_harmless(c: char) -> bool {
 }
 
 /// One line of so many characters at most.
-pub(super) fn shortened(text: &str, most: usize) -> String {
+pub(crate) fn shortened(text: &str, most: usize) -> String {
     let line = escaped(text);
     if line.chars().count() <= most {
         return line;
@@ -35,7 +35,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 }
 
 /// Escaped line by line, each indented, so that no line can be taken for one of ours.
-pub(super) fn indented(text: &str) -> String {
+pub(crate) fn indented(text: &str) -> String {
     text.split('\n').fold(String::new(), |mut lines, line| {
         lines.push_str("    ");
         lines.push_str(&escaped(line));
@@ -45,7 +45,7 @@ pub(super) fn indented(text: &str) -> String {
 }
 
 /// The first of the bytes in hexadecimal digits.
-pub(super) fn hex(bytes: &[u8], most: usize) -> String {
+pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
     let digits = bytes.iter().take(most).flat_map(|byte| [byte >> 4, byte & 15]);
     let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
     digits.chain((bytes.len() > most).then_some('…')).collect()

@@ -15,6 +15,11 @@ use crate::rules::Schema;
 pub(crate) enum ReplayError {
     #[error("--until lies before --from-time: nothing was published after it was fetched before")]
     Times,
+    #[error(
+        "--until wants --into SCHEMA: newer listings are on record for the live tables, by which all that \
+         they lack would be marked deleted"
+    )]
+    PastIntoLive,
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -30,6 +35,10 @@ pub(crate) enum ReplayError {
         #[source]
         source: WriteError,
     },
+    #[error(
+        "everything was replayed, but the ledger could not be asked for what the stream no longer holds"
+    )]
+    Compare(#[source] sqlx::Error),
     #[error("interrupted; what was replayed stays, and the same command replays everything")]
     Interrupted,
     #[error("a task of the replay died")]
@@ -69,14 +78,18 @@ pub(crate) enum PrepareError {
 impl ReplayError {
     pub(crate) fn exit(&self) -> Exit {
         let unreachable = match self {
-            Self::Times | Self::Prepare(PrepareError::Taken(_) | PrepareError::Later(_)) => {
+            Self::Times
+            | Self::PastIntoLive
+            | Self::Prepare(PrepareError::Taken(_) | PrepareError::Later(_)) => {
                 return Exit::Usage;
             }
             Self::Connect(_) | Self::Read(ReadError::Lost(_)) => true,
             Self::Read(ReadError::Stream(error)) => {
                 !matches!(error.kind(), GetStreamErrorKind::JetStream(_))
             }
-            Self::Prepare(PrepareError::Database(error)) => classify(error) == Trouble::Passing,
+            Self::Prepare(PrepareError::Database(error)) | Self::Compare(error) => {
+                classify(error) == Trouble::Passing
+            }
             Self::Apply { source, .. } => source.disposition() != Disposition::Stop,
             Self::Prepare(_) | Self::Interrupted | Self::Died(_) | Self::Output(_) => false,
         };

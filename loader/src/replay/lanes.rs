@@ -20,6 +20,7 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::error::ReplayError;
+use super::seen::BatchKey;
 use super::tally::Outcome;
 use crate::applier::{Applier, WriteError};
 use crate::clock;
@@ -42,7 +43,12 @@ pub(super) struct Work {
 }
 
 /// What became of a message of a resource.
-pub(super) type Done = (&'static str, Outcome);
+pub(super) struct Done {
+    pub(super) resource: &'static str,
+    /// None of a message that cannot be decoded.
+    pub(super) batch: Option<BatchKey>,
+    pub(super) outcome: Outcome,
+}
 
 /// The batches of a resource and workspace that are being applied side by side.
 #[derive(Default)]
@@ -85,7 +91,8 @@ pub(super) async fn deal(
             Err(_) => ((delivery.resource.name, 0), delivery.origin.published_at, None),
         };
         let sent = if until.is_some_and(|until| fetched_at > until) {
-            done.send((key.0, Outcome::Later)).await.is_ok()
+            let batch = batch.as_ref().ok().map(|(_, batch)| BatchKey::of(batch));
+            done.send(Done { resource: key.0, batch, outcome: Outcome::Later }).await.is_ok()
         } else {
             let turn = groups.entry(key).or_default().turn(run_id).await;
             lanes
@@ -173,12 +180,14 @@ impl Lane {
                 if let Some(refused) = applied.refused {
                     warn!(target: REPLAY, sequence, "Did not believe a listing of {}, kept it as a dead letter: {refused}", resource.name);
                 }
-                Ok(Some((resource.name, Outcome::Applied(applied))))
+                let (resource, batch) = (resource.name, Some(BatchKey::of(batch)));
+                Ok(Some(Done { resource, batch, outcome: Outcome::Applied(applied) }))
             }
             Err(reason) => {
                 self.applier.keep_message(delivery, reason).await?;
                 error!(target: REPLAY, sequence, resource = delivery.resource.name, "Kept an unreadable message as a dead letter: {reason}");
-                Ok(Some((delivery.resource.name, Outcome::Unreadable)))
+                let resource = delivery.resource.name;
+                Ok(Some(Done { resource, batch: None, outcome: Outcome::Unreadable }))
             }
         }
     }

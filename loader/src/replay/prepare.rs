@@ -1,7 +1,7 @@
 //! The tables that a replay fills.
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx as _;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{Connection as _, FromRow, PgConnection};
 
 use super::error::PrepareError;
@@ -15,16 +15,19 @@ const MARK: &str = "toggl_track__replay";
 /// Looks whether the live tables are there, and makes those of another schema like them. What an
 /// earlier replay made is taken as it is, unless it holds more than `until` allows.
 ///
+/// Answers the server's time.
+///
 /// # Errors
 /// See [`PrepareError`]; nothing was made then.
 pub(super) async fn prepare(
     connection: &mut PgConnection,
     schema: &Schema,
     until: Option<Timestamp>,
-) -> Result<(), PrepareError> {
+) -> Result<SqlTimestamp, PrepareError> {
     let tables = live_tables(connection).await?;
+    let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *connection).await?;
     if *schema == Schema::RAW {
-        return Ok(());
+        return Ok(now);
     }
     let mut transaction = connection.begin().await?;
     // Of two replays that begin together, one makes the tables.
@@ -37,7 +40,8 @@ pub(super) async fn prepare(
     if let Some(until) = until {
         check_nothing_later(&mut transaction, schema, until).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(now)
 }
 
 /// The names of the tables of `raw` that another schema has too.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{State, Stream};
 use async_nats::jetstream::{Context, Message};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use shared::retry::Delays;
 use shared::shutdown::GRACE;
 use shared::stream::STREAM;
@@ -45,10 +46,31 @@ pub(super) struct Reader {
     total: u64,
     /// Messages read so far.
     read: u64,
+    /// Where the stream began when the replay did.
+    beginning: Beginning,
+    /// Sequence of the first message read.
+    first: Option<u64>,
     /// Sequence of the last message read; 0 before the first.
     last: u64,
     /// Sequence of the last message that may be read: the stream's last one when it began.
     end: u64,
+}
+
+/// The oldest that a stream holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning {
+    /// Of the first message; of the next one, where the stream is empty.
+    pub(super) sequence: u64,
+    /// None where it is empty.
+    pub(super) published_at: Option<Timestamp>,
+}
+
+impl Beginning {
+    fn of(state: &State) -> Self {
+        let nanos = state.first_timestamp.unix_timestamp_nanos();
+        let published_at = Timestamp::from_nanosecond(nanos).ok().filter(|_| state.messages > 0);
+        Self { sequence: state.first_sequence, published_at }
+    }
 }
 
 /// What a request for messages has led to.
@@ -70,16 +92,39 @@ impl Reader {
         let consumer = consumer(&stream, &selection, 0).await.map_err(ReadError::Lost)?;
         let total = consumer.cached_info().num_pending;
         // Looked at after the count, so that the count is of nothing behind the end.
-        let end = stream.get_info().await.map(|info| info.state.last_sequence);
-        let reader =
-            Self { stream, selection, consumer, delivered: 0, total, read: 0, last: 0, end: 0 };
-        match end {
-            Ok(end) => Ok(Self { end, ..reader }),
+        let state = stream.get_info().await.map(|info| info.state);
+        match state {
+            Ok(state) => {
+                let (beginning, end) = (Beginning::of(&state), state.last_sequence);
+                let (first, last) = (None, 0);
+                Ok(Self {
+                    stream,
+                    selection,
+                    consumer,
+                    delivered: 0,
+                    total,
+                    read: 0,
+                    beginning,
+                    first,
+                    last,
+                    end,
+                })
+            }
             Err(error) => {
-                reader.close().await;
+                delete(&stream, &consumer).await;
                 Err(ReadError::Lost(error.into()))
             }
         }
+    }
+
+    /// Where the stream began when the replay did.
+    pub(super) const fn beginning(&self) -> Beginning {
+        self.beginning
+    }
+
+    /// Sequence of the first message read.
+    pub(super) const fn first(&self) -> Option<u64> {
+        self.first
     }
 
     /// Messages that were selected when it began.
@@ -149,6 +194,7 @@ impl Reader {
             if to.send(delivery).await.is_err() {
                 return Ok(Pulled::Unwanted);
             }
+            self.first.get_or_insert(sequence);
             (self.last, self.read) = (sequence, self.read + 1);
             pulled = Pulled::Some;
             if self.last >= self.end {
@@ -192,12 +238,16 @@ impl Reader {
 
     /// Deletes the consumer.
     pub(super) async fn close(self) {
-        let name = &self.consumer.cached_info().name;
-        match tokio::time::timeout(GRACE / 4, self.stream.delete_consumer(name)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => leftover(name, &error),
-            Err(timeout) => leftover(name, &timeout),
-        }
+        delete(&self.stream, &self.consumer).await;
+    }
+}
+
+async fn delete(stream: &Stream, consumer: &PullConsumer) {
+    let name = &consumer.cached_info().name;
+    match tokio::time::timeout(GRACE / 4, stream.delete_consumer(name)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => leftover(name, &error),
+        Err(timeout) => leftover(name, &timeout),
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct ReplayArgs {
     /// Only batches that were fetched until this time, which gives the tables as they were then.
     ///
     /// What counts is when Toggl was asked (`fetched_at`), not when the batch was published: a batch
-    /// that came late is of its time all the same.
+    /// that came late is of its time all the same. Wants --into: the live tables cannot be of the past.
     #[arg(long, value_name = "T", value_parser = time)]
     until: Option<Timestamp>,
     /// Fill the tables of this schema instead of the live ones. It is made if it is not there; a
@@ -73,8 +73,11 @@ pub(super) struct Selection {
 
 impl ReplayArgs {
     /// # Errors
-    /// When the two times exclude each other.
+    /// When the two times exclude each other, or the end would be one of the live tables.
     pub(super) fn selection(&self) -> Result<Selection, ReplayError> {
+        if self.until.is_some() && self.into.is_none() {
+            return Err(ReplayError::PastIntoLive);
+        }
         if let Some((from, until)) = self.from_time.zip(self.until)
             && until < from
         {
@@ -104,6 +107,26 @@ impl ReplayArgs {
 }
 
 impl Selection {
+    pub(super) fn resources(&self) -> impl Iterator<Item = &'static Resource> {
+        self.resources.iter().copied()
+    }
+
+    /// No message before this sequence is selected.
+    pub(super) const fn least_sequence(&self) -> u64 {
+        match self.start {
+            Start::Sequence(sequence) => sequence,
+            Start::First | Start::Time(_) => 0,
+        }
+    }
+
+    /// No message that was published before this is selected.
+    pub(super) const fn from_time(&self) -> Option<Timestamp> {
+        match self.start {
+            Start::Time(time) => Some(time),
+            Start::First | Start::Sequence(_) => None,
+        }
+    }
+
     pub(super) fn subjects(&self) -> Vec<String> {
         self.resources.iter().map(|resource| resource.subject()).collect()
     }
