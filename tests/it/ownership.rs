@@ -93,7 +93,7 @@ async fn the_same_database_takes_consumers_of_the_first_release_without_a_word()
     })
     .await
     .unwrap();
-    for word in ["WARN", "ERROR", "loaded again", "Took over"] {
+    for word in ["WARN  [subscriber]", "ERROR", "loaded again", "Took over"] {
         assert!(!second.log().contains(word), "{}", second.log());
     }
 }
