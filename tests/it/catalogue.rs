@@ -11,7 +11,8 @@ use tests::servers::shared_postgres;
 use tests::workers::Worker;
 
 /// Tables that hold no resource.
-const BOOKKEEPING: [&str; 5] = ["claims", "dead_letters", "history", "loads", "migrations"];
+const BOOKKEEPING: [&str; 7] =
+    ["claims", "dead_letters", "history", "installation", "loads", "migrations", "positions"];
 
 const COLUMNS: [(&str, &str, &str); 9] = [
     ("source_id", "bigint", "NO"),
