@@ -11,8 +11,16 @@ use tests::servers::shared_postgres;
 use tests::workers::Worker;
 
 /// Tables that hold no resource.
-const BOOKKEEPING: [&str; 6] =
-    ["claims", "dead_letters", "forgotten", "history", "loads", "migrations"];
+const BOOKKEEPING: [&str; 8] = [
+    "claims",
+    "dead_letters",
+    "forgotten",
+    "history",
+    "installation",
+    "loads",
+    "migrations",
+    "positions",
+];
 
 const COLUMNS: [(&str, &str, &str); 9] = [
     ("source_id", "bigint", "NO"),

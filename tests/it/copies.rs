@@ -50,13 +50,13 @@ async fn a_copy_belongs_to_one_database_as_the_stream_does() {
         world.postgres().create_database().await.unwrap(),
     ];
     let first = loader_of(&world, &one, &COPY).start().await.unwrap();
-    loads_reach(&world, &one, 7).await;
+    loads_reach(&world, &one, Some(7)).await;
     let second = loader_of(&world, &two, &COPY).start().await.unwrap();
     let words = "the copy analysts of the stream TOGGL_TRACK_RAW is loaded into another database";
     second.logged(words, crate::oracle::RESUME).await.unwrap();
     let adopted = ended(loader_of(&world, &two, &["adopt", "--copy", "analysts"]), 0).await;
     assert!(adopted.stdout.starts_with("The copy analysts"), "{adopted:#?}");
-    loads_reach(&world, &two, 7).await;
+    loads_reach(&world, &two, Some(7)).await;
     first.logged("Not loading", crate::oracle::RESUME).await.unwrap();
 }
 
