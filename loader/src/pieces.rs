@@ -214,6 +214,10 @@ impl Default for Fit {
 }
 
 impl Fit {
+    pub(crate) fn of_at_most(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// The server itself says that a statement took too long.
     fn ran_out(self, piece: &Piece<'_>) -> Self {
         Self { most: half(piece), limit: longer(self.limit), silences: 0 }
