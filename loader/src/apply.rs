@@ -5,16 +5,19 @@
 //! confirmed at)`, where a row is confirmed at the later of its own `fetched_at` and, while it is
 //! live, the newest claim covering it.
 
-use std::time::{Duration, Instant};
+mod begin;
+
+use std::time::Duration;
 
 use shared::batch::{Batch, Coverage};
 use shared::fault_point;
 use shared::resource::Resource;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use crate::beside::{self, Guess};
+pub(crate) use self::begin::{Course, apply_again, apply_by, within};
+pub use self::begin::{apply, apply_in_pieces};
+use crate::beside::Guess;
 use crate::claims::{self, Standing};
-use crate::clock;
 use crate::compare::{Comparison, compare};
 use crate::database::{Trouble, classify};
 use crate::dead_letters::{DeadRecord, Letter};
@@ -24,16 +27,16 @@ use crate::isolate::bisect;
 use crate::outcome::ShapeChanged;
 pub use crate::outcome::{Applied, ApplyError, Refused};
 pub(crate) use crate::pieces::APPLY_TIMEOUT;
-use crate::pieces::{Cutting, Fits, Piece};
-use crate::rows::{Row, rows};
+use crate::pieces::Piece;
+use crate::rows::Row;
 use crate::rules::Rules;
 use crate::settle::{check_shape, most_dead};
 use crate::sweep::{Swept, sweep_piece};
 use crate::turn::{self, Turn};
 use crate::upsert::{self, Moment};
 
-/// The longest time for looking for bad records one by one: 250 of 2,500, as many as a shape may have that has
-/// not changed, take about 6,000 round trips.
+/// The longest time for looking for bad records one by one: 250 of 2,500, as many as a shape may have
+/// that has not changed, take about 6,000 round trips.
 const ISOLATE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// In what a batch may be applied differently.
@@ -44,139 +47,6 @@ pub struct Options {
     pub allow_mass_delete: bool,
     /// Whether changes are recorded.
     pub history: History,
-}
-
-/// Applies a batch whole: all good records and their history, the dead letters of the bad ones, the
-/// claim and the ledger row commit together. Applying it again changes nothing.
-///
-/// # Errors
-/// See [`ApplyError`]; drop the connection unless the error is about the data.
-pub async fn apply(
-    connection: &mut PgConnection,
-    resource: &'static Resource,
-    batch: &Batch,
-    origin: &Origin,
-    options: Options,
-) -> Result<Applied, ApplyError> {
-    let (rules, fits) = (Rules::of(options), Fits::default());
-    let (mut guess, mut cutting) = (Guess::default(), Cutting::default());
-    loop {
-        let course = Course { guess: &mut guess, cutting: &mut cutting, fits: &fits };
-        if let Some(applied) = apply_by(&rules, connection, resource, batch, origin, course).await?
-        {
-            return Ok(applied);
-        }
-    }
-}
-
-/// What is known beforehand of how a batch is applied, and learnt from it.
-#[derive(Debug)]
-pub(crate) struct Course<'a> {
-    /// About what it brings.
-    pub(crate) guess: &'a mut Guess,
-    /// How far it has been applied.
-    pub(crate) cutting: &'a mut Cutting,
-    /// How much of each table fits into the time.
-    pub(crate) fits: &'a Fits,
-}
-
-/// Applies a batch, or as much of it as fits into the time, by other rules than those of running loaders.
-/// None where there is more to come.
-///
-/// # Errors
-/// As [`apply`].
-pub(crate) async fn apply_by(
-    rules: &Rules,
-    connection: &mut PgConnection,
-    resource: &'static Resource,
-    batch: &Batch,
-    origin: &Origin,
-    course: Course<'_>,
-) -> Result<Option<Applied>, ApplyError> {
-    let Course { guess, cutting, fits } = course;
-    let (batch, clock_ahead) = clock::believed(batch, origin);
-    let mut known = rules.forgotten.known();
-    let mut is_read = false;
-    loop {
-        let batch = known.without(resource, &batch);
-        let next = Piece::next(&batch, cutting, fits.of(resource));
-        let piece = Piece { clock_ahead, forgotten: known.stamp, ..next };
-        let started = Instant::now();
-        let applied = apply_piece(rules, connection, resource, &piece, origin, guess).await;
-        if matches!(applied, Err(ApplyError::ForgottenChanged)) && !is_read {
-            known = rules.forgotten.read(connection).await?;
-            // Its records are other ones now.
-            *cutting = Cutting::default();
-            is_read = true;
-            continue;
-        }
-        fits.learn(resource, &piece, &applied, started.elapsed());
-        return Ok(cutting.advance(&piece, applied?));
-    }
-}
-
-async fn apply_piece(
-    rules: &Rules,
-    connection: &mut PgConnection,
-    resource: &'static Resource,
-    piece: &Piece<'_>,
-    origin: &Origin,
-    guess: &mut Guess,
-) -> Result<Applied, ApplyError> {
-    let (rows, dead) = rows_of(resource, piece);
-    let job = Job::new(rules, resource, piece, origin, &rows, &dead);
-    if piece.is_whole()
-        && let Some(applied) = within(piece.limit, beside::apply(job, connection, guess)).await?
-    {
-        return Ok(applied);
-    }
-    let wrong = *guess;
-    let applied = job.alone(connection, guess).await?;
-    if *guess == wrong {
-        *guess = Guess::Changed;
-    }
-    Ok(applied)
-}
-
-/// Applies the batch of a dead letter by the same rules, and settles the letter in the same
-/// transaction, the last one if there are several: it goes, or stays with its newest reason.
-///
-/// # Errors
-/// As [`apply`]; the letter is as it was then.
-pub(crate) async fn apply_again(
-    connection: &mut PgConnection,
-    resource: &'static Resource,
-    batch: &Batch,
-    origin: &Origin,
-    letter: Letter,
-    options: Options,
-    fits: &Fits,
-) -> Result<Applied, ApplyError> {
-    let (rules, letter) = (Rules::of(options), Some(letter));
-    let (batch, clock_ahead) = clock::believed(batch, origin);
-    let known = rules.forgotten.read(connection).await?;
-    let batch = known.without(resource, &batch);
-    let mut cutting = Cutting::default();
-    loop {
-        let next = Piece::next(&batch, &cutting, fits.of(resource));
-        let piece = Piece { clock_ahead, forgotten: known.stamp, ..next };
-        let (rows, dead) = rows_of(resource, &piece);
-        let job = Job { letter, ..Job::new(&rules, resource, &piece, origin, &rows, &dead) };
-        let started = Instant::now();
-        let applied = job.alone(connection, &mut Guess::default()).await;
-        fits.learn(resource, &piece, &applied, started.elapsed());
-        if let Some(applied) = cutting.advance(&piece, applied?) {
-            return Ok(applied);
-        }
-    }
-}
-
-/// What a piece brings to its table, numbered as in the whole batch.
-fn rows_of<'a>(resource: &Resource, piece: &Piece<'a>) -> (Vec<Row<'a>>, Vec<DeadRecord>) {
-    let (mut rows, mut dead) = rows(resource, piece.whole);
-    rows.retain(|row| piece.has(row.record_index));
-    dead.retain(|dead| piece.has(dead.record_index));
-    (rows, dead)
 }
 
 /// Savepoints cost round trips, so they are taken only once a batch is known to hold a bad record.
@@ -353,15 +223,4 @@ pub(crate) fn count(
 pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> sqlx::Result<()> {
     fault_point::reach(fault_point::BEFORE_COMMIT);
     transaction.commit().await
-}
-
-/// A limit on the time that something takes; the connection is in an unknown state past it.
-pub(crate) async fn within<T, E: Into<ApplyError>>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, ApplyError> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(ApplyError::TimedOut(limit)),
-    }
 }

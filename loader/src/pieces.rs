@@ -225,6 +225,10 @@ impl Default for Fit {
 }
 
 impl Fit {
+    pub(crate) fn of_at_most(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// The server itself says that a statement took too long.
     fn ran_out(self, piece: &Piece<'_>) -> Self {
         Self { most: half(piece), limit: longer(self.limit), silences: 0 }
@@ -268,6 +272,11 @@ fn longer(limit: Duration) -> Duration {
 pub(crate) struct Fits(Arc<Mutex<HashMap<&'static str, Fit>>>);
 
 impl Fits {
+    /// Where this is known of one table.
+    pub(crate) fn with(resource: &'static Resource, fit: Fit) -> Self {
+        Self(Arc::new(Mutex::new(HashMap::from([(resource.name, fit)]))))
+    }
+
     pub(crate) fn of(&self, resource: &Resource) -> Fit {
         self.lock().get(resource.name).copied().unwrap_or_default()
     }

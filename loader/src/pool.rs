@@ -78,10 +78,7 @@ impl Pool {
         }
     }
 
-    /// Waits for a connection, and while Postgres is out of reach.
-    ///
-    /// # Panics
-    /// Never: the semaphore is not closed.
+    /// Waits for a connection, and while Postgres is out of reach. None if it was lost meanwhile: ask again.
     pub(crate) async fn lend(&self) -> Option<Lent<'_>> {
         let trying = self.line.gate.pass().await;
         let place = self.free.acquire().await.ok()?;

@@ -119,15 +119,15 @@ impl Table {
     }
 
     /// A batch failed. True if that is news.
-    pub(crate) fn failed(&self, sequence: i64, cause: Cause) -> bool {
+    pub(crate) fn failed(&self, sequence: i64, cause: &Cause) -> bool {
         let mut state = self.state();
-        let is_news = state.failing.values().all(|failing| failing.cause != cause);
+        let is_news = state.failing.values().all(|failing| failing.cause != *cause);
         let now = Timestamp::now();
         let failing = state
             .failing
             .entry(sequence)
             .or_insert_with(|| Failing { since: now, cause: cause.clone() });
-        failing.cause = cause;
+        failing.cause.clone_from(cause);
         is_news
     }
 

@@ -32,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub struct Troubles(Arc<Mutex<HashMap<&'static str, Known>>>);
 
+/// What is to stand at a consumer: a trouble, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Note(Option<Trouble>);
+
 /// Of one table.
 #[derive(Debug, Clone, Default)]
 struct Known {
@@ -42,7 +46,7 @@ struct Known {
     /// The queue is empty, so that nothing can be in trouble.
     is_over: bool,
     /// What was written last, and when.
-    written: Option<(Option<Trouble>, Instant)>,
+    written: Option<(Note, Instant)>,
 }
 
 impl Troubles {
@@ -83,31 +87,32 @@ impl Troubles {
     }
 
     /// What is to be written now, if anything.
-    fn wanted(&self, table: &Table) -> Option<Option<Trouble>> {
+    fn wanted(&self, table: &Table) -> Option<Note> {
         let trouble = table.trouble(Timestamp::now());
+        let note = Note(trouble.clone());
         let mut known = self.lock();
         let known = known.entry(table.resource.name).or_default();
         known.own.clone_from(&trouble);
         let is_recent = known
             .written
             .as_ref()
-            .is_some_and(|(written, at)| *written == trouble && at.elapsed() < AGAIN);
-        let is_wanted = match (&trouble, known.doubtful) {
+            .is_some_and(|(written, at)| *written == note && at.elapsed() < AGAIN);
+        let is_wanted = match (trouble, known.doubtful) {
             (Some(_), _) => !is_recent,
             (None, Some(since)) => (known.is_over || table.has_loaded_since(since)) && !is_recent,
             (None, None) => false,
         };
-        is_wanted.then_some(trouble)
+        is_wanted.then_some(note)
     }
 
     fn wrote(
         &self,
         resource: &'static Resource,
-        (what, begin): (Option<Trouble>, Instant),
+        (note, begin): (Note, Instant),
         result: Result<Option<()>, EnsureConsumerError>,
     ) {
         match &result {
-            Ok(Some(())) => debug!(target: SUBSCRIBER, resource = resource.name, ?what, "Told"),
+            Ok(Some(())) => debug!(target: SUBSCRIBER, resource = resource.name, ?note, "Told"),
             Ok(None) => debug!(target: SUBSCRIBER, "NATS does not answer"),
             Err(error) => warn!(
                 target: SUBSCRIBER,
@@ -120,8 +125,8 @@ impl Troubles {
         let mut known = self.lock();
         let known = known.entry(resource.name).or_default();
         // What stands there now is taken away when the table is loaded again.
-        known.doubtful = (what.is_some() || !is_written).then_some(begin);
-        known.written = Some((what, Instant::now()));
+        known.doubtful = (note.0.is_some() || !is_written).then_some(begin);
+        known.written = Some((note, Instant::now()));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Known>> {
@@ -133,7 +138,7 @@ async fn write(
     context: &Context,
     readers: &Readers,
     resource: &Resource,
-    trouble: Option<Trouble>,
+    Note(trouble): Note,
 ) -> Result<(), EnsureConsumerError> {
     change_notes(context, readers, resource, |notes| Notes { trouble, ..notes }).await
 }

@@ -1,6 +1,8 @@
 //! Applies deliveries, each in a task of its own, and settles them. What fails is put aside, its
 //! connection given back and its message held, and comes again after a while.
 
+mod log;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +12,12 @@ use shared::fault_point;
 use shared::resource::Resource;
 use shared::retry::{Delays, Disposition};
 use shared::shutdown::Shutdown;
-use shared::telemetry::{RAW_CLIENT, SUBSCRIBER, run_span};
+use shared::telemetry::run_span;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, debug, error, info, warn};
+use tracing::Instrument as _;
 
 use crate::applier::WriteError;
 use crate::apply::Applied;
@@ -145,18 +147,13 @@ impl Writer {
             Settled::Applied(resource, batch, applied) => {
                 let span = run_span(batch.run_id);
                 fault_point::reach(fault_point::BEFORE_ACK);
-                span.in_scope(|| log_applied(resource, &batch, &applied, started.elapsed()));
+                span.in_scope(|| log::applied(resource, &batch, &applied, started.elapsed()));
                 drop(batch);
                 self.acknowledge(room, delivery.ack()).instrument(span).await;
             }
             Settled::Unreadable(reason) => {
                 let reason = chain(&reason);
-                error!(
-                    target: SUBSCRIBER,
-                    resource = delivery.resource.name,
-                    stream_sequence = delivery.origin.stream_sequence,
-                    "Kept an unreadable message as a dead letter: {reason}"
-                );
+                log::unreadable(&delivery, &reason);
                 self.acknowledge(room, delivery.terminate(&reason)).await;
             }
         }
@@ -245,10 +242,7 @@ impl Writer {
         (work.delays, work.losses) = (None, 0);
         table.gate.open();
         if let Some(duration) = table.succeeded(work.delivery.origin.stream_sequence) {
-            info!(
-                target: RAW_CLIENT,
-                "raw.{} is loaded again, after {} s", table.resource.table(), duration.as_secs()
-            );
+            log::healed(table.resource, duration);
         }
     }
 
@@ -268,26 +262,9 @@ impl Writer {
         let delay = work.delay(is_to_be_mended);
         work.due = Instant::now() + delay;
         table.gate.close(work.due);
-        let (name, words) = (table.resource.table(), error.words());
-        let (words, seconds) = (words.as_str(), delay.as_secs_f64());
-        let sequence = work.delivery.origin.stream_sequence;
-        let cause = Cause { words: words.to_owned(), is_to_be_mended };
-        if !table.failed(sequence, cause) {
-            debug!(target: RAW_CLIENT, "raw.{name} is still not loaded, next attempt in {seconds:.1} s: {words}");
-        } else if is_to_be_mended {
-            error!(
-                target: RAW_CLIENT,
-                resource = table.resource.name, stream_sequence = sequence,
-                "raw.{name} is not loaded: {words}. Nothing is lost; it is tried again in {seconds:.1} s \
-                 and on, until that is mended"
-            );
-        } else {
-            warn!(
-                target: RAW_CLIENT,
-                resource = table.resource.name, stream_sequence = sequence,
-                "Trouble with raw.{name}, next attempt in {seconds:.1} s: {words}"
-            );
-        }
+        let cause = Cause { words: error.words(), is_to_be_mended };
+        let is_news = table.failed(work.delivery.origin.stream_sequence, &cause);
+        log::failed(&work.delivery, &cause, is_news, delay);
     }
 }
 
@@ -305,48 +282,4 @@ impl Work {
         self.delays = Some((is_to_be_mended, delays));
         delay
     }
-}
-
-fn log_applied(resource: &Resource, batch: &Batch, applied: &Applied, elapsed: Duration) {
-    let Applied { received, written, unchanged, stale, deleted, dead, kept_whole, refused, .. } =
-        *applied;
-    let table = resource.table();
-    let elapsed_ms = elapsed.as_millis();
-    debug!(
-        target: RAW_CLIENT,
-        workspace_id = batch.workspace_id, part = batch.part, received, written, unchanged, stale,
-        deleted, dead, elapsed_ms, "Applied a batch to raw.{table}"
-    );
-    if kept_whole {
-        // That is logged where it is kept, with the reason.
-        return;
-    }
-    if written + deleted > 0 || unchanged + stale == 0 {
-        info!(target: RAW_CLIENT, "Upserted {written} records to raw.{table}{}", rest(applied));
-    } else {
-        info!(target: RAW_CLIENT, "Nothing new for raw.{table}{}", rest(applied));
-    }
-    if let Some(refused) = refused {
-        error!(
-            target: RAW_CLIENT,
-            "Did not believe a listing of raw.{table}, kept it as a dead letter: {refused}"
-        );
-    }
-    if dead > 0 {
-        error!(target: RAW_CLIENT, "Kept {dead} records of raw.{table} as dead letters");
-    }
-}
-
-fn rest(applied: &Applied) -> String {
-    let counts = [
-        (applied.unchanged, "unchanged"),
-        (applied.stale, "stale"),
-        (applied.deleted, "marked deleted"),
-    ];
-    let named: Vec<_> = counts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"))
-        .collect();
-    if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) }
 }

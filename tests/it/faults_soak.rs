@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tests::proxy::{COMMIT, Direction, Proxy};
 use tests::servers::Shutdown;
 use tests::toggl::{Account, AccountSize, TimeEntry};
 use tests::workers::{Resident, Worker};
 use tests::world::World;
 
+use crate::admitted::Admitted;
 use crate::dice::{Dice, setting};
-use crate::flow::{Flow, prepared};
+use crate::flow::Flow;
 use crate::oracle::assert_catches_up;
 
 const FAULTS: usize = 30;
@@ -35,6 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const MOST_LOADERS: usize = 3;
 
 struct Soak<'a> {
+    admitted: &'a Admitted,
     world: &'a World,
     dice: Dice,
     /// Between the loaders and their servers.
@@ -47,10 +49,12 @@ struct Soak<'a> {
 }
 
 impl<'a> Soak<'a> {
-    async fn start(world: &'a World) -> Self {
+    async fn start(admitted: &'a Admitted) -> Self {
+        let world = &admitted.world;
         let nats = Proxy::start(world.nats.port()).await.unwrap();
         let postgres = Proxy::start(world.postgres().port()).await.unwrap();
         let mut soak = Self {
+            admitted,
             world,
             dice: Dice::new(),
             nats,
@@ -64,8 +68,8 @@ impl<'a> Soak<'a> {
     }
 
     async fn more_loaders(&mut self) {
-        let loader = self.world.loader(&[]).env("NATS_URL", self.nats.nats_url());
-        let loader = loader.env("DATABASE_URL", self.world.database_url_through(&self.postgres));
+        let loader = self.admitted.loader_through(&self.postgres);
+        let loader = loader.env("NATS_URL", self.nats.nats_url());
         let loader = loader.start().await.unwrap();
         // It ends if a server is away when it starts, to be started again by whoever runs it.
         loader.logged("Loading", DEADLINE).await.unwrap();
@@ -88,13 +92,15 @@ impl<'a> Soak<'a> {
     async fn fault(&mut self) {
         tokio::time::sleep(self.dice.time(LONGEST_PAUSE) / 10).await;
         self.measure();
-        let kind = self.dice.below(14);
+        let kind = self.dice.below(18);
         eprintln!("{} fault {kind}, {} loaders", Timestamp::now(), self.loaders.len());
         match kind {
             0..=2 => self.change_loaders(kind).await,
             3 | 4 => self.break_nats(kind).await,
             5..=7 => self.break_postgres(kind).await,
             8..=12 => self.break_a_line(kind).await,
+            13 | 14 => self.refuse(kind).await,
+            15 | 16 => self.hold_a_table_up(kind).await,
             _ => self.delete_a_consumer().await,
         }
         for loader in &self.loaders {
@@ -142,6 +148,44 @@ impl<'a> Soak<'a> {
                 connection.close().await.unwrap();
             }
         }
+    }
+
+    /// Log-ins, or more connections than a few.
+    async fn refuse(&mut self, kind: usize) {
+        let (refuse, admit) = match kind {
+            13 => ("alter role {role} nologin", "alter role {role} login"),
+            _ => ("alter role {role} connection limit 2", "alter role {role} connection limit -1"),
+        };
+        self.admitted.execute(refuse).await;
+        self.admitted.end_sessions().await;
+        tokio::time::sleep(self.dice.time(LONGEST_PAUSE)).await;
+        self.admitted.execute(admit).await;
+    }
+
+    /// By a lock, or a trigger that takes its time.
+    async fn hold_a_table_up(&mut self, kind: usize) {
+        let table = if self.dice.below(2) == 0 { "time_entries" } else { "tags" };
+        let mut connection = self.world.connect().await.unwrap();
+        let pause = self.dice.time(LONGEST_PAUSE * 2);
+        if kind == 15 {
+            let mut transaction = connection.begin().await.unwrap();
+            let lock = format!("lock table raw.toggl_track__{table} in access exclusive mode");
+            transaction.execute(AssertSqlSafe(lock)).await.unwrap();
+            tokio::time::sleep(pause).await;
+            transaction.rollback().await.unwrap();
+        } else {
+            let slow = format!(
+                "create or replace function public.slow() returns trigger language plpgsql as
+                 $$ begin perform pg_sleep(0.02); return new; end $$;
+                 create trigger slow before insert or update on raw.toggl_track__{table}
+                 for each row execute function public.slow()"
+            );
+            sqlx::raw_sql(AssertSqlSafe(slow)).execute(&mut connection).await.unwrap();
+            tokio::time::sleep(pause).await;
+            let quick = format!("drop trigger slow on raw.toggl_track__{table}");
+            connection.execute(AssertSqlSafe(quick)).await.unwrap();
+        }
+        connection.close().await.unwrap();
     }
 
     async fn break_a_line(&mut self, kind: usize) {
@@ -212,9 +256,11 @@ async fn random_faults_while_rows_flow_lose_and_double_nothing_and_memory_is_bou
         (setting("SOAK_FAULTS").unwrap_or(FAULTS), setting("SOAK_ROWS").unwrap_or(ROWS));
     let size = AccountSize { time_entries: 400, days: 50, ..AccountSize::default() };
     let world = World::start_with_own_postgres(Account::generate(&size)).await.unwrap();
-    let world = prepared(world).await;
-    let mut flow = Flow::new(&world, ENTRIES_PER_LISTING).await.beginning_at(FIRST_LISTING);
-    let mut soak = Soak::start(&world).await;
+    let admitted = Admitted::over(world).await;
+    let world = &admitted.world;
+    let mut soak = Soak::start(&admitted).await;
+    world.loaded_by(&soak.loaders[0]).await.unwrap();
+    let mut flow = Flow::new(world, ENTRIES_PER_LISTING).await.beginning_at(FIRST_LISTING);
     let mut dice = Dice::new();
     for fault in 1..=faults {
         let publishing = async {
@@ -222,15 +268,15 @@ async fn random_faults_while_rows_flow_lose_and_double_nothing_and_memory_is_bou
                 flow.publish(3).await;
             }
         };
-        let ((), (), memory) = tokio::join!(publishing, soak.fault(), fetch(&world, &mut dice));
+        let ((), (), memory) = tokio::join!(publishing, soak.fault(), fetch(world, &mut dice));
         soak.fetcher_memory = soak.fetcher_memory.max(memory);
         // A fetcher that was killed holds it; the first may even have died before there was any.
         world.forget_lease().await.ok();
     }
-    let finished = fetcher(&world).run().await.unwrap();
+    let finished = fetcher(world).run().await.unwrap();
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     let loaders: Vec<_> = soak.loaders.iter().collect();
-    assert_catches_up(&world, &flow.oracle, &loaders).await;
+    assert_catches_up(world, &flow.oracle, &loaders).await;
 
     soak.measure();
     let (loader, fetcher) = (soak.loader_memory / 1024, soak.fetcher_memory / 1024);

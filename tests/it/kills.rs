@@ -189,10 +189,10 @@ async fn a_loader_that_is_asked_to_end_finishes_what_it_has_in_hand() {
     let lock = flow.lock().await;
     let loader = flow.loader().await;
     let mut watcher = flow.world.connect().await.unwrap();
-    // Both writers have a batch in hand.
+    // Of its three connections one table has two at most.
     let waiting = waiting_sessions(&mut watcher, 2).await;
     let waiting = waiting.unwrap_or_else(|error| panic!("{error:#}\n{}", loader.log()));
-    assert_eq!(waiting.len(), 2);
+    assert!((2..=3).contains(&waiting.len()), "{waiting:?}");
     loader.signal("TERM").unwrap();
     assert_eq!(loads(&mut watcher).await.unwrap(), 0);
     lock.close().await.unwrap();

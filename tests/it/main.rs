@@ -21,6 +21,9 @@
 //! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense, has another clock | `limits`, `quotas`, `odd_answers`, `failures`, `requests`, `memory_reports`, `memory_clock` |
 //! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials`, `rights_postgres` |
 //! | 14 | lists and reports change, are cut or reordered while they are read | `proofs`, `proofs_pages`, `proofs_reports`, `proofs_random` |
+//! | 15 | Postgres refuses log-ins or connections, for whatever reason | `faults_refused` |
+//! | 16 | a table is missing, locked, closed to the loader or read-only | `faults_mending`, `faults_locks` |
+//! | 17 | a batch that does not fit into the time: a slow trigger, a slow line | `faults_slow`, `pieces` |
 //! |  | any node of a cluster dies, or a loader is cut off from all of them | `faults_cluster` |
 //! |  | all of it at random | `faults_soak` |
 #![expect(
@@ -31,6 +34,7 @@
 )]
 
 mod accounts;
+mod admitted;
 mod arrival;
 mod arrival_kept;
 mod batches;
@@ -69,10 +73,14 @@ mod faults_crowd;
 #[cfg(debug_assertions)]
 mod faults_kills;
 mod faults_line;
+mod faults_locks;
+mod faults_mending;
 mod faults_nats;
 mod faults_poison;
 mod faults_postgres;
+mod faults_refused;
 mod faults_room;
+mod faults_slow;
 mod faults_soak;
 mod flags;
 mod flow;
@@ -86,6 +94,7 @@ mod history;
 mod history_past;
 mod history_switch;
 mod kept;
+mod keys;
 mod kills;
 mod letters;
 mod library;
@@ -101,6 +110,7 @@ mod oracle;
 mod ownership;
 mod page;
 mod people;
+mod pieces;
 mod proofs;
 mod proofs_pages;
 mod proofs_random;

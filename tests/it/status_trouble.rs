@@ -109,7 +109,7 @@ async fn a_full_stream_names_the_setting() {
 }
 
 #[tokio::test]
-async fn a_table_that_stopped_is_named_by_its_loader() {
+async fn a_table_in_trouble_is_named_by_its_loader_and_by_status() {
     let world = World::start(Account::empty()).await.unwrap();
     let watched = Watched::start(&world).await;
     world.loaded().await.unwrap();
@@ -120,10 +120,10 @@ async fn a_table_that_stopped_is_named_by_its_loader() {
         let resource = resource(name);
         publish(&context, &cut(resource, 10, Span::Partial, poison(resource, 1..=1))).await;
     }
-    watched.answers("/", 200, &["this loader has stopped loading tags", "its log says why"]).await;
+    watched.answers("/", 200, &["tags is not loaded since", "does not exist"]).await;
     let stopped = "toggl_track_loader_stopped{resource=\"tags\"} 1";
     watched.answers("/metrics", 200, &[stopped]).await;
-    assert!(watched.loader.log().contains("Stopped loading raw.toggl_track__tags"));
+    assert!(watched.loader.log().contains("raw.toggl_track__tags is not loaded"));
 
     // Whoever asks for readiness is told, too.
     watched.answers("/readyz", 503, &["tags"]).await;
@@ -132,7 +132,10 @@ async fn a_table_that_stopped_is_named_by_its_loader() {
 
     // Nobody loads it, and everything else is loaded.
     let found = status_json(&world, 6).await;
-    assert_says(&found, &["tables are missing in the schema raw (tags)"]);
+    assert_says(
+        &found,
+        &["tables are missing in the schema raw (tags)", "tags is not loaded since"],
+    );
     assert_eq!(found["loader_at_work"], true);
     let line = of(&found, "tags");
     assert_eq!(line["pending"].as_u64().unwrap() + line["in_flight"].as_u64().unwrap(), 1);

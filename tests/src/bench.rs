@@ -32,8 +32,8 @@ pub struct BenchArgs {
     /// Rounds; the table at the end shows the one in the middle.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
-    /// Connections of the loader.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=8))]
+    /// Connections of the loader, of which one table takes all but one.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=8))]
     writers: u32,
     /// Only phases whose name holds this.
     #[arg(long)]
@@ -136,7 +136,7 @@ async fn round(
     }
     let ceiling = ceilings
         .iter()
-        .find(|(connections, _)| *connections == args.writers)
+        .find(|(connections, _)| *connections == args.writers.saturating_sub(1).max(1))
         .map_or(f64::MAX, |(_, copied)| copied.seconds)
         .min(ceilings[0].1.seconds);
     let mut keep = |figure: Figure| {

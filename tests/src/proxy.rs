@@ -36,6 +36,8 @@ pub enum Direction {
 enum Rule {
     Pass,
     Delay(Duration),
+    /// So many bytes a second in one direction.
+    Throttle(Direction, u32),
     /// Closes every connection after so many more bytes in one direction, then passes.
     CutAfter(Direction, usize),
     /// In one direction, or in both.
@@ -134,6 +136,11 @@ impl Proxy {
     /// Holds every piece for so long.
     pub fn delay(&self, delay: Duration) {
         self.line.set(Rule::Delay(delay));
+    }
+
+    /// Lets no more than so many bytes a second pass in that direction, on each connection.
+    pub fn throttle(&self, direction: Direction, bytes_per_second: u32) {
+        self.line.set(Rule::Throttle(direction, bytes_per_second));
     }
 
     /// Takes everything that goes in that direction, or in both, and passes nothing on.
@@ -267,6 +274,10 @@ impl Line {
         let mut state = self.state();
         match &mut state.rule {
             Rule::Delay(delay) => Verdict::Delay(*delay),
+            Rule::Throttle(way, rate) if *way == direction => {
+                let bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                Verdict::Delay(Duration::from_secs(1) * bytes / *rate)
+            }
             Rule::CutAfter(way, left) if *way == direction => {
                 if let Some(rest) = left.checked_sub(bytes.len()).filter(|rest| *rest > 0) {
                     *left = rest;
@@ -297,7 +308,11 @@ impl Line {
                 }
                 Direction::ToClient => Verdict::Pass,
             },
-            Rule::Pass | Rule::Refuse | Rule::CutAfter(..) | Rule::Swallow(_) => Verdict::Pass,
+            Rule::Pass
+            | Rule::Refuse
+            | Rule::Throttle(..)
+            | Rule::CutAfter(..)
+            | Rule::Swallow(_) => Verdict::Pass,
         }
     }
 }

@@ -43,16 +43,12 @@ fn tags(records: i64) -> Batch {
     batch(coverage, (1..=records).map(|id| record(id, None)).collect())
 }
 
-fn fit(most: usize) -> Fit {
-    Fit { most, ..Fit::default() }
-}
-
 /// All pieces of a batch, with so many records in each of them.
 fn pieces<'a>(batch: &'a Batch, sizes: &[usize]) -> Vec<Piece<'a>> {
     let mut cutting = Cutting::default();
     let mut pieces = Vec::new();
     for most in sizes.iter().cycle() {
-        let piece = Piece::next(batch, &cutting, fit(*most));
+        let piece = Piece::next(batch, &cutting, Fit::of_at_most(*most));
         let received = piece.batch.records.len() + piece.batch.rejected.len();
         let done = cutting.advance(&piece, Applied { received, ..Applied::default() });
         pieces.push(piece);

@@ -1,0 +1,82 @@
+//! Postgres refuses log-ins or connections for a while, for whatever reason: loading goes on by itself,
+//! and whoever watches the process has nothing to do.
+
+use tests::workers::Resident;
+
+use crate::admitted::Admitted;
+use crate::endings::assert_fails;
+use crate::flow::Flow;
+use crate::oracle::assert_recovers;
+use crate::watched::Watched;
+
+const ENTRIES_PER_LISTING: i64 = 15;
+
+/// Postgres is brought to refuse, and back. Nobody may be connected while it is, for a session that has
+/// begun goes on.
+async fn refused(refuse: &[&str], words: &str, admit: &[&str]) {
+    let admitted = Admitted::start().await;
+    let world = &admitted.world;
+    let watched = Watched::of(admitted.loader(&["--http", "127.0.0.1:0"])).await;
+    let loader: &Resident = &watched.loader;
+    world.loaded_by(loader).await.unwrap();
+    let mut flow = Flow::new(world, ENTRIES_PER_LISTING).await;
+    flow.publish(5).await;
+    world.loaded_by(loader).await.unwrap();
+
+    for sql in refuse {
+        admitted.execute(sql).await;
+    }
+    admitted.end_sessions().await;
+    flow.publish(20).await;
+    watched.answers("/readyz", 503, &[words]).await;
+    loader.logged("Postgres is in trouble", crate::oracle::RESUME).await.unwrap();
+    let another = admitted.loader(&[]).run().await.unwrap();
+    assert_fails(&another, 5, &["cannot connect to Postgres", words]);
+
+    for sql in admit {
+        admitted.execute(sql).await;
+    }
+    assert_recovers(world, &flow.oracle, &[loader]).await;
+    watched.answers("/readyz", 200, &[]).await;
+    let log = loader.log();
+    assert!(log.contains("Postgres answers again"), "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
+    assert_eq!(loader.terminate().await.unwrap(), Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_log_in_for_a_while() {
+    let (refuse, admit) = ("alter role {role} nologin", "alter role {role} login");
+    refused(&[refuse], "not permitted to log in", &[admit]).await;
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_for_a_while() {
+    let (other, own) =
+        ("alter role {role} password 'other'", "alter role {role} password 'secret'");
+    refused(&[other], "password authentication failed", &[own]).await;
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_connections_for_a_while() {
+    let none = "alter database {database} allow_connections false";
+    let some = "alter database {database} allow_connections true";
+    refused(&[none], "not currently accepting connections", &[some]).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_full_for_a_while() {
+    let none = "alter database {database} connection limit 0";
+    let any = "alter database {database} connection limit -1";
+    refused(&[none], "too many connections", &[any]).await;
+}
+
+#[tokio::test]
+async fn a_database_that_has_another_name_for_a_while() {
+    let shut = "alter database {database} allow_connections false";
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}'";
+    let away = "alter database {database} rename to {database}_away";
+    let back = "alter database {database}_away rename to {database}";
+    let open = "alter database {database} allow_connections true";
+    refused(&[shut, end, away], "does not exist", &[back, open]).await;
+}
