@@ -144,6 +144,12 @@ impl<'a> Piece<'a> {
         }
     }
 
+    /// Of a batch that does not have the time of fetching that came, or from which the forgotten are
+    /// left out.
+    pub(crate) fn of(self, clock_ahead: Option<SignedDuration>, forgotten: i64) -> Self {
+        Self { clock_ahead, forgotten, ..self }
+    }
+
     pub(crate) fn is_whole(&self) -> bool {
         self.members.is_none()
     }

@@ -96,8 +96,7 @@ pub(crate) async fn apply_by(
     let mut is_read = false;
     loop {
         let batch = known.without(resource, &batch);
-        let next = Piece::next(&batch, cutting, fits.of(resource));
-        let piece = Piece { clock_ahead, forgotten: known.stamp, ..next };
+        let piece = Piece::next(&batch, cutting, fits.of(resource)).of(clock_ahead, known.stamp);
         let started = Instant::now();
         let applied = apply_piece(rules, connection, resource, &piece, origin, guess).await;
         if matches!(applied, Err(ApplyError::ForgottenChanged)) && !is_read {
@@ -155,8 +154,7 @@ pub(crate) async fn apply_again(
     let batch = known.without(resource, &batch);
     let mut cutting = Cutting::default();
     loop {
-        let next = Piece::next(&batch, &cutting, fits.of(resource));
-        let piece = Piece { clock_ahead, forgotten: known.stamp, ..next };
+        let piece = Piece::next(&batch, &cutting, fits.of(resource)).of(clock_ahead, known.stamp);
         let (rows, dead) = rows_of(resource, &piece);
         let job = Job { letter, ..Job::new(&rules, resource, &piece, origin, &rows, &dead) };
         let started = Instant::now();
