@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
-use shared::nats::{self, Server};
+use shared::nats::Server;
 
 use super::queue::{self, Queue};
 use super::store::{Counts, Looker, Store};
@@ -56,7 +56,7 @@ pub(crate) async fn run(
 async fn ask_nats(server: &Server<'_>) -> Result<Queue, Away> {
     // By this name the loader's user may hear answers.
     match server.connect("toggl-track-loader").await {
-        Ok(client) => queue::look(&nats::jetstream(client)).await,
+        Ok(client) => queue::look(&server.jetstream(client)).await,
         Err(error) => Err(Away { words: chain(&error), out_of_reach: true }),
     }
 }
