@@ -4,7 +4,7 @@ use async_nats::jetstream::Context;
 use clap::{Args, Command};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::exit;
-use shared::nats::{self, AddressError, ConnectError, NatsArgs};
+use shared::nats::{AddressError, ConnectError, NatsArgs};
 use shared::stream::{self, EnsureStreamError, StreamArgs};
 use shared::telemetry::run_span;
 use tracing::Instrument as _;
@@ -128,9 +128,10 @@ impl Fetcher {
         exit::ensure_tls_provider();
         settings.api_token = token(settings.api_token.expose_secret(), "Settings::api_token")?;
         let http = toggl::http(settings.toggl.toggl_timeout)?;
-        let nats = settings.nats.server()?.connect("toggl-track-fetcher").await?;
+        let server = settings.nats.server()?;
+        let nats = server.connect("toggl-track-fetcher").await?;
         let max_payload = nats.server_info().max_payload;
-        let context = nats::jetstream(nats);
+        let context = server.jetstream(nats);
         stream::ensure_stream(&context, &settings.stream).await?;
         let state = State::open(&context, &settings.stream).await?;
         Ok(Self { settings, http, context, max_payload, state })
@@ -185,7 +186,7 @@ mod tests {
         let settings = Settings::new("nats://eva:hunter2@nats.example", "hunter2");
         assert_eq!(settings.toggl.toggl_url.as_str(), "https://api.track.toggl.com/");
         assert_eq!(settings.toggl.burst, 8);
-        assert_eq!(settings.stream.replicas, 1);
+        assert_eq!(settings.stream.replicas, None);
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 

@@ -80,6 +80,11 @@ impl State {
     /// When the server refuses.
     pub async fn open(context: &Context, args: &StreamArgs) -> Result<Self, StateError> {
         ensure_bucket(context, args).await?;
+        Self::of(context).await
+    }
+
+    /// The bucket as it is.
+    pub(crate) async fn of(context: &Context) -> Result<Self, StateError> {
         let opening = persist(delays(), is_passing, || context.get_key_value(BUCKET));
         let store = opening.await?;
         Ok(Self { store, leases: TaskTracker::new() })

@@ -7,8 +7,8 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use shared::checkup::Checkup;
 use shared::consumer::EnsureConsumerError;
 use shared::exit::{Exit, Failure};
-use shared::nats::{self, Server};
-use shared::stream::{self, STREAM, SUBJECT_PREFIX, StreamArgs};
+use shared::nats::Server;
+use shared::stream::{self, Found, STREAM, SUBJECT_PREFIX, StreamArgs};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::database::Database;
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     match server.connect("toggl-track-loader").await {
         Ok(client) => {
             checkup.good("NATS lets us in");
-            broker(&mut checkup, args, &nats::jetstream(client)).await;
+            broker(&mut checkup, args, &server.jetstream(client)).await;
         }
         Err(error) => {
             checkup.bad(Exit::Unreachable, &error);
@@ -147,13 +147,20 @@ async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     .await
 }
 
-/// The stream is made or changed as at every start. What a loader does with its consumers is tried
-/// with one that gets nothing to do.
+/// Nothing is made or changed. What a loader does with its consumers is tried with one that gets nothing
+/// to do.
 async fn broker(checkup: &mut Checkup, args: &StreamArgs, context: &Context) {
-    if let Err(error) = stream::ensure_stream(context, args).await {
-        return checkup.bad(Exit::Unreachable, &error);
+    match stream::inspect_stream(context, args).await {
+        Err(error) => return checkup.bad(Exit::Unreachable, &error),
+        Ok(Found::Absent) => {
+            checkup.good(format_args!("the stream {STREAM} is not there yet; the next start makes it"));
+            return;
+        }
+        Ok(Found::Changes) => checkup.note(format_args!(
+            "the stream {STREAM} has other settings than these; the next start changes them if it may"
+        )),
+        Ok(Found::Current) => checkup.good(format_args!("the stream {STREAM} is there")),
     }
-    checkup.good(format_args!("the stream {STREAM} is there"));
     let stream = match context.get_stream(STREAM).await.map_err(EnsureConsumerError::from) {
         Ok(stream) => stream,
         Err(error) => return checkup.bad(Exit::Unreachable, &error),

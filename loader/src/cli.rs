@@ -10,7 +10,7 @@ use shared::catalogue::CATALOGUE;
 use shared::consumer::{CopyName, Readers};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::manual::Manual;
-use shared::nats::{self, NatsArgs};
+use shared::nats::NatsArgs;
 use shared::shutdown::Shutdown;
 use shared::stream::{self, BUCKET, STREAM, StreamArgs};
 use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
@@ -260,7 +260,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         args.check()?;
         let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
         let history = cli.run.history;
-        return replay::run(nats::jetstream(client), database, args, history, shutdown).await;
+        return replay::run(server.jetstream(client), database, args, history, shutdown).await;
     }
     let listener = match cli.command {
         Some(Command::Migrate | Command::Setup | Command::Adopt) => None,
@@ -284,7 +284,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 
     let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
     let servers = server.names();
-    let context = nats::jetstream(client);
+    let context = server.jetstream(client);
     stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
     if matches!(cli.command, Some(Command::Setup)) {
         stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;

@@ -1,17 +1,26 @@
 //! Connection to NATS: its settings, and what its events mean.
 
+mod address;
+mod login;
+
 use std::error::Error;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::{ContextBuilder, Yes};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use clap::Args;
+use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{debug, info, warn};
 
+pub use self::address::AddressError;
+use self::login::Login;
+pub use self::login::LoginError;
+use crate::exit::chain;
 use crate::retry::Delays;
 use crate::telemetry::NATS;
 
@@ -26,7 +35,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsArgs {
-    /// Address of the server, or several with commas between.
+    /// Address of the server, or several with commas between. It may hold a log-in, percent-encoded:
+    /// `nats://user:password@host`, `nats://token@host`; settings win over it. `tls://` insists on TLS,
+    /// `ws://` and `wss://` are WebSockets.
     #[arg(
         long,
         env = "NATS_URL",
@@ -35,11 +46,23 @@ pub struct NatsArgs {
         global = true
     )]
     pub nats_url: SecretString,
-    /// File with NATS credentials (JWT and seed).
-    #[arg(long, env = "NATS_CREDS", global = true)]
+    /// File with NATS credentials (JWT and seed), read again at each connection.
+    #[arg(long, env = "NATS_CREDS", group = "nats_login", global = true)]
     pub nats_creds: Option<PathBuf>,
+    /// File with the seed of an nkey, read again at each connection.
+    #[arg(long, env = "NATS_NKEY", group = "nats_login", global = true)]
+    pub nats_nkey: Option<PathBuf>,
+    /// Token; better given in the environment.
+    #[arg(long, env = "NATS_TOKEN", hide_env_values = true, group = "nats_login", global = true)]
+    pub nats_token: Option<SecretString>,
     /// User name.
-    #[arg(long, env = "NATS_USER", requires = "nats_password", global = true)]
+    #[arg(
+        long,
+        env = "NATS_USER",
+        requires = "nats_password",
+        group = "nats_login",
+        global = true
+    )]
     pub nats_user: Option<String>,
     /// Password of that user; better given in the environment.
     #[arg(
@@ -59,32 +82,27 @@ pub struct NatsArgs {
     /// File with the key of that certificate.
     #[arg(long, env = "NATS_KEY", requires = "nats_cert", global = true)]
     pub nats_key: Option<PathBuf>,
+    /// Begin with TLS, for servers with `handshake_first`, which say nothing before it.
+    #[arg(long, env = "NATS_TLS_FIRST", value_parser = FalseyValueParser::new(), global = true)]
+    pub nats_tls_first: bool,
+    /// JetStream domain, where the stream is not of the server that is connected to, as behind a leaf node.
+    #[arg(long, env = "NATS_DOMAIN", value_name = "DOMAIN", value_parser = NonEmptyStringValueParser::new(), global = true)]
+    pub nats_domain: Option<String>,
 }
-
-/// The address cannot be read. Its text is left out, for it may hold a password.
-#[derive(Debug, thiserror::Error)]
-#[error("NATS_URL is not an address of NATS (nats://host:4222, several with commas between)")]
-pub struct AddressError;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The credentials file cannot be used.
-    #[error("cannot use the NATS credentials file {path} (NATS_CREDS)")]
-    Credentials {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file of the log-in cannot be used.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The server refused the log-in.
-    #[error(
-        "NATS at {servers} refuses the log-in; check NATS_USER and NATS_PASSWORD, or NATS_CREDS"
-    )]
+    #[error("NATS at {servers} refuses the log-in {login}")]
     Refused {
         /// Addresses, without passwords.
         servers: String,
+        /// What was tried, and the settings to check.
+        login: &'static str,
     },
     /// A file of certificates or keys cannot be read.
     #[error("cannot read {path} ({setting})")]
@@ -105,6 +123,15 @@ pub enum ConnectError {
         /// What the client says.
         #[source]
         source: async_nats::ConnectError,
+    },
+    /// Nothing was said, or nothing that NATS says.
+    #[error(
+        "no greeting from NATS at {servers}; is NATS_URL right? A server that begins with TLS wants \
+         NATS_TLS_FIRST=true, one for WebSockets an address with ws:// or wss://"
+    )]
+    Silent {
+        /// Addresses, without passwords.
+        servers: String,
     },
     /// Nobody answered.
     #[error("cannot reach NATS at {servers}; is it running, and is NATS_URL right?")]
@@ -131,9 +158,18 @@ impl NatsArgs {
     /// # Errors
     /// When one of them cannot be read.
     pub fn server(&self) -> Result<Server<'_>, AddressError> {
-        let addresses = self.nats_url.expose_secret().split(',').map(|url| url.trim().parse());
-        let addresses = addresses.collect::<Result<Vec<ServerAddr>, _>>();
-        Ok(Server { addresses: addresses.map_err(|_| AddressError)?, args: self })
+        let (addresses, login) = address::parse(&self.nats_url)?;
+        Ok(Server { addresses, login: self.login().or(login), args: self })
+    }
+
+    /// The log-in that is set beside the address.
+    fn login(&self) -> Option<Login> {
+        let user = self.nats_user.clone().zip(self.nats_password.clone());
+        let token = self.nats_token.clone();
+        user.map(|(user, password)| Login::Password(user, password))
+            .or_else(|| token.map(Login::Token))
+            .or_else(|| self.nats_nkey.clone().map(Login::Nkey))
+            .or_else(|| self.nats_creds.clone().map(Login::Credentials))
     }
 }
 
@@ -141,6 +177,8 @@ impl NatsArgs {
 #[derive(Debug)]
 pub struct Server<'a> {
     addresses: Vec<ServerAddr>,
+    /// None for a server that lets everybody in.
+    login: Option<Login>,
     args: &'a NatsArgs,
 }
 
@@ -152,8 +190,7 @@ impl Server<'_> {
     /// See [`ConnectError`].
     pub async fn connect(&self, name: &str) -> Result<Client, ConnectError> {
         let options = self
-            .options()
-            .await?
+            .options()?
             .name(name)
             // Of its own, so that users can be kept from reading each other's answers.
             .custom_inbox_prefix(format!("_INBOX.{name}"))
@@ -164,25 +201,29 @@ impl Server<'_> {
             .event_callback(|event| async move { log_event(&event) });
         options.connect(self.addresses.as_slice()).await.map_err(|source| match source.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                ConnectError::Refused { servers: self.names() }
+                ConnectError::Refused { servers: self.names(), login: self.login_words() }
             }
+            ConnectErrorKind::TimedOut => ConnectError::Silent { servers: self.names() },
+            _ if is_unlike_nats(&source) => ConnectError::Silent { servers: self.names() },
             _ if is_tls(&source) => ConnectError::Tls { servers: self.names(), source },
             _ => ConnectError::Unreachable { servers: self.names(), source },
         })
     }
 
-    async fn options(&self) -> Result<ConnectOptions, ConnectError> {
-        let NatsArgs { nats_creds, nats_user, nats_password, nats_ca, nats_cert, nats_key, .. } =
-            self.args;
+    fn options(&self) -> Result<ConnectOptions, ConnectError> {
+        let NatsArgs { nats_ca, nats_cert, nats_key, nats_tls_first, .. } = self.args;
         let mut options = ConnectOptions::new();
-        if let Some(path) = nats_creds {
-            options = options
-                .credentials_file(path)
-                .await
-                .map_err(|source| ConnectError::Credentials { path: path.clone(), source })?;
+        if let Some(login) = &self.login {
+            // What is wrong with a file is said now, and in its own words.
+            login.answer(b"")?;
+            let login = login.clone();
+            options = ConnectOptions::with_auth_callback(move |nonce| {
+                let answer = login.answer(&nonce);
+                async move { Ok(answer?) }
+            });
         }
-        if let (Some(user), Some(password)) = (nats_user, nats_password) {
-            options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
+        if *nats_tls_first {
+            options = options.tls_first();
         }
         // The client would say of a file that it cannot read neither which nor why.
         for (setting, path) in
@@ -205,6 +246,30 @@ impl Server<'_> {
         Ok(options)
     }
 
+    fn login_words(&self) -> &'static str {
+        match self.login {
+            None => {
+                "without one: give NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_NKEY or NATS_CREDS"
+            }
+            Some(Login::Password(..)) => {
+                "by user and password; check NATS_USER and NATS_PASSWORD, or NATS_URL"
+            }
+            Some(Login::Token(_)) => "by token; check NATS_TOKEN, or NATS_URL",
+            Some(Login::Nkey(_)) => "by nkey; check NATS_NKEY",
+            Some(Login::Credentials(_)) => {
+                "by credentials; check NATS_CREDS: they may have expired"
+            }
+        }
+    }
+
+    /// The JetStream context of both workers, of the domain that is set.
+    pub fn jetstream(&self, client: Client) -> Context {
+        match &self.args.nats_domain {
+            Some(domain) => builder().domain(domain).build(client),
+            None => jetstream(client),
+        }
+    }
+
     /// Host and port of each address; never the password that one may carry.
     pub fn names(&self) -> String {
         let names: Vec<_> = self
@@ -214,6 +279,11 @@ impl Server<'_> {
             .collect();
         names.join(", ")
     }
+}
+
+/// Whether who answers does not begin as a server of NATS does.
+fn is_unlike_nats(error: &async_nats::ConnectError) -> bool {
+    chain(error).contains("expected INFO")
 }
 
 /// Whether it was TLS that failed: a server that wants a certificate says so only after the client
@@ -231,9 +301,13 @@ fn is_tls(error: &async_nats::ConnectError) -> bool {
     error.kind() == ConnectErrorKind::Tls
 }
 
-/// The JetStream context of both workers.
-pub fn jetstream(client: Client) -> async_nats::jetstream::Context {
-    ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client)
+/// The JetStream context of a client, of the domain of its server.
+pub fn jetstream(client: Client) -> Context {
+    builder().build(client)
+}
+
+fn builder() -> ContextBuilder<Yes> {
+    ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT)
 }
 
 /// None before the very first attempt, which the client would put off like any other.

@@ -10,7 +10,7 @@ use shared::stream::{StreamArgs, ensure_stream};
 use tests::toggl::Account;
 use tests::world::World;
 
-const COMPONENTS: [&str; 12] = [
+const COMPONENTS: [&str; 13] = [
     "toggl-orchestrator",
     "toggl-masters",
     "toggl-time-entries",
@@ -165,9 +165,9 @@ async fn a_sync_is_a_library_call_that_answers_counts() {
     let max_payload = nats.server_info().max_payload;
     let context = jetstream(nats);
     let stream = StreamArgs {
-        stream_max_age: std::time::Duration::ZERO,
-        stream_max_bytes: 64 * 1024 * 1024,
-        replicas: 1,
+        stream_max_age: Some(std::time::Duration::ZERO),
+        stream_max_bytes: Some(64 * 1024 * 1024),
+        ..StreamArgs::default()
     };
     ensure_stream(&context, &stream).await.unwrap();
     let args = TogglArgs {

@@ -11,7 +11,7 @@ use tests::world::World;
 use crate::batches::{USER, cut, listing, moment, record};
 use crate::expected_rows::resource;
 use crate::letters::{Letters, named, poison, rejected};
-use crate::watched::{of, status_json};
+use crate::watched::status_json;
 
 const TAGS: &str = "/api/v9/workspaces/{w}/tags";
 

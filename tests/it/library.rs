@@ -19,7 +19,7 @@ fn settings(world: &World) -> Settings {
     let mut settings = Settings::new(world.nats.url(), TOKEN);
     settings.toggl.toggl_url = world.toggl.url();
     settings.toggl.burst = 1_000;
-    settings.stream.stream_max_bytes = 64 * 1024 * 1024;
+    settings.stream.stream_max_bytes = Some(64 * 1024 * 1024);
     settings
 }
 

@@ -135,9 +135,9 @@ async fn what_check_says_of_an_empty_database_is_what_becomes_of_it() {
         guarded.execute(&sql.replace("{role}", role).replace("{database}", database)).await;
         let context = guarded.world.jetstream().await.unwrap();
         let stream = StreamArgs {
-            stream_max_age: Duration::ZERO,
-            stream_max_bytes: 268_435_456,
-            replicas: 1,
+            stream_max_age: Some(Duration::ZERO),
+            stream_max_bytes: Some(268_435_456),
+            ..StreamArgs::default()
         };
         ensure_stream(&context, &stream).await.unwrap();
         publish_everywhere(&guarded, round).await;

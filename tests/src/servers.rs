@@ -21,6 +21,7 @@ use anyhow::Result;
 use tokio::sync::OnceCell;
 
 pub use self::nats::{NatsOptions, NatsServer};
+pub use self::ports::free_port;
 pub use self::postgres::{Database, PostgresOptions, PostgresServer, Shutdown};
 pub use self::wait::{wait_for, wait_until_ok};
 pub(crate) use self::wheels::python;

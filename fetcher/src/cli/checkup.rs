@@ -6,15 +6,14 @@ use async_nats::jetstream::message::PublishMessage;
 use shared::catalogue::CATALOGUE;
 use shared::checkup::Checkup;
 use shared::exit::{Exit, Failure, OrExit as _};
-use shared::nats;
-use shared::stream::{self, STREAM};
+use shared::stream::{self, Found, STREAM};
 
 use super::CommonArgs;
 use super::runs::{account_of, client, credentials_failure, failure};
 use super::summary;
 use crate::check;
 use crate::credentials::Login;
-use crate::state::{BUCKET, State};
+use crate::state::{BUCKET, State, StateError};
 
 /// No stream has that many messages: whatever is said to come after this one is refused, by a server
 /// that would have taken it otherwise.
@@ -55,7 +54,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
         Ok(connected) => {
             let max_payload = connected.server_info().max_payload;
             checkup.good(format_args!("NATS lets us in; messages of up to {max_payload} bytes"));
-            broker(&mut checkup, common, &nats::jetstream(connected)).await;
+            broker(&mut checkup, common, &server.jetstream(connected)).await;
         }
         Err(error) => {
             checkup.bad(Exit::Unreachable, &error);
@@ -85,23 +84,31 @@ async fn toggl(
     Ok(())
 }
 
-/// The stream and the bucket are made or changed as at the start of every sync.
+/// Nothing is made or changed.
 async fn broker(checkup: &mut Checkup, common: &CommonArgs, context: &Context) {
-    match stream::ensure_stream(context, &common.stream).await {
-        Ok(()) => match probe_stream(checkup, context).await {
+    match stream::inspect_stream(context, &common.stream).await {
+        Ok(Found::Absent) => checkup
+            .good(format_args!("the stream {STREAM} is not there yet; the next sync makes it")),
+        Ok(Found::Current | Found::Changes) => match probe_stream(checkup, context).await {
             Ok(()) => checkup.good(format_args!("the stream {STREAM} takes batches")),
             Err(error) => checkup.bad(Exit::Unreachable, &error),
         },
         Err(error) => checkup.bad(Exit::Unreachable, &error),
     }
-    let state = match State::open(context, &common.stream).await {
-        Ok(state) => state,
-        Err(error) => return checkup.bad(Exit::Unreachable, &error),
-    };
-    match state.probe(NEVER).await {
-        Ok(()) => checkup.good(format_args!("the bucket {BUCKET} can be read and written")),
+    match bucket(common, context).await {
+        Ok(Found::Absent) => checkup
+            .good(format_args!("the bucket {BUCKET} is not there yet; the next sync makes it")),
+        Ok(_) => checkup.good(format_args!("the bucket {BUCKET} can be read and written")),
         Err(error) => checkup.bad(Exit::Unreachable, &error),
     }
+}
+
+async fn bucket(common: &CommonArgs, context: &Context) -> Result<Found, StateError> {
+    let found = stream::inspect_bucket(context, &common.stream).await?;
+    if found != Found::Absent {
+        State::of(context).await?.probe(NEVER).await?;
+    }
+    Ok(found)
 }
 
 async fn probe_stream(checkup: &mut Checkup, context: &Context) -> Result<(), ProbeError> {

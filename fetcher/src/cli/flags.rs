@@ -16,9 +16,20 @@ const VAULT: &[&str] = &["account", "database_url"];
 const TOKEN_FILE: &[&str] = &["api_token_file"];
 const WORKSPACES: &[&str] = &["workspaces"];
 const TOGGL: &[&str] = &["toggl_url", "requests_per_second", "burst", "toggl_timeout", "max_wait"];
-const NATS: &[&str] =
-    &["nats_url", "nats_creds", "nats_user", "nats_password", "nats_ca", "nats_cert", "nats_key"];
-const STREAM: &[&str] = &["stream_max_age", "stream_max_bytes", "replicas"];
+const NATS: &[&str] = &[
+    "nats_url",
+    "nats_creds",
+    "nats_nkey",
+    "nats_token",
+    "nats_user",
+    "nats_password",
+    "nats_ca",
+    "nats_cert",
+    "nats_key",
+    "nats_tls_first",
+    "nats_domain",
+];
+const STREAM: &[&str] = &["stream_max_age", "stream_max_bytes", "replicas", "state_max_bytes"];
 const LOG: &[&str] = &["log_level", "log_format"];
 /// What concerns a run as a whole, and what it leaves behind.
 const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"];

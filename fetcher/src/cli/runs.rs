@@ -7,7 +7,6 @@ use async_nats::jetstream::Context;
 use futures::join;
 use jiff::Zoned;
 use shared::exit::{Exit, Failure, OrExit as _};
-use shared::nats;
 use shared::shutdown::Shutdown;
 use shared::stream;
 use shared::telemetry::{ORCHESTRATOR, run_span};
@@ -185,7 +184,7 @@ async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>,
     let logins = common.credentials.load().await.map_err(credentials_failure)?;
     let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
     let max_payload = nats.server_info().max_payload;
-    let context = nats::jetstream(nats);
+    let context = server.jetstream(nats);
     let (stream, state) = join!(
         stream::ensure_stream(&context, &common.stream),
         State::open(&context, &common.stream)

@@ -7,7 +7,7 @@ use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use jiff::Timestamp;
 use shared::batch::{Batch, DecodeError};
-use shared::nats::{self, Server};
+use shared::nats::Server;
 use shared::stream::STREAM;
 
 use super::error::StreamError;
@@ -32,7 +32,8 @@ impl Messages {
     pub(super) async fn open(server: &Server<'_>) -> Result<Self, anyhow::Error> {
         // By this name the loader's user may hear answers.
         let client = server.connect("toggl-track-loader").await?;
-        let stream = nats::jetstream(client).get_stream(STREAM).await.map_err(StreamError::from)?;
+        let stream =
+            server.jetstream(client).get_stream(STREAM).await.map_err(StreamError::from)?;
         Ok(Self { stream })
     }
 

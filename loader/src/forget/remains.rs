@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use jiff::Timestamp;
-use shared::nats::{self, Server};
+use shared::nats::Server;
 use shared::stream::{BUCKET, STREAM};
 use sqlx::PgConnection;
 
@@ -44,7 +44,7 @@ impl Remains {
         let stream = tokio::time::timeout(LOOK_TIMEOUT, async {
             // By this name the loader's user may hear answers.
             let client = server.connect("toggl-track-loader").await.ok()?;
-            kept(&nats::jetstream(client)).await
+            kept(&server.jetstream(client)).await
         });
         Ok(Self { whom, stream: stream.await.ok().flatten(), schemas })
     }

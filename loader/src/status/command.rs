@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::consumer::Readers;
 use shared::exit::{Exit, Failure, OrExit as _, chain};
-use shared::nats::{self, Server};
+use shared::nats::Server;
 
 use super::queue::{self, Queue};
 use super::store::{Counts, Looker, Store};
@@ -71,7 +71,7 @@ async fn ask_nats(
     // By this name the loader's user may hear answers.
     match server.connect("toggl-track-loader").await {
         Ok(client) => {
-            let context = nats::jetstream(client);
+            let context = server.jetstream(client);
             let queue = queue::look(&context, readers).await;
             let is_there = queue.as_ref().is_ok_and(|queue| queue.stream.is_some());
             let whose = if is_there {

@@ -35,6 +35,10 @@ pub struct NatsOptions {
     pub max_payload: u64,
     /// More lines for the configuration file, such as an `authorization` block.
     pub configuration: String,
+    /// More lines for its block `jetstream`.
+    pub jetstream: String,
+    /// Whether it says nothing before TLS; then it is ready when its log says so.
+    pub is_silent: bool,
 }
 
 impl Default for NatsOptions {
@@ -43,6 +47,8 @@ impl Default for NatsOptions {
             max_file_store: 1024 * 1024 * 1024,
             max_payload: 1024 * 1024,
             configuration: String::new(),
+            jetstream: String::new(),
+            is_silent: false,
         }
     }
 }
@@ -54,6 +60,7 @@ pub struct NatsServer {
     process: ServerProcess,
     name: String,
     port: u16,
+    is_silent: bool,
     folder: RunFolder,
 }
 
@@ -67,8 +74,8 @@ impl NatsServer {
             let port = free_port()?;
             let launch = launch(&program, &folder, &options, &name, port)?;
             let process = ServerProcess::start(launch)?;
-            if ready(&process, &name, port).await? {
-                return Ok(Self { process, name, port, folder });
+            if ready(&process, &name, port, options.is_silent).await? {
+                return Ok(Self { process, name, port, is_silent: options.is_silent, folder });
             }
         }
         bail!("nats-server found each of {PORT_ATTEMPTS} ports taken")
@@ -121,7 +128,7 @@ impl NatsServer {
         wait_for("nats-server to have its port back", READY_DEADLINE, || async {
             let started = async {
                 self.process.start_again()?;
-                ready(&self.process, &self.name, self.port).await
+                ready(&self.process, &self.name, self.port, self.is_silent).await
             };
             match started.await {
                 Ok(false) => None,
@@ -173,13 +180,13 @@ fn launch(
     name: &str,
     port: u16,
 ) -> Result<Launch> {
-    let NatsOptions { max_file_store, max_payload, configuration } = options;
+    let NatsOptions { max_file_store, max_payload, configuration, jetstream, .. } = options;
     let store = store_dir(folder).display().to_string();
     let text = format!(
         "listen: \"127.0.0.1:{port}\"\n\
          server_name: \"{name}\"\n\
          jetstream {{\n  store_dir: \"{store}\"\n  sync_interval: always\n  \
-         max_file_store: {max_file_store}\n}}\n\
+         max_file_store: {max_file_store}\n  {jetstream}\n}}\n\
          max_payload: {max_payload}\n\
          {configuration}\n"
     );
@@ -199,11 +206,14 @@ fn launch(
 }
 
 /// True when this very server answers, false when it ended because its port was taken.
-async fn ready(process: &ServerProcess, name: &str, port: u16) -> Result<bool> {
+async fn ready(process: &ServerProcess, name: &str, port: u16, is_silent: bool) -> Result<bool> {
     let answer = wait_for("nats-server to answer", READY_DEADLINE, || async {
         if let Some(status) = process.exited() {
             let port_taken = process.log_of_this_run().contains("address already in use");
             return Some(if port_taken { Ok(false) } else { Err(status) });
+        }
+        if is_silent {
+            return process.log_of_this_run().contains("Server is ready").then_some(Ok(true));
         }
         let information = timeout(ANSWER_DEADLINE, information(port)).await.ok()?.ok()?;
         let ours = information.get("server_name")?.as_str()? == name;

@@ -13,7 +13,7 @@ const ATTEMPTS: usize = 100;
 
 /// A loopback port that nobody listens on at this moment. It may be taken before the server gets
 /// to it, so whoever starts a server tries again with another.
-pub(super) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     for _ in 0..ATTEMPTS {
         let port = FIRST_PORT + random_below(LAST_PORT - FIRST_PORT);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -96,5 +96,5 @@ async fn taken_port_is_told_from_a_failure() {
     let options = NatsOptions::default();
     let launch = launch(&program, &folder, &options, "second", server.port()).unwrap();
     let second = ServerProcess::start(launch).unwrap();
-    assert!(!ready(&second, "second", server.port()).await.unwrap());
+    assert!(!ready(&second, "second", server.port(), false).await.unwrap());
 }
