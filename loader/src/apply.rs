@@ -109,11 +109,11 @@ impl<'a> Job<'a> {
     }
 
     /// Begins a transaction in its turn, in which a statement may take as long as the piece.
-    pub(crate) async fn begin<'c>(
+    pub(crate) async fn begin(
         self,
-        connection: &'c mut PgConnection,
+        connection: &mut PgConnection,
         turn: Turn,
-    ) -> sqlx::Result<Transaction<'c, Postgres>> {
+    ) -> sqlx::Result<Transaction<'_, Postgres>> {
         let Self { rules, resource, batch, piece, .. } = self;
         let workspace_id = batch.workspace_id;
         let timeout = piece.statement_timeout();

@@ -144,7 +144,7 @@ enum Command {
     /// it was, deleted rows too; leave `raw.toggl_track__claims` as it is then. Ctrl-C ends it in
     /// order; what was applied stays, and the same command begins anew.
     ///
-    /// The stream forgets what is older than STREAM_MAX_AGE. The summary says where it begins and, by the
+    /// The stream forgets what is older than `STREAM_MAX_AGE`. The summary says where it begins and, by the
     /// ledger, which batches that were once loaded have left it. Over tables that hold what they brought that
     /// is no trouble; a table that was emptied before, and any other schema, then misses rows that nothing
     /// else brings: exit code 6, with words on how to get back what Toggl still has. It is 6 as well when
@@ -218,7 +218,7 @@ pub fn main() -> ExitCode {
 /// Runs the command; what Postgres refuses is told with the owner of what it refused.
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.clone();
-    match (dispatch(cli).await, database.database()) {
+    match (Box::pin(dispatch(cli)).await, database.database()) {
         (Err(failure), Ok(database)) => Err(refusal::explained(failure, &database).await),
         (ended, _) => ended,
     }
@@ -275,7 +275,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             return Ok(Exit::Done);
         }
         prepared => {
-            prepared.map_err(|error| Failure { exit: error.exit(), error: error.into() })?
+            prepared.map_err(|error| Failure { exit: error.exit(), error: error.into() })?;
         }
     }
     if matches!(cli.command, Some(Command::Migrate)) {

@@ -35,7 +35,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("whom").args(["user", "workspace"]).required(true))]
 pub(crate) struct ForgetArgs {
-    /// Toggl's id of a person: `source_id` in raw.toggl_track__users.
+    /// Toggl's id of a person: `source_id` in `raw.toggl_track__users`.
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
     user: Option<i64>,
     /// Toggl's id of a workspace, with everything in it.

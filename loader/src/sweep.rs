@@ -81,14 +81,14 @@ async fn sweep(
 /// What a claim lacks of the rows that it covers.
 struct Missing {
     covered: i64,
-    missing: i64,
+    number: i64,
     ids: Vec<i64>,
 }
 
 impl Missing {
     /// Set if that is more than is believed.
     const fn refused(&self) -> Option<Refused> {
-        let Self { covered, missing, .. } = *self;
+        let Self { covered, number: missing, .. } = *self;
         if covered >= GUARDED_ROWS && missing * 2 > covered {
             Some(Refused { covered, missing })
         } else {
@@ -116,7 +116,7 @@ async fn missing(
     let (covered, missing, ids): (i64, i64, Option<Vec<i64>>) = FromRow::from_row(&row)?;
     let mut ids = ids.unwrap_or_default();
     ids.extend(running::gone(connection, moment, batch).await?);
-    Ok((!ids.is_empty()).then_some(Missing { covered, missing, ids }))
+    Ok((!ids.is_empty()).then_some(Missing { covered, number: missing, ids }))
 }
 
 /// `$1` to `$4` as in [`range`], `$5` the ids in the batch, `$6`

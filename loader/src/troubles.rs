@@ -81,7 +81,7 @@ impl Troubles {
                 let begin = Instant::now();
                 let writing = write(&context, &readers, table.resource, wanted.clone());
                 let result = tokio::time::timeout(PATIENCE, writing).await;
-                self.wrote(table.resource, (wanted, begin), result.ok().transpose());
+                self.wrote(table.resource, (wanted, begin), &result.ok().transpose());
             }
         }
     }
@@ -109,9 +109,9 @@ impl Troubles {
         &self,
         resource: &'static Resource,
         (note, begin): (Note, Instant),
-        result: Result<Option<()>, EnsureConsumerError>,
+        result: &Result<Option<()>, EnsureConsumerError>,
     ) {
-        match &result {
+        match result {
             Ok(Some(())) => debug!(target: SUBSCRIBER, resource = resource.name, ?note, "Told"),
             Ok(None) => debug!(target: SUBSCRIBER, "NATS does not answer"),
             Err(error) => warn!(

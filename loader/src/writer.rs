@@ -85,7 +85,7 @@ struct Turn<'a> {
 
 /// What came of a delivery.
 enum Settled {
-    Applied(&'static Resource, Batch, Applied),
+    Applied(&'static Resource, Box<Batch>, Applied),
     Unreadable(DecodeError),
 }
 
@@ -189,8 +189,14 @@ impl Writer {
             let is_ill = trying.is_none() && !table.gate.is_open();
             let is_slow = lane.is_none() && self.pool.fits.is_slow(table.resource);
             if !is_ill && !is_slow {
-                let (_place, _slot, _lane, _trying) = (place, slot, lane, trying);
-                return Some(Turn { batch, lent, _place, _slot, _lane, _trying });
+                return Some(Turn {
+                    batch,
+                    lent,
+                    _place: place,
+                    _slot: slot,
+                    _lane: lane,
+                    _trying: trying,
+                });
             }
         }
     }
@@ -204,7 +210,9 @@ impl Writer {
             Ok((resource, batch)) => {
                 let applying = lent.applier().apply(resource, &batch, &delivery.origin, cutting);
                 let applied = applying.instrument(run_span(batch.run_id)).await;
-                applied.map(|applied| applied.map(|did| Settled::Applied(resource, batch, did)))
+                applied.map(|applied| {
+                    applied.map(|did| Settled::Applied(resource, Box::new(batch), did))
+                })
             }
             Err(reason) => {
                 let keeping = lent.applier().keep_message(delivery, &chain(&reason)).await;
@@ -214,7 +222,7 @@ impl Writer {
         match result {
             Ok(settled) => {
                 lent.answered();
-                self.succeeded(table, work);
+                succeeded(table, work);
                 match &settled {
                     Some(Settled::Applied(resource, batch, applied)) => {
                         self.meters.applied(resource, applied, started.elapsed());
@@ -232,40 +240,40 @@ impl Writer {
             Err(error) => {
                 lent.applier().forget_connection();
                 self.meters.postgres_lost();
-                self.failed(table, work, &lent, &error);
+                failed(table, work, &lent, &error);
                 None
             }
         }
     }
+}
 
-    fn succeeded(&self, table: &Table, work: &mut Work) {
-        (work.delays, work.losses) = (None, 0);
-        table.gate.open();
-        if let Some(duration) = table.succeeded(work.delivery.origin.stream_sequence) {
-            log::healed(table.resource, duration);
-        }
+fn succeeded(table: &Table, work: &mut Work) {
+    (work.delays, work.losses) = (None, 0);
+    table.gate.open();
+    if let Some(duration) = table.succeeded(work.delivery.origin.stream_sequence) {
+        log::healed(table.resource, duration);
     }
+}
 
-    /// Decides when it is tried again, and who waits until then: everybody, or its table.
-    fn failed(&self, table: &Table, work: &mut Work, lent: &Lent<'_>, error: &WriteError) {
-        if error.is_of_connection() {
-            lent.lost(error);
-            work.losses += u32::from(!error.is_unconnected());
-            if work.losses < MOST_LOSSES {
-                return;
-            }
-        } else {
-            lent.answered();
-            work.losses = 0;
+/// Decides when it is tried again, and who waits until then: everybody, or its table.
+fn failed(table: &Table, work: &mut Work, lent: &Lent<'_>, error: &WriteError) {
+    if error.is_of_connection() {
+        lent.lost(error);
+        work.losses += u32::from(!error.is_unconnected());
+        if work.losses < MOST_LOSSES {
+            return;
         }
-        let is_to_be_mended = error.disposition() == Disposition::Stop;
-        let delay = work.delay(is_to_be_mended);
-        work.due = Instant::now() + delay;
-        table.gate.close(work.due);
-        let cause = Cause { words: error.words(), is_to_be_mended };
-        let is_news = table.failed(work.delivery.origin.stream_sequence, &cause);
-        log::failed(&work.delivery, &cause, is_news, delay);
+    } else {
+        lent.answered();
+        work.losses = 0;
     }
+    let is_to_be_mended = error.disposition() == Disposition::Stop;
+    let delay = work.delay(is_to_be_mended);
+    work.due = Instant::now() + delay;
+    table.gate.close(work.due);
+    let cause = Cause { words: error.words(), is_to_be_mended };
+    let is_news = table.failed(work.delivery.origin.stream_sequence, &cause);
+    log::failed(&work.delivery, &cause, is_news, delay);
 }
 
 impl Work {

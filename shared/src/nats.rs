@@ -37,7 +37,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct NatsArgs {
     /// Address of the server, or several with commas between. It may hold a log-in, percent-encoded:
     /// `nats://user:password@host`, `nats://token@host`; settings win over it. `tls://` insists on TLS,
-    /// `ws://` and `wss://` are WebSockets.
+    /// `ws://` and `wss://` go by web sockets.
     #[arg(
         long,
         env = "NATS_URL",

@@ -34,14 +34,14 @@ async fn live_in_every_order(batches: &[Vec<Batch>; 3], table: &str, live: &str)
     }
 }
 
-fn deleted(of: Record, at: i64) -> Record {
+fn deleted(of: &Record, at: i64) -> Record {
     let data = String::from_utf8(of.data.to_vec()).unwrap();
     let data = data.replace('}', &format!(r#","server_deleted_at":"{}"}}"#, moment(at)));
     Record {
         modified_at: Some(moment(at)),
         deleted_at: Some(moment(at)),
         data: Bytes::from(data),
-        ..of
+        ..of.clone()
     }
 }
 
@@ -52,7 +52,7 @@ async fn an_undone_deletion_that_brings_back_the_old_time_of_change_is_live_in_e
     let seen = || vec![record(entries, 1, 5, "A")];
     let batches = [
         cut(entries, 10, window, seen()),
-        cut(entries, 40, Span::Partial, vec![deleted(record(entries, 1, 5, "A"), 30)]),
+        cut(entries, 40, Span::Partial, vec![deleted(&record(entries, 1, 5, "A"), 30)]),
         cut(entries, 60, window, seen()),
     ];
     live_in_every_order(&batches, "toggl_track__time_entries", "1A").await;
@@ -65,7 +65,7 @@ async fn a_deletion_that_was_seen_last_stands_in_every_order() {
     let batches = [
         cut(entries, 10, window, vec![record(entries, 1, 5, "A"), record(entries, 2, 5, "A")]),
         cut(entries, 40, Span::Partial, vec![record(entries, 1, 5, "A")]),
-        cut(entries, 60, Span::Partial, vec![deleted(record(entries, 1, 5, "A"), 50)]),
+        cut(entries, 60, Span::Partial, vec![deleted(&record(entries, 1, 5, "A"), 50)]),
     ];
     live_in_every_order(&batches, "toggl_track__time_entries", "2A").await;
 }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use bytes::Bytes;
 use shared::batch::Record;
 use shared::consumer::Notes;
 use shared::listing::Span;
@@ -184,7 +183,7 @@ async fn a_row_that_a_trigger_refuses_is_a_dead_letter_and_its_neighbours_are_lo
             .unwrap();
         let mut records: Vec<Record> = named(tags, 1..=100, "good");
         records[40] = Record { source_id: 41, ..poison(tags, [41]).remove(0) };
-        assert_ne!(records[40].data, Bytes::from(record(tags, 41, 5, "good").data));
+        assert_ne!(records[40].data, record(tags, 41, 5, "good").data);
         letters.load(&cut(tags, 10, Span::Ids, records)).await;
         assert_eq!(letters.live(tags).await.len(), 99, "{code}");
         let sql = "select source_id, sqlstate, reason from raw.toggl_track__dead_letters";

@@ -32,13 +32,12 @@ async fn a_workspace_goes_with_everything_in_it_and_its_neighbours_stay() {
     let all: Vec<Batch> = CATALOGUE
         .iter()
         .filter(|resource| !of_workspaces(resource.name))
-        .flat_map(|resource| match resource.name {
-            "workspaces" => {
+        .flat_map(|resource| {
+            if resource.name == "workspaces" {
                 let records =
                     [WORKSPACE, OTHER].map(|id| of(resource, id, 5, json!({"name": "w"})));
                 listing(resource, 10, records.to_vec())
-            }
-            _ => {
+            } else {
                 let one =
                     |at| cut(resource, at, Span::Partial, vec![record(resource, 1, 5, "one")]);
                 one(10).into_iter().chain(elsewhere(one(11))).collect()

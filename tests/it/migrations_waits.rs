@@ -16,9 +16,9 @@ use crate::endings::assert_fails_in_the_end;
 /// Begins with an index on the claims.
 const PEOPLE: i64 = 20_261_129_090_100;
 const BEFORE_PEOPLE: i64 = 20_261_129_090_000;
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Longer than two lines about waiting are apart, and longer than a migration waits for a table.
-const LATER: Duration = Duration::from_secs(120);
+const LATER: Duration = Duration::from_mins(2);
 
 /// A database as an earlier release left it.
 async fn earlier() -> World {

@@ -1,4 +1,4 @@
-//! Ways to NATS: log-ins in addresses and files, TLS first, WebSockets, domains, accounts with limits.
+//! Ways to NATS: log-ins in addresses and files, TLS first, web sockets, domains, accounts with limits.
 
 use std::fs;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 
 pub(crate) struct Operator {
-    operator: KeyPair,
+    own: KeyPair,
     system: KeyPair,
     account: KeyPair,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Operator {
 impl Operator {
     pub(crate) fn new() -> Self {
         Self {
-            operator: KeyPair::new_operator(),
+            own: KeyPair::new_operator(),
             system: KeyPair::new_account(),
             account: KeyPair::new_account(),
         }
@@ -24,7 +24,7 @@ impl Operator {
 
     /// For a server that trusts it and knows its accounts.
     pub(crate) fn configuration(&self) -> String {
-        let operator = token(&self.operator, &self.operator, None, json!({ "type": "operator" }));
+        let operator = token(&self.own, &self.own, None, json!({ "type": "operator" }));
         let (system, account) =
             (self.of_account(&self.system, 0), self.of_account(&self.account, -1));
         format!(
@@ -53,7 +53,7 @@ impl Operator {
             "conn": -1, "leaf": -1, "mem_storage": storage, "disk_storage": storage,
             "streams": storage, "consumer": storage,
         });
-        token(&self.operator, account, None, json!({ "type": "account", "limits": limits }))
+        token(&self.own, account, None, json!({ "type": "account", "limits": limits }))
     }
 }
 

@@ -76,7 +76,9 @@ async fn what_a_table_held_since_the_horizon_stays_known_for_any_history() {
     let mut dice = Dice::new();
     for resource in ["tags", "users"] {
         for _ in 0..600 {
-            let key = (dice.below(30) as i64, dice.below(2) as i64);
+            let [source_id, workspace_id] =
+                [30, 2].map(|below| i64::try_from(dice.below(below)).unwrap());
+            let key = (source_id, workspace_id);
             let kind = ["created", "updated", "deleted", "restored"][dice.below(4)];
             let days_ago = i32::try_from(dice.below(60)).unwrap();
             pruning.change(resource, key, kind, days_ago).await;
@@ -92,8 +94,8 @@ async fn what_a_table_held_since_the_horizon_stays_known_for_any_history() {
     assert_eq!(pruning.texts(count).await, all);
     let pruned = pruning.prune(&["--keep-history", "30d"], 0).await;
     assert_eq!(tried.stdout.replace("Would delete", "Deleted"), pruned.stdout);
-    for days_ago in 0..30 {
-        assert_eq!(pruning.past(days_ago).await, before[days_ago as usize], "{days_ago} days ago");
+    for (days_ago, before) in (0..30).zip(before) {
+        assert_eq!(pruning.past(days_ago).await, before, "{days_ago} days ago");
     }
     // Of each key one change at most is older.
     let double = "select count(*)::text from (

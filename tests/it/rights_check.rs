@@ -19,7 +19,7 @@ const ALL: &str = "grant usage on schema raw, staging to {role};
     grant select on staging.stg_toggl_track__freshness, staging.stg_toggl_track__people to {role};
     revoke insert, update on raw.toggl_track__migrations from {role};";
 
-const LOAD: Duration = Duration::from_secs(60);
+const LOAD: Duration = Duration::from_mins(1);
 
 /// Something new in every table.
 async fn publish_everywhere(guarded: &Guarded, round: i64) {

@@ -13,7 +13,7 @@ use crate::guarded::{ADMIN, Guarded, LOADER, password};
 
 /// The role by which somebody runs loaders before they hear of the small ones.
 const OLD: &str = "etl";
-const LOAD: Duration = Duration::from_secs(60);
+const LOAD: Duration = Duration::from_mins(1);
 
 /// Tables of that role, and a loader that is at work.
 async fn running(attributes: &str) -> (Guarded, Resident) {

@@ -34,7 +34,7 @@ pub(super) async fn sync(
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
     let (mut accounts, mut published) = (Accounts::default(), Published::default());
-    let (logins, broker) = start(common).await?;
+    let (logins, broker) = Box::pin(start(common)).await?;
     for login in &logins {
         let options = SyncOptions {
             days: args.days,
@@ -81,7 +81,7 @@ pub(super) async fn report(
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
     let (mut accounts, mut published) = (Accounts::default(), Published::default());
-    let (logins, broker) = start(common).await?;
+    let (logins, broker) = Box::pin(start(common)).await?;
     for login in &logins {
         let options = ReportOptions {
             days: args.days(),
@@ -171,7 +171,7 @@ impl Published {
 
 async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
-    let connecting = connect(common, shutdown.clone());
+    let connecting = Box::pin(connect(common, shutdown.clone()));
     let connected = shutdown.soft.run_until_cancelled(connecting).await;
     connected.unwrap_or_else(|| Err(anyhow!("interrupted")).or_exit(Exit::Failed))
 }

@@ -70,7 +70,7 @@ fn head(message: &Message) -> Vec<(&'static str, String)> {
 fn listed(message: &Message, lines: Vec<(&'static str, String)>) -> String {
     let mut text = format!("Message {}\n", message.sequence);
     for (name, value) in lines {
-        text.push_str(&format!("  {name:<10} {value}\n"));
+        text.extend([format!("  {name:<10} {value}\n")]);
     }
     text
 }
@@ -94,11 +94,11 @@ fn text(message: &Message, batch: &Batch, limit: usize) -> String {
     }
     let more = batch.records.len().saturating_sub(limit);
     if more > 0 {
-        text.push_str(&format!("  … and {more} more; --limit or --json shows them\n"));
+        text.extend([format!("  … and {more} more; --limit or --json shows them\n")]);
     }
     for rejected in &batch.rejected {
         let id = rejected.source_id.map_or_else(|| "something".to_owned(), |id| id.to_string());
-        text.push_str(&format!("  {id} is no record: {}\n", escaped(&rejected.reason)));
+        text.extend([format!("  {id} is no record: {}\n", escaped(&rejected.reason))]);
     }
     text
 }
@@ -114,7 +114,7 @@ fn record_text(record: &Record) -> String {
     ];
     for (name, value) in times {
         if let Some(value) = value {
-            line.push_str(&format!(", {name} {value}"));
+            line.extend([format!(", {name} {value}")]);
         }
     }
     format!("{line}\n{}", data_text(&record.data))
@@ -204,12 +204,12 @@ fn json_lines(message: &Message, batch: &Batch) -> String {
             text: data.is_none().then(|| String::from_utf8_lossy(&record.data)),
         };
         if let Ok(line) = serde_json::to_string(&line) {
-            lines.push_str(&format!("{{\"record\":{line}}}\n"));
+            lines.extend([format!("{{\"record\":{line}}}\n")]);
         }
     }
     for rejected in &batch.rejected {
         let line = json!({ "source_id": rejected.source_id, "reason": rejected.reason });
-        lines.push_str(&format!("{}\n", json!({ "rejected": line })));
+        lines.extend([format!("{}\n", json!({ "rejected": line }))]);
     }
     lines
 }

@@ -1,7 +1,7 @@
 //! What Postgres knows of a key: the row, the ledger, claims, history, dead letters.
 
 use jiff::Timestamp;
-use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use shared::resource::{Claim, Key, Resource, Scope};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -136,7 +136,7 @@ impl Asked {
              where resource = $1 and workspace_id = $2 and fetched_at = any($4)
              order by loaded_at, stream_sequence"
         );
-        let at: Vec<SqlTimestamp> = at.iter().map(|at| at.to_sqlx()).collect();
+        let at: Vec<SqlTimestamp> = at.iter().copied().map(ToSqlx::to_sqlx).collect();
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(self.resource.name)
             .bind(self.batch_workspace())
@@ -167,7 +167,7 @@ impl Asked {
              where resource = $1 and ($2::bigint is null or workspace_id = $2) and {covers}
              order by fetched_at desc limit {SHOWN}"
         );
-        let start = stored.and_then(|stored| stored.started_at).map(|at| at.to_sqlx());
+        let start = stored.and_then(|stored| stored.started_at).map(ToSqlx::to_sqlx);
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(self.resource.name)
             .bind(self.batch_workspace())

@@ -59,7 +59,7 @@ pub(crate) fn judge(
         return Verdict::Drop;
     };
     let names = |field: &&str| value.get(field).is_some_and(|value| is_them(list, value));
-    if BELONGINGS.contains(&resource.name) && OWNER_FIELDS.iter().any(|field| names(field))
+    if BELONGINGS.contains(&resource.name) && OWNER_FIELDS.iter().any(names)
         || PEOPLE.contains(&resource.name) && names(&"id")
     {
         return Verdict::Drop;

@@ -91,17 +91,14 @@ impl Keeper {
         let Self { context, readers, .. } = self;
         let mut connection = self.database.connect().await?;
         let owner = owner(&mut connection).await?;
-        let settled = match decide(context, readers, &owner, &mut connection).await? {
-            Err(foreign) => {
-                self.ownership.refuse(foreign);
-                None
-            }
-            Ok(()) => {
-                let settled =
-                    settle(context, readers, &owner, &mut connection, &self.settled).await?;
-                self.ownership.admit(owner);
-                Some(settled)
-            }
+        let decided = decide(context, readers, &owner, &mut connection).await?;
+        let settled = if let Err(foreign) = decided {
+            self.ownership.refuse(foreign);
+            None
+        } else {
+            let settled = settle(context, readers, &owner, &mut connection, &self.settled).await?;
+            self.ownership.admit(owner);
+            Some(settled)
         };
         drop(connection.close().await);
         Ok(settled)

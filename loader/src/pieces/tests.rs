@@ -174,7 +174,7 @@ fn a_statement_that_postgres_ended_has_twice_the_time_and_ten_minutes_at_most() 
     }
     assert_eq!((fit.most, fit.limit), (1, APPLY_TIMEOUT * 8));
     let piece = Piece::next(&batch, &Cutting::default(), fit);
-    assert_eq!(piece.statement_timeout(), Some(APPLY_TIMEOUT * 8 - STATEMENT_MARGIN));
+    assert_eq!(piece.statement_timeout(), (APPLY_TIMEOUT * 8).checked_sub(STATEMENT_MARGIN));
     for _ in 0..9 {
         fit = fit.ran_out(&piece);
     }

@@ -10,6 +10,7 @@ const SHORTEST: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Keeping")]
+#[expect(clippy::struct_field_names, reason = "they are named as the flags are")]
 pub(crate) struct RetentionArgs {
     /// How long `raw.toggl_track__history` reaches back, as in 730d. What a table held at a moment since
     /// then stays known; older versions are deleted once a day. [default: forever]

@@ -139,7 +139,7 @@ impl Search<'_> {
             .bind(resource.name)
             .bind(self.beginning.sequence.cast_signed())
             .bind(self.selection.least_sequence().cast_signed())
-            .bind(self.selection.from_time().map(ToSqlx::to_sqlx))
+            .bind(self.selection.begin_time().map(ToSqlx::to_sqlx))
             .bind(self.selection.until.map(ToSqlx::to_sqlx))
             .bind(self.started_at)
             .fetch_all(connection)
@@ -161,7 +161,7 @@ impl Search<'_> {
             self.wanted()
         );
         // Where it begins with a time, that of the first message read bounds what was to be read.
-        let least = match self.selection.from_time() {
+        let least = match self.selection.begin_time() {
             Some(_) => self.first.unwrap_or(u64::MAX >> 1),
             None => self.beginning.sequence,
         };
@@ -169,7 +169,7 @@ impl Search<'_> {
             .bind(resource.name)
             .bind(least.max(self.beginning.sequence).cast_signed())
             .bind(self.selection.least_sequence().cast_signed())
-            .bind(self.selection.from_time().map(ToSqlx::to_sqlx))
+            .bind(self.selection.begin_time().map(ToSqlx::to_sqlx))
             .bind(self.selection.until.map(ToSqlx::to_sqlx))
             .bind(self.started_at)
             .fetch(connection);
@@ -199,14 +199,14 @@ impl Found {
             changed_loaded: changed.then_some(loaded_at),
         };
         match self.groups.iter_mut().find(|group| group.workspace_id == workspace_id) {
-            Some(group) => group.join(one),
+            Some(group) => group.join(&one),
             None => self.groups.push(one),
         }
     }
 }
 
 impl Group {
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, other: &Self) {
         self.batches += other.batches;
         self.fetched_from = self.fetched_from.min(other.fetched_from);
         self.fetched_to = self.fetched_to.max(other.fetched_to);

@@ -120,7 +120,7 @@ impl Selection {
     }
 
     /// No message that was published before this is selected.
-    pub(super) const fn from_time(&self) -> Option<Timestamp> {
+    pub(super) const fn begin_time(&self) -> Option<Timestamp> {
         match self.start {
             Start::Time(time) => Some(time),
             Start::First | Start::Sequence(_) => None,

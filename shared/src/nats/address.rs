@@ -14,7 +14,7 @@ use super::login::Login;
 /// The schemes that the client speaks.
 const SCHEMES: [&str; 4] = ["nats", "tls", "ws", "wss"];
 
-/// What is wrong with NATS_URL. Its text is left out.
+/// What is wrong with `NATS_URL`. Its text is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Not an address at all.
