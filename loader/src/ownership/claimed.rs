@@ -1,6 +1,6 @@
 //! Whether newer listings have brought what was gone from the stream.
 
-use jiff_sqlx::ToSqlx as _;
+use jiff_sqlx::ToSqlx;
 use shared::catalogue;
 use shared::resource::Claim;
 use sqlx::PgConnection;
@@ -34,7 +34,7 @@ pub(super) async fn is_covered(
     let query = sqlx::query_scalar(sql)
         .bind(resource.name)
         .bind(gone.before.to_sqlx())
-        .bind(gone.after.map(|after| after.to_sqlx()))
+        .bind(gone.after.map(ToSqlx::to_sqlx))
         .fetch_one(connection);
     answered(query).await
 }

@@ -18,7 +18,7 @@ const PULL: usize = 500;
 /// Silence of this length means that the server has forgotten the request.
 const SILENCE: Duration = Duration::from_secs(10);
 /// What a process that died leaves behind goes by itself after this.
-const INACTIVE: Duration = Duration::from_secs(60);
+const INACTIVE: Duration = Duration::from_mins(1);
 
 /// A message, as far as its head tells.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use sqlx::{FromRow, PgConnection};
 
 use super::error::{LookError, answered};
@@ -94,7 +94,7 @@ pub(super) async fn write(
     .bind(sequence(position.complete_through))
     .bind(gone.map(|gone| sequence(gone.from)))
     .bind(gone.map(|gone| sequence(gone.through)))
-    .bind(gone.and_then(|gone| gone.after).map(|after| after.to_sqlx()))
+    .bind(gone.and_then(|gone| gone.after).map(ToSqlx::to_sqlx))
     .bind(gone.map(|gone| gone.before.to_sqlx()))
     .execute(connection);
     answered(query).await.map(drop)

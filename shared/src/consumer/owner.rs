@@ -126,19 +126,21 @@ mod tests {
         Owner { installation: Uuid::from_u128(installation), database: database.to_owned() }
     }
 
-    fn notes(owner: Owner) -> Option<Notes> {
-        Some(Notes { owner: Some(owner), trouble: None })
+    fn notes(owner: Owner) -> Notes {
+        Notes { owner: Some(owner), trouble: None }
     }
 
     #[test]
     fn a_consumer_is_taken_by_its_own_database_alone() {
         let ours = owner(1, "7/toggl");
         let take = |notes, others: &[Owner]| ours.take(&Readers::Main, notes, others);
-        for mine in [None, Some(Notes::default()), notes(ours.clone()), notes(owner(1, ""))] {
+        for mine in
+            [None, Some(Notes::default()), Some(notes(ours.clone())), Some(notes(owner(1, "")))]
+        {
             assert_eq!(take(mine, &[]).unwrap().owner, Some(ours.clone()));
         }
         for theirs in [owner(2, "7/toggl"), owner(1, "7/copy"), owner(1, "8/toggl")] {
-            assert!(take(notes(theirs.clone()), &[]).is_err(), "{theirs}");
+            assert!(take(Some(notes(theirs.clone())), &[]).is_err(), "{theirs}");
             assert!(take(None, &[ours.clone(), theirs.clone()]).is_err(), "{theirs}");
         }
     }
@@ -147,7 +149,7 @@ mod tests {
     fn who_may_not_take_is_told_whose_it_is_and_the_ways_out() {
         let copy = Readers::Copy("team".parse().unwrap());
         for (readers, adopt) in [(Readers::Main, "`loader adopt`"), (copy, "adopt --copy team`")] {
-            let error = owner(1, "7/toggl").take(&readers, notes(owner(2, "9/theirs")), &[]);
+            let error = owner(1, "7/toggl").take(&readers, Some(notes(owner(2, "9/theirs"))), &[]);
             let words = error.unwrap_err().to_string();
             for part in [adopt, "--copy NAME", "database theirs", &Uuid::from_u128(2).to_string()] {
                 assert!(words.contains(part), "{part}: {words}");
