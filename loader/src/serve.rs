@@ -76,7 +76,7 @@ pub async fn serve(
     let keeper = Keeper::new(
         settings.ownership.clone(),
         context.clone(),
-        settings.readers.clone(),
+        (settings.readers.clone(), settings.stream.clone()),
         database,
         shutdown.soft.clone(),
     );

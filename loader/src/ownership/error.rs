@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::{ConsumerInfoError, GetStreamError};
 use async_nats::jetstream::stream::{ConsumerError, DirectGetError, InfoError};
 use shared::consumer::EnsureConsumerError;
+use shared::stream::EnsureStreamError;
 
 use super::NotMigrated;
 use crate::database::ConnectError;
@@ -35,6 +36,8 @@ pub(crate) enum LookError {
     Reader(#[from] ConsumerError),
     #[error("could not read the stream")]
     Lost(#[source] async_nats::Error),
+    #[error(transparent)]
+    Ensure(#[from] EnsureStreamError),
     #[error(transparent)]
     Consumer(#[from] EnsureConsumerError),
     #[error("the stream says a time that is none")]

@@ -7,6 +7,7 @@ use async_nats::jetstream::Context;
 use shared::consumer::Readers;
 use shared::exit::chain;
 use shared::retry::Delays;
+use shared::stream::{StreamArgs, ensure_stream};
 use shared::telemetry::SUBSCRIBER;
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,7 @@ pub(crate) struct Keeper {
     ownership: Ownership,
     context: Context,
     readers: Readers,
+    stream_args: StreamArgs,
     database: Database,
     stop: CancellationToken,
     /// What was delivered again since the last doubt.
@@ -48,11 +50,11 @@ impl Keeper {
     pub(crate) fn new(
         ownership: Ownership,
         context: Context,
-        readers: Readers,
+        (readers, stream_args): (Readers, StreamArgs),
         database: Database,
         stop: CancellationToken,
     ) -> Self {
-        Self { ownership, context, readers, database, stop, settled: Vec::new() }
+        Self { ownership, context, readers, stream_args, database, stop, settled: Vec::new() }
     }
 
     /// Looks until it is stopped.
@@ -89,6 +91,10 @@ impl Keeper {
     /// None where the stream is another database's.
     async fn look(&mut self) -> Result<Option<Settled>, LookError> {
         let Self { context, readers, .. } = self;
+        if self.ownership.ready().is_err() {
+            // Those who make it anew where it was deleted wait to be admitted.
+            ensure_stream(context, &self.stream_args).await?;
+        }
         let mut connection = self.database.connect().await?;
         let owner = owner(&mut connection).await?;
         let decided = decide(context, readers, &owner, &mut connection).await?;
