@@ -100,6 +100,44 @@ comment on column staging.stg_toggl_track__coverage.covered_as_of is
 comment on column staging.stg_toggl_track__coverage.covered_newest_at is 'The newest of these readings.';
 
 create or replace view staging.stg_toggl_track__freshness as
+with recursive known (resource, workspace_id) as (
+    (
+        select resource, workspace_id from raw.toggl_track__loads
+        order by resource, workspace_id
+        limit 1
+    )
+    union all
+    select next.resource, next.workspace_id
+    from known
+    cross join lateral (
+        select load.resource, load.workspace_id from raw.toggl_track__loads load
+        where (load.resource, load.workspace_id) > (known.resource, known.workspace_id)
+        order by load.resource, load.workspace_id
+        limit 1
+    ) next
+),
+loaded as (
+    select
+        known.resource,
+        known.workspace_id,
+        (
+            select max(load.fetched_at) from raw.toggl_track__loads load
+            where load.resource = known.resource and load.workspace_id = known.workspace_id
+        ) as last_fetched_at,
+        (
+            select max(load.loaded_at) from raw.toggl_track__loads load
+            where load.resource = known.resource and load.workspace_id = known.workspace_id
+        ) as last_loaded_at,
+        (
+            select max(load.loaded_at) from raw.toggl_track__loads load
+            where load.resource = known.resource and load.workspace_id = known.workspace_id
+                and (load.written > 0 or load.deleted > 0)
+        ) as last_changed_at
+    from known
+    where not exists (
+        select from raw.toggl_track__forgotten forgotten where forgotten.workspace_id = known.workspace_id
+    )
+)
 select
     loaded.resource,
     loaded.workspace_id,
@@ -109,16 +147,7 @@ select
     covered.covered_as_of as complete_at,
     covered.covered_from as complete_from,
     covered.covered_to as complete_to
-from (
-    select
-        resource,
-        workspace_id,
-        max(fetched_at) as last_fetched_at,
-        max(loaded_at) as last_loaded_at,
-        max(loaded_at) filter (where written > 0 or deleted > 0) as last_changed_at
-    from raw.toggl_track__loads
-    group by resource, workspace_id
-) loaded
+from loaded
 left join (
     select distinct on (resource, workspace_id)
         resource,

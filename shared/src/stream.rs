@@ -37,7 +37,8 @@ const DUPLICATE_WINDOW: Duration = Duration::from_mins(30);
 /// Of a new stream, where nothing is said.
 const MAX_AGE: Duration = Duration::from_hours(365 * 24);
 const MAX_BYTES: i64 = 4 * 1024 * 1024 * 1024;
-/// Of a new bucket: some kilobytes for each account, and room for a thousand of them.
+/// Of a new bucket where the account wants a size for each stream: some kilobytes for each account of
+/// Toggl, and room for a thousand of them.
 const STATE_MAX_BYTES: i64 = 64 * 1024 * 1024;
 
 /// Settings of the stream and the bucket. What is left out is the default of new ones; those that are
@@ -58,7 +59,7 @@ pub struct StreamArgs {
     #[arg(long, env = "STREAM_REPLICAS", value_parser = clap::value_parser!(u8).range(1..=5), global = true)]
     pub replicas: Option<u8>,
     /// Size in bytes of the key-value bucket in which fetchers remember how far they are; -1 for no limit.
-    /// [default: 64 MiB for a new bucket]
+    /// [default: no limit for a new bucket; 64 MiB where the NATS account wants one]
     #[arg(long, env = "STATE_MAX_BYTES", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..), global = true)]
     pub state_max_bytes: Option<i64>,
 }
@@ -100,7 +101,7 @@ impl StreamArgs {
         // A run that comes late is to know how late it is.
         config.max_age = Duration::ZERO;
         config.max_messages_per_subject = 1;
-        set(&mut config.max_bytes, self.state_max_bytes, is_new, STATE_MAX_BYTES);
+        set(&mut config.max_bytes, self.state_max_bytes, is_new, -1);
         set(&mut config.num_replicas, self.replicas.map(usize::from), is_new, 1);
         config.allow_rollup = true;
         config.deny_delete = true;

@@ -8,7 +8,7 @@ use tests::world::World;
 /// noted in a row whose batch is in no ledger; tag 4 is as it should be. Nothing of the workspace's later
 /// listing, which had tags 1 and 2, could be applied.
 const POISONED: &str = "
-    delete from _sqlx_migrations where version = 20261129100300;
+    delete from raw.toggl_track__migrations where version = 20261129100300;
     drop index raw.toggl_track__loads_clocks_ahead;
     alter table raw.toggl_track__loads drop column told_fetched_at;
     insert into raw.toggl_track__loads

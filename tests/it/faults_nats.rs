@@ -105,7 +105,8 @@ async fn settings_that_somebody_changed_are_put_right_by_the_next_loader() {
     let _: PullConsumer = stream.create_consumer(drifted).await.unwrap();
 
     flow.publish(10).await;
-    let loader = world.start_loader().await.unwrap();
+    // The age is put right by who says so.
+    let loader = world.loader(&[]).env("STREAM_MAX_AGE", "365d").start().await.unwrap();
     assert_recovers(&world, &flow.oracle, &[&loader]).await;
     let now = stream.info().await.unwrap().config.clone();
     assert_eq!((now.max_age, now.max_messages), (right.max_age, right.max_messages));

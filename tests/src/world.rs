@@ -215,7 +215,11 @@ impl World {
     pub async fn forget_lease(&self) -> Result<()> {
         let user_id = self.toggl.with_account(|account| account.user_id());
         let bucket = self.jetstream().await?.get_key_value(BUCKET).await?;
-        Ok(bucket.purge(format!("lease.{user_id}")).await?)
+        // Syncs and reports have one each.
+        for key in [format!("lease.{user_id}"), format!("lease.{user_id}.report")] {
+            bucket.purge(key).await?;
+        }
+        Ok(())
     }
 
     /// Waits until the loaders have acknowledged every message of the stream.

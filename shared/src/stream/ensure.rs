@@ -10,7 +10,7 @@ use async_nats::jetstream::stream::Config;
 use async_nats::jetstream::{Context, ErrorCode};
 use tracing::warn;
 
-use super::{STREAM, StreamArgs, bucket_stream};
+use super::{STATE_MAX_BYTES, STREAM, StreamArgs, bucket_stream};
 use crate::retry::{Delays, persist};
 use crate::telemetry::NATS;
 
@@ -67,7 +67,7 @@ async fn try_ensure(
         let mut config = Config { name: stream.clone(), ..Config::default() };
         settle(&mut config, true);
         // Two programs that start together create the same.
-        return match changing.create_stream(config).await {
+        return match create(&changing, config).await {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
                 Err(EnsureStreamError::Missing { stream })
@@ -95,6 +95,23 @@ async fn try_ensure(
         }
         Err(source) => Err(EnsureStreamError::refused(stream, source)),
     }
+}
+
+/// A bucket without a size gets one where the account wants that; the stream has one anyway.
+pub(super) async fn create(context: &Context, config: Config) -> Result<(), CreateStreamError> {
+    let is_unsized_bucket = config.max_bytes <= 0 && config.max_messages_per_subject == 1;
+    let sized = Config { max_bytes: STATE_MAX_BYTES, ..config.clone() };
+    match context.create_stream(config).await {
+        Err(error) if is_unsized_bucket && wants_size(&error) => {
+            context.create_stream(sized).await.map(drop)
+        }
+        created => created.map(drop),
+    }
+}
+
+fn wants_size(error: &CreateStreamError) -> bool {
+    matches!(error.kind(), CreateStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_MAX_BYTES_REQUIRED)
 }
 
 /// The settings of a stream, if it is there.

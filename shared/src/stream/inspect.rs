@@ -7,7 +7,7 @@ use async_nats::jetstream::{Context, ErrorCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::ensure::{EnsureStreamError, PERMISSION_TIMEOUT, find};
+use super::ensure::{EnsureStreamError, PERMISSION_TIMEOUT, create, find};
 use super::{STREAM, StreamArgs, bucket_stream};
 
 /// How a stream stands to the settings.
@@ -84,7 +84,7 @@ async fn has_room(context: &Context, config: Config) -> Result<(), EnsureStreamE
     let name = format!("TOGGL_TRACK_TRIAL_{}", Uuid::now_v7().simple());
     let subjects = vec![format!("toggl_track.trial.{name}")];
     let trial = Config { name: name.clone(), subjects, allow_rollup: false, ..config };
-    match context.create_stream(trial).await {
+    match create(context, trial).await {
         Ok(_) => {
             // One that could not be removed is empty, and says by its name what it is.
             drop(context.delete_stream(&name).await);
