@@ -179,9 +179,11 @@ pub(crate) fn is_of_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a statement ran out of time.
+/// Whether a statement ran out of time: of its own, or of that which an idle session has, for that is what
+/// one is that waits for a slow line to bring the rest of a statement.
 pub(crate) fn is_out_of_time(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("57014")
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    matches!(code.as_deref(), Some("57014" | "25P03"))
 }
 
 /// A trigger's own refusal of a row, whatever code it chose for it.

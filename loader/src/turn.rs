@@ -50,7 +50,12 @@ pub(crate) async fn begin<'c>(
         }
     };
     let limit = statement_timeout.map_or_else(String::new, |timeout| {
-        format!("set local statement_timeout = {}; ", timeout.as_millis())
+        let timeout = timeout.as_millis();
+        // While a slow line carries a statement, the session is idle.
+        format!(
+            "set local statement_timeout = {timeout}; \
+             set local idle_in_transaction_session_timeout = {timeout}; "
+        )
     });
     let take = format!("select pg_advisory_xact_lock_shared({FORGETTING}); select {take}");
     connection.begin_with(AssertSqlSafe(format!("begin; {limit}{take}"))).await

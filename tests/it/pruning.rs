@@ -154,6 +154,10 @@ const LEDGER: &str = "
 async fn freshness_is_told_as_before_when_the_ledger_is_pruned() {
     let mut pruning = Pruning::start().await;
     pruning.execute(LEDGER).await;
+    let checked =
+        "insert into raw.toggl_track__positions (resource, stream_created_at, complete_through)
+                   values ('tags', now(), 1000)";
+    pruning.execute(checked).await;
     let freshness = "select f::text from staging.stg_toggl_track__freshness f order by 1";
     let before = pruning.texts(freshness).await;
     assert_eq!(before.len(), 2);
