@@ -87,7 +87,7 @@ pub(crate) async fn explain(connection: &mut PgConnection, error: &sqlx::Error) 
     }
     // What cannot be explained is still told as it is.
     let refusal = look(connection).await.ok()??;
-    Some(refusal.to_string())
+    refusal.is_about(error).then(|| refusal.to_string())
 }
 
 /// The same for a command that ends by it, on a connection of its own.
@@ -119,6 +119,15 @@ pub(crate) enum Reach {
 }
 
 impl Refusal {
+    /// Whether the error names one of these. Another one, as of a schema that is to be made, has better words
+    /// of its own.
+    fn is_about(&self, error: &sqlx::Error) -> bool {
+        let Some(error) = error.as_database_error() else { return false };
+        self.lacking.iter().any(|lacking| {
+            error.message().contains(lacking.relation.as_ref().unwrap_or(&lacking.schema))
+        })
+    }
+
     /// How far it reaches, where `is_table` knows the tables of which each can wait by itself.
     pub(crate) fn reach(&self, is_table: impl Fn(&str) -> bool) -> Reach {
         let mut raw = self.lacking.iter().filter(|lacking| lacking.schema == "raw").peekable();

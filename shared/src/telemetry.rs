@@ -66,6 +66,7 @@ const COMPONENTS: &[&str] = &[
     PUBLISHER,
     SUBSCRIBER,
     REPLAY,
+    PRUNE,
     RAW_CLIENT,
     MIGRATIONS,
     NATS,

@@ -160,7 +160,14 @@ async fn the_readme_the_dashboard_and_the_alerts_name_what_is_served() {
     let context = world.jetstream().await.unwrap();
     publish(&context, &cut(tags, 10, Span::Partial, vec![record(tags, 1, 5, "tag")])).await;
     watched.reaches("last_publish_timestamp_seconds", "", 1.0).await;
-    let text = watched.answer("/metrics").await.1;
+    // Of copies nothing is told where there is none.
+    let copy = world.loader(&["--copy", "analysts"]).start().await.unwrap();
+    let told = wait_for("the copy to be told of", DEADLINE, || async {
+        let text = watched.answer("/metrics").await.1;
+        text.contains(r#"copy="analysts""#).then_some(text)
+    });
+    let text = told.await.unwrap();
+    assert_eq!(copy.terminate().await.unwrap(), Some(0));
     let folder = tempfile::tempdir().unwrap();
     let textfile = folder.path().join("fetcher.prom");
     world.sync(&["--metrics-textfile", textfile.to_str().unwrap()]).await.unwrap();

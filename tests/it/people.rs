@@ -149,7 +149,8 @@ async fn the_view_has_the_window_that_was_read_and_the_newest_entry_also_of_olde
         "drop view staging.stg_toggl_track__freshness, staging.stg_toggl_track__coverage",
         FRESHNESS,
         "drop index raw.toggl_track__claims_people, raw.toggl_track__dead_letters_runs",
-        "delete from raw.toggl_track__migrations where version >= 20261129090000",
+        "delete from raw.toggl_track__migrations
+         where version in (20261129090000, 20261129090100, 20261129100500)",
     ] {
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
