@@ -66,13 +66,22 @@ const STATUS_VIEWS: [&str; 2] = ["stg_toggl_track__freshness", "stg_toggl_track_
 /// and with the views by which it says how it is.
 pub(crate) fn needs() -> Vec<Need> {
     let is_table = |name: &str| CATALOGUE.iter().any(|resource| resource.table() == name);
+    let is_read_only =
+        |name: &str| matches!(name, "toggl_track__installation" | "toggl_track__forgotten");
     let mut needs = vec![("raw", "toggl_track__migrations".to_owned(), "select")];
     for made in standing::all_made(MIGRATOR.iter()) {
         match made.what {
             What::Table if is_table(&made.name) => {
                 needs.push(("raw", made.name, "select, insert, update"));
             }
-            What::Table => needs.push(("raw", made.name, "select, insert, update, delete")),
+            // Whom to forget is an administrator's to say, and the id is given once.
+            What::Table if is_read_only(&made.name) => needs.push(("raw", made.name, "select")),
+            What::Table => {
+                let keeps = made.name == "toggl_track__positions";
+                let rights =
+                    if keeps { "select, insert, update" } else { "select, insert, update, delete" };
+                needs.push(("raw", made.name, rights));
+            }
             What::View if STATUS_VIEWS.contains(&made.name.as_str()) => {
                 needs.push(("staging", made.name, "select"));
             }

@@ -126,8 +126,8 @@ pub enum ConnectError {
     },
     /// Nothing was said, or nothing that NATS says.
     #[error(
-        "no greeting from NATS at {servers}; is NATS_URL right? A server that begins with TLS wants \
-         NATS_TLS_FIRST=true, one for WebSockets an address with ws:// or wss://"
+        "no greeting from NATS at {servers}; is it running, and is NATS_URL right? A server that begins \
+         with TLS wants NATS_TLS_FIRST=true, one for web sockets an address with ws:// or wss://"
     )]
     Silent {
         /// Addresses, without passwords.
