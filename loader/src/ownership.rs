@@ -13,6 +13,7 @@ mod decide;
 pub(crate) mod error;
 mod gone;
 mod heads;
+mod identity;
 mod keeper;
 mod ledger;
 mod lookup;

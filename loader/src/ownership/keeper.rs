@@ -10,12 +10,14 @@ use shared::retry::Delays;
 use shared::stream::{StreamArgs, ensure_stream};
 use shared::telemetry::SUBSCRIBER;
 use sqlx::Connection as _;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::Ownership;
 use super::decide::decide;
 use super::error::LookError;
+use super::identity::{Identity, identity};
 use super::owner::owner;
 use super::settle::{Settled, settle};
 use crate::database::Database;
@@ -25,6 +27,8 @@ const INTERVAL: Duration = Duration::from_mins(10);
 /// The same while messages have left the stream that this database never had: newer listings may be on
 /// their way.
 const INTERVAL_LACKING: Duration = Duration::from_mins(1);
+/// Between two glances whether the database is still the same one.
+const GLANCE: Duration = Duration::from_secs(15);
 /// A message leaves the stream no sooner than after some looks.
 const LOOKS_PER_AGE: u32 = 4;
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(5);
@@ -44,6 +48,8 @@ pub(crate) struct Keeper {
     stop: CancellationToken,
     /// What was delivered again since the last doubt.
     settled: Vec<(&'static str, u64)>,
+    /// Of the database that was last compared.
+    identity: Option<Identity>,
 }
 
 impl Keeper {
@@ -54,7 +60,16 @@ impl Keeper {
         database: Database,
         stop: CancellationToken,
     ) -> Self {
-        Self { ownership, context, readers, stream_args, database, stop, settled: Vec::new() }
+        Self {
+            ownership,
+            context,
+            readers,
+            stream_args,
+            database,
+            stop,
+            settled: Vec::new(),
+            identity: None,
+        }
     }
 
     /// Looks until it is stopped.
@@ -80,12 +95,39 @@ impl Keeper {
                 }
             };
             let pause = pause.or_else(|| delays.next_delay()).unwrap_or(LONGEST_DELAY);
-            let doubted = tokio::time::timeout(pause, self.ownership.0.doubts.notified()).await;
-            if doubted.is_ok() {
+            if self.doubted_within(pause).await {
                 self.settled.clear();
                 tokio::time::sleep(GATHER).await;
             }
         }
+    }
+
+    /// Waits for so long, or until there is reason to look again.
+    async fn doubted_within(&self, pause: Duration) -> bool {
+        let end = Instant::now() + pause;
+        loop {
+            let next = end.min(Instant::now() + GLANCE);
+            if timeout_at(next, self.ownership.0.doubts.notified()).await.is_ok() {
+                return true;
+            }
+            if next >= end {
+                return false;
+            }
+            match self.is_another().await {
+                Ok(true) => return true,
+                Ok(false) => {}
+                // Whoever loads says so.
+                Err(error) => debug!(target: SUBSCRIBER, %error, "Cannot glance at the database"),
+            }
+        }
+    }
+
+    /// Whether the database is not the one that was compared.
+    async fn is_another(&self) -> Result<bool, LookError> {
+        let mut connection = self.database.connect().await?;
+        let now = identity(&mut connection).await?;
+        drop(connection.close().await);
+        Ok(self.identity.as_ref().is_some_and(|compared| *compared != now))
     }
 
     /// None where the stream is another database's.
@@ -106,6 +148,7 @@ impl Keeper {
             self.ownership.admit(owner);
             Some(settled)
         };
+        self.identity = Some(identity(&mut connection).await?);
         drop(connection.close().await);
         Ok(settled)
     }
