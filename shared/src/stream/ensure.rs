@@ -68,7 +68,7 @@ async fn try_ensure(
         settle(&mut config, true);
         // Two programs that start together create the same.
         return match create(&changing, config).await {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
                 Err(EnsureStreamError::Missing { stream })
             }

@@ -85,7 +85,7 @@ async fn has_room(context: &Context, config: Config) -> Result<(), EnsureStreamE
     let subjects = vec![format!("toggl_track.trial.{name}")];
     let trial = Config { name: name.clone(), subjects, allow_rollup: false, ..config };
     match create(context, trial).await {
-        Ok(_) => {
+        Ok(()) => {
             // One that could not be removed is empty, and says by its name what it is.
             drop(context.delete_stream(&name).await);
             Ok(())
