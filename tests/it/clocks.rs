@@ -127,7 +127,7 @@ async fn it_is_told_once_for_each_run_counted_and_shown_for_a_week() {
     let count = format!("{} batches of the last 7 days", batches.len() * 2);
     assert_says(&found, &["clock that is ahead", &count, "Set that machine's clock right"]);
     let finished = status(&replaying.world, 6).await;
-    assert!(finished.stdout.contains("clock that is ahead, last by 2h "), "{finished:#?}");
+    assert!(finished.stdout.contains("clock that is ahead, last by "), "{finished:#?}");
     replaying
         .execute("update raw.toggl_track__loads set loaded_at = loaded_at - interval '8 days'")
         .await;
