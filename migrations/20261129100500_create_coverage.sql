@@ -99,6 +99,8 @@ comment on column staging.stg_toggl_track__coverage.covered_as_of is
     'Everything in the range is as it was at Toggl at this time, or later: the oldest of the readings that make it up.';
 comment on column staging.stg_toggl_track__coverage.covered_newest_at is 'The newest of these readings.';
 
+-- Looked up instead of summed up, so that it costs the same at any age of the ledger, and without workspaces
+-- that are forgotten.
 create or replace view staging.stg_toggl_track__freshness as
 with recursive known (resource, workspace_id) as (
     (
