@@ -186,6 +186,24 @@ pub(crate) fn is_out_of_time(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("57014" | "25P03"))
 }
 
+/// What a command finds lacking in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// A table, schema or column.
+    Tables,
+    /// A right.
+    Rights,
+}
+
+/// What an error says is lacking; none of others.
+pub(crate) fn lack(error: &sqlx::Error) -> Option<Lack> {
+    match error.as_database_error().and_then(DatabaseError::code).as_deref() {
+        Some("42P01" | "3F000" | "42703") => Some(Lack::Tables),
+        Some("42501") => Some(Lack::Rights),
+        _ => None,
+    }
+}
+
 /// A trigger's own refusal of a row, whatever code it chose for it.
 fn is_raised(error: &dyn DatabaseError) -> bool {
     postgres(error).and_then(PgDatabaseError::routine) == Some("exec_stmt_raise")

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use shared::exit::Failure;
-use sqlx::error::DatabaseError;
 use sqlx::{FromRow, PgConnection};
 
-use crate::database::Database;
+use crate::database::{Database, Lack, lack};
 use crate::migrations;
 
 /// The role of `migrations/roles.sql` that loaders log in as.
@@ -104,7 +103,7 @@ pub(crate) async fn explained(failure: Failure, database: &Database) -> Failure 
 }
 
 fn is_refusal(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("42501")
+    lack(error) == Some(Lack::Rights)
 }
 
 /// How much of a loader's work a refusal ends.

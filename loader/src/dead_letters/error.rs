@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use shared::exit::Exit;
 use shared::retry::Delays;
-use sqlx::error::DatabaseError;
 
 use crate::apply::ApplyError;
-use crate::database::{ConnectError, Trouble, classify};
+use crate::database::{ConnectError, Lack, Trouble, classify, lack};
 
 /// Waits while Postgres is in trouble or loaders hold the same rows: a minute in all, as somebody may
 /// be watching.
@@ -67,11 +66,10 @@ impl LettersError {
 
 impl From<sqlx::Error> for LettersError {
     fn from(error: sqlx::Error) -> Self {
-        // No such table, schema or column; no right to it.
-        match error.as_database_error().and_then(DatabaseError::code).as_deref() {
-            Some("42P01" | "3F000" | "42703") => Self::NotMigrated(error),
-            Some("42501") => Self::Forbidden(error),
-            _ => Self::Database(error),
+        match lack(&error) {
+            Some(Lack::Tables) => Self::NotMigrated(error),
+            Some(Lack::Rights) => Self::Forbidden(error),
+            None => Self::Database(error),
         }
     }
 }

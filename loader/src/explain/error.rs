@@ -6,9 +6,8 @@ use async_nats::jetstream::context::GetStreamError;
 use async_nats::jetstream::stream::DirectGetError;
 use shared::exit::Exit;
 use shared::stream::STREAM;
-use sqlx::error::DatabaseError;
 
-use crate::database::{ConnectError, Trouble, classify};
+use crate::database::{ConnectError, Lack, Trouble, classify, lack};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExplainError {
@@ -65,11 +64,10 @@ impl ExplainError {
 
 impl From<sqlx::Error> for ExplainError {
     fn from(error: sqlx::Error) -> Self {
-        // No such table, schema or column; no right to it.
-        match error.as_database_error().and_then(DatabaseError::code).as_deref() {
-            Some("42P01" | "3F000" | "42703") => Self::NotMigrated(error),
-            Some("42501") => Self::Forbidden(error),
-            _ => Self::Database(error),
+        match lack(&error) {
+            Some(Lack::Tables) => Self::NotMigrated(error),
+            Some(Lack::Rights) => Self::Forbidden(error),
+            None => Self::Database(error),
         }
     }
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use shared::batch::EncodeError;
 use shared::exit::Exit;
 use shared::retry::Delays;
-use sqlx::error::DatabaseError;
 
-use crate::database::{Trouble, classify};
+use crate::database::{Lack, Trouble, classify, lack};
 
 /// Waits while loaders are in the middle of batches: two minutes in all, as somebody may be watching.
 pub(super) fn patience() -> Delays {
@@ -54,11 +53,10 @@ impl ForgetError {
 
 impl From<sqlx::Error> for ForgetError {
     fn from(error: sqlx::Error) -> Self {
-        // No such table, schema or column; no right to it.
-        match error.as_database_error().and_then(DatabaseError::code).as_deref() {
-            Some("42P01" | "3F000" | "42703") => Self::NotMigrated(error),
-            Some("42501") => Self::Forbidden(error),
-            _ => Self::Database(error),
+        match lack(&error) {
+            Some(Lack::Tables) => Self::NotMigrated(error),
+            Some(Lack::Rights) => Self::Forbidden(error),
+            None => Self::Database(error),
         }
     }
 }

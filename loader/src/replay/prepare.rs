@@ -5,6 +5,7 @@ use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{Connection as _, FromRow, PgConnection};
 
 use super::error::PrepareError;
+use crate::database::{Lack, lack};
 use crate::migrations;
 use crate::rules::Schema;
 use crate::upsert::query;
@@ -106,9 +107,9 @@ async fn create(
 }
 
 fn forbidden(schema: &Schema, error: sqlx::Error) -> PrepareError {
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
-        Some("42501") => PrepareError::Forbidden(schema.clone(), error),
-        _ => error.into(),
+    match lack(&error) {
+        Some(Lack::Rights) => PrepareError::Forbidden(schema.clone(), error),
+        Some(Lack::Tables) | None => error.into(),
     }
 }
 

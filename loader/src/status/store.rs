@@ -8,13 +8,12 @@ use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use shared::catalogue::CATALOGUE;
 use shared::exit::chain;
-use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 
 use super::Away;
 use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
-use crate::database::{ConnectError, Database, Trouble, classify};
+use crate::database::{ConnectError, Database, Lack, Trouble, classify, lack};
 use crate::ownership::{Gone, gone};
 use crate::refusal;
 
@@ -137,20 +136,19 @@ fn unconnected(error: &ConnectError) -> Away {
 }
 
 async fn refused(connection: &mut PgConnection, error: &sqlx::Error) -> Away {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    let words = match code.as_deref() {
-        Some("42P01" | "3F000" | "42703") => {
+    let words = match lack(error) {
+        Some(Lack::Tables) => {
             "the tables of this database are missing or older than this loader: run `loader migrate`"
                 .to_owned()
         }
-        Some("42501") => {
+        Some(Lack::Rights) => {
             let how = tokio::time::timeout(LOOK_TIMEOUT, refusal::explain(connection, error)).await;
             format!(
                 "this database role may not look: {}",
                 how.ok().flatten().unwrap_or_else(|| chain(error))
             )
         }
-        _ => format!("Postgres is in trouble: {}", chain(error)),
+        None => format!("Postgres is in trouble: {}", chain(error)),
     };
     Away { words, out_of_reach: classify(error) == Trouble::Passing }
 }
