@@ -92,7 +92,7 @@ impl<'a> Soak<'a> {
     async fn fault(&mut self) {
         tokio::time::sleep(self.dice.time(LONGEST_PAUSE) / 10).await;
         self.measure();
-        let kind = self.dice.below(18);
+        let kind = self.dice.below(19);
         eprintln!("{} fault {kind}, {} loaders", Timestamp::now(), self.loaders.len());
         match kind {
             0..=2 => self.change_loaders(kind).await,
@@ -101,7 +101,8 @@ impl<'a> Soak<'a> {
             8..=12 => self.break_a_line(kind).await,
             13 | 14 => self.refuse(kind).await,
             15 | 16 => self.hold_a_table_up(kind).await,
-            _ => self.delete_a_consumer().await,
+            17 => self.delete_a_consumer().await,
+            _ => self.restore_a_dump().await,
         }
         for loader in &self.loaders {
             assert_eq!(loader.exit_code(), None, "{}", loader.log());
@@ -208,6 +209,25 @@ impl<'a> Soak<'a> {
             self.nats.cut();
             self.postgres.cut();
         }
+    }
+
+    /// What was loaded since it was taken is gone.
+    async fn restore_a_dump(&mut self) {
+        let admitted = self.admitted;
+        // A database is copied while nobody is connected.
+        admitted.execute("alter database {database} allow_connections false").await;
+        admitted
+            .execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where datname = '{database}'",
+            )
+            .await;
+        admitted.execute("create database {database}_dump template {database}").await;
+        admitted.execute("alter database {database} allow_connections true").await;
+        tokio::time::sleep(self.dice.time(LONGEST_PAUSE)).await;
+        admitted.execute("drop database {database} with (force)").await;
+        admitted.execute("create database {database} template {database}_dump owner {role}").await;
+        admitted.execute("drop database {database}_dump").await;
     }
 
     async fn delete_a_consumer(&mut self) {
