@@ -247,7 +247,7 @@ pub(crate) fn advice(error: &sqlx::Error) -> &'static str {
             "somebody holds a lock on it: see pg_locks and pg_stat_activity"
         }
         "53100" => "make room on the disk of Postgres",
-        "57014" => "is there a slow trigger on it, or is Postgres overloaded?",
+        "57014" | "25P03" => "is there a slow trigger on it, or is Postgres overloaded?",
         _ => "mend that",
     }
 }

@@ -16,6 +16,9 @@ pub(crate) enum Axis {
 /// After so long a running entry that a complete report lacks is gone.
 pub(crate) const LONGEST_RUN: i64 = 300;
 
+/// Records are of so many people.
+pub(crate) const PEOPLE: i64 = 3;
+
 /// What a person sees of a live row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Live {
@@ -139,6 +142,8 @@ struct Moment {
 pub(crate) struct History {
     pub(crate) axis: Axis,
     moments: Vec<Moment>,
+    /// Who is forgotten while the batches are applied.
+    pub(crate) forgotten: Option<i64>,
 }
 
 /// What the syncs of a history yield.
@@ -186,10 +191,17 @@ pub(crate) fn histories(axis: Axis) -> impl Strategy<Value = History> {
     let hours_ahead = prop_oneof![3 => Just(0), 1 => 2..100_000_i64];
     let moment = (changes, proptest::collection::vec(sync, 1..3), hours_ahead)
         .prop_map(|(changes, syncs, hours_ahead)| Moment { changes, syncs, hours_ahead });
-    proptest::collection::vec(moment, 2..8).prop_map(move |moments| History { axis, moments })
+    let moments = proptest::collection::vec(moment, 2..8);
+    let forgotten = prop_oneof![15 => Just(None), 1 => (0..PEOPLE).prop_map(Some)];
+    (moments, forgotten).prop_map(move |(moments, forgotten)| History { axis, moments, forgotten })
 }
 
 impl History {
+    /// Whether nothing may be left of a record. One that is cut by its id is somebody's of whom it only tells.
+    pub(crate) fn forgets(&self, id: i64) -> bool {
+        self.axis != Axis::Ids && self.forgotten == Some(id % PEOPLE)
+    }
+
     /// Plays the history.
     pub(crate) fn batches(&self) -> Syncs {
         let mut account = Playing::default();

@@ -3,8 +3,9 @@
 //!
 //! Random accounts live for some moments, records being created, edited, moved, changed without their
 //! `at`, deleted and brought back, with their old `at` or a new one; they are synced at random moments by full listings, by windows and
-//! by "changed since" feeds, some of them by a clock that is far ahead. Shuffled, with repetitions, over two concurrent connections to a real
-//! Postgres, the batches must end in the live rows that a simple model reaches in order.
+//! by "changed since" feeds, some of them by a clock that is far ahead, and sometimes a person is forgotten meanwhile. Shuffled, with
+//! repetitions, over two concurrent connections to a real Postgres, the batches must end in the live rows that a simple model
+//! reaches in order.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails at the line that fails")]
 
 mod history;
@@ -42,14 +43,17 @@ fn check(
     order: u64,
 ) -> Result<(), TestCaseError> {
     let syncs = history.batches();
-    let wanted = model::final_rows(&syncs.batches);
+    let mut wanted = model::final_rows(&syncs.batches);
+    wanted.retain(|id, _| !history.forgets(*id));
     let shuffled = history::shuffle(&syncs.batches, order);
-    let found = runtime.block_on(stored.apply(history.axis, &shuffled));
+    let found = runtime.block_on(stored.apply(history.axis, &shuffled, history.forgotten));
     prop_assert_eq!(&found, &wanted, "in the order {:#?}", shuffled);
     if let Some(last) = &syncs.last_claim {
         let claimed = |id: i64, start: i64| last.covers(id, start);
         // What runs is shown by chance.
-        let known = |(id, row): &(&i64, &Live)| claimed(**id, row.start) && !row.running;
+        let known = |(id, row): &(&i64, &Live)| {
+            claimed(**id, row.start) && !row.running && !history.forgets(**id)
+        };
         let rows: Vec<_> = found.iter().filter(known).collect();
         let account: Vec<_> = syncs.account.iter().filter(known).collect();
         prop_assert_eq!(rows, account, "the last sync claims {:?}", last);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{Timestamp, ToSpan as _};
-use loader::apply::{Options, Origin, apply, apply_in_pieces};
+use loader::apply::{ApplyError, Options, Origin, apply, apply_in_pieces};
 use shared::batch::{Batch, Coverage, Record, VERSION};
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -14,7 +14,7 @@ use tests::workers::Worker;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::history::{Axis, Claim, LONGEST_RUN, Live, Sent};
+use crate::history::{Axis, Claim, LONGEST_RUN, Live, PEOPLE, Sent};
 
 /// Ids and moments of one case; cases do not touch.
 const CASE: i64 = 10_000;
@@ -26,6 +26,7 @@ const RUNNING_UNIT: i64 = 7 * 24 * 60 * 60 / LONGEST_RUN;
 
 /// A migrated database and two connections, as two loaders have them.
 pub(crate) struct Stored {
+    url: String,
     connections: [Mutex<PgConnection>; 2],
     cases: AtomicI64,
 }
@@ -35,10 +36,11 @@ impl Stored {
         let postgres = shared_postgres().await.unwrap();
         let Database { name, url } = postgres.create_database().await.unwrap();
         let migrated =
-            Worker::new("loader", &["migrate"]).env("DATABASE_URL", url).run().await.unwrap();
+            Worker::new("loader", &["migrate"]).env("DATABASE_URL", &url).run().await.unwrap();
         assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
         let connect = async || Mutex::new(postgres.connect(&name).await.unwrap());
-        Self { connections: [connect().await, connect().await], cases: AtomicI64::new(1) }
+        let connections = [connect().await, connect().await];
+        Self { url, connections, cases: AtomicI64::new(1) }
     }
 
     /// Applies the batches one after the other and answers the live rows.
@@ -49,14 +51,21 @@ impl Stored {
         case.live_rows(&mut connection).await
     }
 
-    /// Applies the batches over both connections at once and answers the live rows.
-    pub(crate) async fn apply(&self, axis: Axis, batches: &[Sent]) -> BTreeMap<i64, Live> {
+    /// Applies the batches over both connections at once, while somebody may be forgotten, and answers the
+    /// live rows.
+    pub(crate) async fn apply(
+        &self,
+        axis: Axis,
+        batches: &[Sent],
+        forgotten: Option<i64>,
+    ) -> BTreeMap<i64, Live> {
         let case = Case { axis, base: self.cases.fetch_add(1, Ordering::Relaxed) * CASE };
         let [one, other] = &self.connections;
         let (mut one, mut other) = (one.lock().await, other.lock().await);
         tokio::join!(
             case.apply(&mut one, batches.iter().step_by(2)),
             case.apply(&mut other, batches.iter().skip(1).step_by(2)),
+            self.forget(forgotten.map(|person| case.person(person))),
         );
         case.claims_are_disjoint(&mut one).await;
         case.history_ends_in_the_live_rows(&mut one).await;
@@ -65,6 +74,15 @@ impl Stored {
             case.redelivery_records_nothing(&mut one, batches).await;
         }
         case.live_rows(&mut one).await
+    }
+
+    async fn forget(&self, user_id: Option<i64>) {
+        let Some(user_id) = user_id else { return };
+        let forget = Worker::new("loader", &["forget", "--yes", "--user", &user_id.to_string()]);
+        // NATS is only asked what it still has.
+        let forget = forget.env("DATABASE_URL", &self.url).env("NATS_URL", "nats://127.0.0.1:1");
+        let forgotten = forget.run().await.unwrap();
+        assert_eq!(forgotten.code, Some(0), "{}", forgotten.stderr);
     }
 }
 
@@ -75,6 +93,11 @@ struct Case {
 }
 
 impl Case {
+    /// The id of one of its people.
+    fn person(self, person: i64) -> i64 {
+        self.base + CASE / 2 + person
+    }
+
     fn resource(self) -> &'static Resource {
         let name = match self.axis {
             Axis::Ids => "projects",
@@ -104,12 +127,20 @@ impl Case {
             let (resource, options) = (self.resource(), Options::default());
             // Some are cut, as where Postgres is slow.
             let most = usize::try_from(sent.fetched_at.rem_euclid(5)).unwrap();
-            if most == 0 {
-                apply(connection, resource, &batch, &origin, options).await.unwrap();
-            } else {
-                apply_in_pieces(connection, resource, &batch, &origin, options, most)
-                    .await
-                    .unwrap();
+            loop {
+                let applied = if most == 0 {
+                    apply(connection, resource, &batch, &origin, options).await
+                } else {
+                    apply_in_pieces(connection, resource, &batch, &origin, options, most).await
+                };
+                match applied {
+                    // As a loader does where somebody is forgotten at that moment.
+                    Err(ApplyError::ForgottenChanged) => {}
+                    applied => {
+                        applied.unwrap();
+                        break;
+                    }
+                }
             }
         }
     }
@@ -228,8 +259,9 @@ impl Case {
         let Live { content, start, modified_at, running } = live;
         let stop = if running { "null" } else { r#""then""# };
         let deleted = if deleted { r#""then""# } else { "null" };
+        let uid = self.person(id % PEOPLE);
         format!(
-            r#"{{"id":{id},"content":{content},"start":"{}","began":{start},"at":{modified_at},"stop":{stop},"server_deleted_at":{deleted}}}"#,
+            r#"{{"id":{id},"uid":{uid},"content":{content},"start":"{}","began":{start},"at":{modified_at},"stop":{stop},"server_deleted_at":{deleted}}}"#,
             self.moment(start)
         )
     }

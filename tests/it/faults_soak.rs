@@ -1,7 +1,7 @@
 //! Trouble of every kind, at random, while rows flow from fetchers and past them.
 //!
-//! Short as it stands here. `SOAK_FAULTS=200 SOAK_ROWS=1000000` is the long one, best with
-//! `--nocapture`, for it says what it does to whom.
+//! Short as it stands here. `SOAK_FAULTS=200 SOAK_ROWS=1000000 LONGEST_TEST_MINUTES=40` is the long one,
+//! best with `--nocapture`, for it says what it does to whom.
 
 use std::time::Duration;
 

@@ -2,9 +2,9 @@
 
 use shared::consumer::Owner;
 use sqlx::PgConnection;
-use sqlx::error::DatabaseError;
 
 use super::error::{LookError, answered};
+use crate::database::{Lack, lack};
 
 /// Its migrations have not given it a name yet.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,9 @@ pub(crate) async fn owner(connection: &mut PgConnection) -> Result<Owner, LookEr
     let sql = "select installation_id from raw.toggl_track__installation";
     let found = answered(sqlx::query_scalar(sql).fetch_optional(&mut *connection)).await;
     let installation = match found {
-        Err(LookError::Postgres(error)) if is_missing(&error) => return Err(NotMigrated.into()),
+        Err(LookError::Postgres(error)) if lack(&error) == Some(Lack::Tables) => {
+            return Err(NotMigrated.into());
+        }
         found => found?.ok_or(NotMigrated)?,
     };
     // A server that may not be asked refuses even a query that would not come to it.
@@ -31,9 +33,4 @@ pub(crate) async fn owner(connection: &mut PgConnection) -> Result<Owner, LookEr
         String::new()
     };
     Ok(Owner { installation, database })
-}
-
-fn is_missing(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    matches!(code.as_deref(), Some("42P01" | "3F000"))
 }
