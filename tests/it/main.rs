@@ -113,6 +113,7 @@ mod ownership;
 mod page;
 mod people;
 mod pieces;
+mod pooler;
 mod proofs;
 mod proofs_pages;
 mod proofs_random;

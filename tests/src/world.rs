@@ -13,8 +13,8 @@ use sqlx::PgConnection;
 use crate::proxy::Proxy;
 use crate::servers::cluster::start_cluster;
 use crate::servers::{
-    Database, NatsOptions, NatsServer, PostgresOptions, PostgresServer, shared_postgres, wait_for,
-    wait_until_ok,
+    Database, NatsOptions, NatsServer, PgBouncer, PoolerOptions, PostgresOptions, PostgresServer,
+    shared_postgres, wait_for, wait_until_ok,
 };
 use crate::toggl::{Account, Simulator};
 use crate::workers::{Finished, Resident, Worker};
@@ -36,6 +36,8 @@ pub struct World {
     pub database: Database,
     /// Toggl.
     pub toggl: Simulator,
+    /// Through which the workers reach the database, if there is one.
+    pub pooler: Option<PgBouncer>,
     postgres: Postgres,
 }
 
@@ -108,7 +110,19 @@ impl World {
     ) -> Result<Self> {
         let database = postgres.server().create_database().await?;
         let toggl = Simulator::start(account).await;
-        Ok(Self { nats, peers, database, toggl, postgres })
+        Ok(Self { nats, peers, database, toggl, pooler: None, postgres })
+    }
+
+    /// The same world, whose workers reach the database by a PgBouncer of its own: `database.url` leads
+    /// there. The test's own [connections](Self::connect) do not.
+    ///
+    /// # Errors
+    /// When PgBouncer is not installed, or does not answer.
+    pub async fn pooled(mut self, options: impl Into<PoolerOptions>) -> Result<Self> {
+        let pooler = PgBouncer::before(self.postgres(), options).await?;
+        self.database.url = pooler.instead_of(&self.database.url)?;
+        self.pooler = Some(pooler);
+        Ok(self)
     }
 
     /// Every node of NATS.
