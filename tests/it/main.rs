@@ -159,5 +159,6 @@ mod status;
 mod status_trouble;
 mod team;
 mod tls;
+mod versions;
 mod watched;
 mod whose_answer;
