@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
 use shared::catalogue::CATALOGUE;
+use shared::consumer::ack_floor;
 use shared::resource::Resource;
 use shared::stream::{BUCKET, STREAM};
 use sqlx::PgConnection;
@@ -13,8 +14,8 @@ use sqlx::PgConnection;
 use crate::proxy::Proxy;
 use crate::servers::cluster::start_cluster;
 use crate::servers::{
-    Database, NatsOptions, NatsServer, PgBouncer, PoolerOptions, PostgresOptions, PostgresServer,
-    shared_postgres, wait_for, wait_until_ok,
+    Database, NatsOptions, NatsServer, PgBouncer, PoolMode, PoolerOptions, PostgresOptions,
+    PostgresServer, shared_postgres, wait_for, wait_until_ok,
 };
 use crate::toggl::{Account, Simulator};
 use crate::workers::{Finished, Resident, Worker};
@@ -110,7 +111,11 @@ impl World {
     ) -> Result<Self> {
         let database = postgres.server().create_database().await?;
         let toggl = Simulator::start(account).await;
-        Ok(Self { nats, peers, database, toggl, pooler: None, postgres })
+        let world = Self { nats, peers, database, toggl, pooler: None, postgres };
+        match PoolMode::from_environment()? {
+            Some(mode) => world.pooled(mode).await,
+            None => Ok(world),
+        }
     }
 
     /// The same world, whose workers reach the database by a PgBouncer of its own: `database.url` leads
@@ -297,7 +302,7 @@ async fn is_loaded(context: &Context) -> Result<bool> {
         };
         // The server counts what is pending a moment after it has acknowledged a publish; the floor
         // tells whether this message has really been settled.
-        let settled = consumer.ack_floor.stream_sequence >= last;
+        let settled = ack_floor(&consumer) >= last;
         if !settled || consumer.num_pending > 0 || consumer.num_ack_pending > 0 {
             return Ok(false);
         }

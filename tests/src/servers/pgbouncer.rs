@@ -1,6 +1,7 @@
 //! A PgBouncer before the Postgres of a test: a pooler as users have it. It is not fetched, unlike the
 //! servers that every test needs; see `.ci/run pooler`.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,18 @@ pub enum PoolMode {
     Transaction,
     /// For one statement.
     Statement,
+}
+
+impl PoolMode {
+    /// That of `TESTS_POOLER`, by which every world is behind a pooler.
+    pub(crate) fn from_environment() -> Result<Option<Self>> {
+        match env::var("TESTS_POOLER").unwrap_or_default().as_str() {
+            "" => Ok(None),
+            "session" => Ok(Some(Self::Session)),
+            "transaction" => Ok(Some(Self::Transaction)),
+            other => bail!("TESTS_POOLER is session or transaction, not {other}"),
+        }
+    }
 }
 
 /// Settings in which tests differ.
