@@ -150,8 +150,8 @@ impl PgBouncer {
 }
 
 fn program() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
         .chain(USUAL_PLACES.map(PathBuf::from))
         .map(|folder| folder.join("pgbouncer"))
         .find(|program| program.is_file())
