@@ -8,6 +8,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, Request, RequestErrorKind};
 use shared::catalogue;
+use shared::consumer::ack_floor;
 use shared::kept::{ANSWERS, Answer, KeptError, KeptLetters, Question, SUBJECT};
 use shared::retry::Delays;
 use shared::stream::STREAM;
@@ -78,7 +79,7 @@ async fn is_settled(stream: &Stream<()>, resource: &str, sequence: u64) -> bool 
         return true;
     };
     match stream.consumer_info(resource.consumer()).await {
-        Ok(consumer) => consumer.ack_floor.stream_sequence >= sequence,
+        Ok(consumer) => ack_floor(&consumer) >= sequence,
         Err(error) => {
             debug!(target: PUBLISHER, %error, "Cannot tell how far {} is", resource.consumer());
             false

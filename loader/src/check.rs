@@ -20,8 +20,6 @@ Examples:
   loader check
   loader check && loader    only where everything is in order";
 
-/// What Postgres 14 says of itself; before it, functions that the migrations use are missing.
-const OLDEST_SERVER: i32 = 140_000;
 /// The server removes a consumer of a program that died while it tried it.
 const TRIAL: Duration = Duration::from_secs(30);
 
@@ -30,8 +28,6 @@ const TRIAL: Duration = Duration::from_secs(30);
 enum PostgresError {
     #[error("could not ask Postgres")]
     Ask(#[from] sqlx::Error),
-    #[error("this Postgres is version {0}; 14 or newer is needed")]
-    Old(String),
     #[error("this Postgres only reads: is DATABASE_URL that of a standby?")]
     ReadOnly,
     #[error(transparent)]
@@ -93,23 +89,14 @@ async fn postgres(
     checkup: &mut Checkup,
     connection: &mut PgConnection,
 ) -> Result<(), PostgresError> {
-    let (number, version, user, database, read_only, fsync): (
-        i32,
-        String,
-        String,
-        String,
-        bool,
-        bool,
-    ) = sqlx::query_as(
-        "select current_setting('server_version_num')::int, current_setting('server_version'),
-                 current_user::text, current_database()::text,
-                 current_setting('transaction_read_only')::bool, current_setting('fsync')::bool",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if number < OLDEST_SERVER {
-        return Err(PostgresError::Old(version));
-    }
+    migrations::check_version(connection)?;
+    let (version, user, database, read_only, fsync): (String, String, String, bool, bool) =
+        sqlx::query_as(
+            "select current_setting('server_version'), current_user::text, current_database()::text,
+                    current_setting('transaction_read_only')::bool, current_setting('fsync')::bool",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
     if read_only {
         return Err(PostgresError::ReadOnly);
     }

@@ -91,6 +91,21 @@ pub(crate) fn needs() -> Vec<Need> {
     needs
 }
 
+/// The oldest major version that the migrations run on.
+const OLDEST_SERVER: u32 = 14;
+
+/// Looks whether the server is new enough; one that does not say its version is.
+///
+/// # Errors
+/// When it is too old.
+pub(crate) fn check_version(connection: &PgConnection) -> Result<(), MigrationError> {
+    let major = connection.server_version_num().map(|number| number / 10_000);
+    match major {
+        Some(major) if major < OLDEST_SERVER => Err(MigrationError::Old(major)),
+        _ => Ok(()),
+    }
+}
+
 /// Brings the schema up to date where it is not, installs the vault if there is none, and says what the
 /// vault still lacks. While another session migrates, however long, it waits.
 ///
@@ -102,6 +117,7 @@ pub async fn migrate(
     args: &VaultArgs,
     stop: &CancellationToken,
 ) -> Result<(), MigrationError> {
+    check_version(connection)?;
     match standing(connection).await {
         Ok(Standing::Current) => {}
         Err(error) if !error.may_pass() => return Err(error),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, Info, PullConsumer, pull};
 use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind, GetStreamError};
 use async_nats::jetstream::stream::{
     ConsumerCreateStrictError, ConsumerCreateStrictErrorKind, ConsumerError, Stream,
@@ -132,6 +132,16 @@ pub fn ack_wait(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Up to where everything on its subject is acknowledged, or lies before its beginning. Of one that
+/// has not acknowledged anything yet, nats-server up to 2.12 says 0, wherever it begins.
+pub fn ack_floor(info: &Info) -> u64 {
+    let begin = match info.config.deliver_policy {
+        DeliverPolicy::ByStartSequence { start_sequence } => start_sequence,
+        _ => 0,
+    };
+    info.ack_floor.stream_sequence.max(begin.saturating_sub(1))
+}
+
 /// Creates a table's consumer or brings its settings up to date. `change` gets the notes that are there
 /// and answers those that shall be. Where there is no consumer it gets none, and whose the others are:
 /// who moves the stream to another database deletes its consumers one by one.
@@ -177,7 +187,7 @@ pub async fn begin_anew(
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.into()),
     };
-    let begin = begin.unwrap_or(info.ack_floor.stream_sequence + 1);
+    let begin = begin.unwrap_or(ack_floor(&info) + 1);
     let notes = change(Notes::of(&info.config.metadata));
     let wait = info.config.ack_wait;
     let wanted = settings(Some(&info.config), Some(begin), readers, resource, wait, &notes);
@@ -254,9 +264,30 @@ pub enum EnsureConsumerError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
+
+    #[test]
+    fn what_lies_before_the_beginning_is_acknowledged_whatever_the_server_says() {
+        let floor = |policy: serde_json::Value, floor: u64| {
+            let mut config = json!({ "ack_policy": "explicit", "replay_policy": "instant" });
+            config.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
+            let at = |sequence| json!({ "consumer_seq": 0, "stream_seq": sequence });
+            let info = json!({
+                "stream_name": STREAM, "name": "c", "created": "2026-01-01T00:00:00Z",
+                "config": config, "delivered": at(0), "ack_floor": at(floor), "num_ack_pending": 0,
+                "num_redelivered": 0, "num_waiting": 0, "num_pending": 0,
+            });
+            ack_floor(&serde_json::from_value(info).unwrap())
+        };
+        let from = json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": 4 });
+        assert_eq!(floor(from.clone(), 0), 3, "nats-server 2.12 before the first acknowledgement");
+        assert_eq!(floor(from.clone(), 3), 3, "nats-server 2.14");
+        assert_eq!(floor(from, 7), 7);
+        assert_eq!(floor(json!({ "deliver_policy": "all" }), 0), 0);
+    }
 
     #[test]
     fn notes_come_back_as_they_were_written_beside_those_of_others() {

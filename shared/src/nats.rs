@@ -31,6 +31,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Bound on every request and every JetStream acknowledgement.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The first that keeps the metadata of consumers, which tells whose a stream is.
+const OLDEST_SERVER: (u32, u32) = (2, 10);
+
 /// Where NATS is and how to log in.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "NATS")]
@@ -133,6 +136,14 @@ pub enum ConnectError {
         /// Addresses, without passwords.
         servers: String,
     },
+    /// It lacks what the stream and its consumers are made of.
+    #[error("nats-server at {servers} is version {version}; 2.10 or newer is needed")]
+    Old {
+        /// Addresses, without passwords.
+        servers: String,
+        /// As it says itself.
+        version: String,
+    },
     /// Nobody answered.
     #[error("cannot reach NATS at {servers}; is it running, and is NATS_URL right?")]
     Unreachable {
@@ -199,7 +210,8 @@ impl Server<'_> {
             .request_timeout(Some(REQUEST_TIMEOUT))
             .reconnect_delay_callback(delays())
             .event_callback(|event| async move { log_event(&event) });
-        options.connect(self.addresses.as_slice()).await.map_err(|source| match source.kind() {
+        let connected = options.connect(self.addresses.as_slice()).await;
+        let client = connected.map_err(|source| match source.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
                 ConnectError::Refused { servers: self.names(), login: self.login_words() }
             }
@@ -207,7 +219,12 @@ impl Server<'_> {
             _ if is_unlike_nats(&source) => ConnectError::Silent { servers: self.names() },
             _ if is_tls(&source) => ConnectError::Tls { servers: self.names(), source },
             _ => ConnectError::Unreachable { servers: self.names(), source },
-        })
+        })?;
+        let version = client.server_info().version;
+        if is_too_old(&version) {
+            return Err(ConnectError::Old { servers: self.names(), version });
+        }
+        Ok(client)
     }
 
     fn options(&self) -> Result<ConnectOptions, ConnectError> {
@@ -278,6 +295,15 @@ impl Server<'_> {
             .map(|address| format!("{}:{}", address.host(), address.port()))
             .collect();
         names.join(", ")
+    }
+}
+
+/// Whether a server says that it is older than [`OLDEST_SERVER`]; what is no version is not.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST_SERVER,
+        _ => false,
     }
 }
 

@@ -57,6 +57,7 @@ async fn assert_readable(browser: &mut Browser, screen: Screen) {
 }
 
 #[tokio::test]
+#[ignore = "needs Chromium: .ci/run page"]
 async fn the_page_shows_the_true_numbers_at_every_width_and_in_the_dark() {
     let world = World::start(sample()).await.unwrap();
     world.sync_and_load(&[]).await.unwrap();
@@ -89,6 +90,7 @@ async fn the_page_shows_the_true_numbers_at_every_width_and_in_the_dark() {
 }
 
 #[tokio::test]
+#[ignore = "needs Chromium: .ci/run page"]
 async fn the_page_says_what_is_wrong_and_what_to_do_while_postgres_is_away() {
     let world = World::start_with_own_postgres(sample()).await.unwrap();
     let watched = Watched::start(&world).await;

@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 pub(crate) mod folder;
 mod hung;
 mod nats;
+mod pgbouncer;
 mod ports;
 mod postgres;
 pub(crate) mod process;
@@ -21,6 +22,7 @@ use anyhow::Result;
 use tokio::sync::OnceCell;
 
 pub use self::nats::{NatsOptions, NatsServer};
+pub use self::pgbouncer::{PgBouncer, PoolMode, PoolerOptions};
 pub use self::ports::free_port;
 pub use self::postgres::{Database, PostgresOptions, PostgresServer, Shutdown};
 pub use self::wait::{wait_for, wait_until_ok};

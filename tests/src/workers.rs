@@ -51,10 +51,14 @@ async fn build() -> Result<PathBuf> {
     for name in told {
         command.env_remove(name);
     }
+    // The whole workspace: with fewer packages cargo would choose other features of the same crates
+    // and build them all anew.
+    command.args(["build", "--quiet", "--workspace", "--bins", "--profile", profile]);
+    if is_test() {
+        // There are none; asked for them, cargo chooses features as it does for tests.
+        command.arg("--examples");
+    }
     let output = command
-        // The whole workspace: with fewer packages cargo would choose other features of the same
-        // crates and build them all anew.
-        .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
         .current_dir(workspace)
         .output()
         .await
@@ -62,6 +66,12 @@ async fn build() -> Result<PathBuf> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "could not build the workers:\n{said}");
     Ok(workspace.join(target).join(folder))
+}
+
+/// Whether this program is one of cargo's tests or benchmarks, which lie in a folder of their own.
+fn is_test() -> bool {
+    let program = env::current_exe().unwrap_or_default();
+    program.parent().and_then(Path::file_name).is_some_and(|folder| folder == "deps")
 }
 
 /// A command line of a worker, about to be run. Of the environment it sees only what is set here.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
 use shared::catalogue::CATALOGUE;
+use shared::consumer::ack_floor;
 use shared::resource::Resource;
 use shared::stream::{BUCKET, STREAM};
 use sqlx::PgConnection;
@@ -13,8 +14,8 @@ use sqlx::PgConnection;
 use crate::proxy::Proxy;
 use crate::servers::cluster::start_cluster;
 use crate::servers::{
-    Database, NatsOptions, NatsServer, PostgresOptions, PostgresServer, shared_postgres, wait_for,
-    wait_until_ok,
+    Database, NatsOptions, NatsServer, PgBouncer, PoolMode, PoolerOptions, PostgresOptions,
+    PostgresServer, shared_postgres, wait_for, wait_until_ok,
 };
 use crate::toggl::{Account, Simulator};
 use crate::workers::{Finished, Resident, Worker};
@@ -36,6 +37,8 @@ pub struct World {
     pub database: Database,
     /// Toggl.
     pub toggl: Simulator,
+    /// Through which the workers reach the database, if there is one.
+    pub pooler: Option<PgBouncer>,
     postgres: Postgres,
 }
 
@@ -108,7 +111,23 @@ impl World {
     ) -> Result<Self> {
         let database = postgres.server().create_database().await?;
         let toggl = Simulator::start(account).await;
-        Ok(Self { nats, peers, database, toggl, postgres })
+        let world = Self { nats, peers, database, toggl, pooler: None, postgres };
+        match PoolMode::from_environment()? {
+            Some(mode) => world.pooled(mode).await,
+            None => Ok(world),
+        }
+    }
+
+    /// The same world, whose workers reach the database by a PgBouncer of its own: `database.url` leads
+    /// there. The test's own [connections](Self::connect) do not.
+    ///
+    /// # Errors
+    /// When PgBouncer is not installed, or does not answer.
+    pub async fn pooled(mut self, options: impl Into<PoolerOptions>) -> Result<Self> {
+        let pooler = PgBouncer::before(self.postgres(), options).await?;
+        self.database.url = pooler.instead_of(&self.database.url)?;
+        self.pooler = Some(pooler);
+        Ok(self)
     }
 
     /// Every node of NATS.
@@ -283,7 +302,7 @@ async fn is_loaded(context: &Context) -> Result<bool> {
         };
         // The server counts what is pending a moment after it has acknowledged a publish; the floor
         // tells whether this message has really been settled.
-        let settled = consumer.ack_floor.stream_sequence >= last;
+        let settled = ack_floor(&consumer) >= last;
         if !settled || consumer.num_pending > 0 || consumer.num_ack_pending > 0 {
             return Ok(false);
         }

@@ -15,6 +15,9 @@ pub enum MigrationError {
     /// Postgres, or the connection to it.
     #[error("could not bring the tables up to date")]
     Ask(#[from] sqlx::Error),
+    /// The server lacks functions that the migrations use.
+    #[error("this Postgres is version {0}; 14 or newer is needed")]
+    Old(u32),
     /// There are migrations that this binary does not know.
     #[error("the tables are of a newer version than this loader: update it")]
     Newer,

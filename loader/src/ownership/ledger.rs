@@ -11,7 +11,7 @@ use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::stream::{self, DirectGetErrorKind, Stream};
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
-use shared::consumer::Readers;
+use shared::consumer::{Readers, ack_floor};
 use shared::resource::Resource;
 use shared::stream::STREAM;
 use sqlx::PgConnection;
@@ -167,7 +167,7 @@ impl<'a> Looked<'a> {
             }
             return Ok(table);
         };
-        let floor = info.map_or(0, |info| info.ack_floor.stream_sequence);
+        let floor = info.map_or(0, ack_floor);
         let lookup = Lookup {
             connection,
             stream: self.stream,

@@ -11,7 +11,7 @@ use async_nats::jetstream::{ErrorCode, consumer};
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
-use shared::consumer::{Notes, Readers, Trouble};
+use shared::consumer::{Notes, Readers, Trouble, ack_floor};
 use shared::exit::chain;
 use shared::resource::Resource;
 use shared::stream::STREAM;
@@ -200,7 +200,7 @@ async fn oldest_unloaded(
     resource: &Resource,
     info: &consumer::Info,
 ) -> anyhow::Result<Option<Timestamp>> {
-    let after = info.ack_floor.stream_sequence + 1;
+    let after = ack_floor(info) + 1;
     match stream.direct_get_next_for_subject(resource.subject(), Some(after)).await {
         Ok(message) => Ok(Some(Timestamp::from_nanosecond(message.time.unix_timestamp_nanos())?)),
         // Purged, or settled in between.

@@ -12,6 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use shared::batch::ZSTD;
 use shared::catalogue;
+use shared::consumer::ack_floor;
 use shared::listing::{Listing, Span};
 use shared::stream::STREAM;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
@@ -159,7 +160,7 @@ impl<'a> Bench<'a> {
         let last = stream.cached_info().state.last_sequence;
         crate::servers::wait_for("every message to be loaded", DEADLINE, || async {
             let consumer = stream.consumer_info(resource.consumer()).await.ok()?;
-            (consumer.ack_floor.stream_sequence >= last).then_some(())
+            (ack_floor(&consumer) >= last).then_some(())
         })
         .await
     }

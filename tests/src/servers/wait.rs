@@ -8,8 +8,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// First pause between two looks; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// Keeps a busy machine busy with the work waited for, and not with the waiting.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// A look is followed by a pause as many times as long as it took: that keeps a busy machine busy
+/// with the work waited for, and not with the waiting.
+const PAUSES_PER_LOOK: u32 = 4;
+/// After the longest of looks.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Asks `probe` again and again until it answers `Some`. The deadline cuts off a probe that hangs,
 /// but nothing else does: what may hang wants a limit of its own. The error names
@@ -29,6 +33,7 @@ where
         let end = Instant::now() + deadline;
         let mut pause = FIRST_PAUSE;
         loop {
+            let begun = Instant::now();
             let answer = timeout_at(end, probe()).await.ok().flatten();
             if let Some(answer) = answer {
                 return Ok(answer);
@@ -36,7 +41,7 @@ where
             if Instant::now() >= end {
                 return Err(anyhow!("waited {deadline:?} in vain for {what} (at {caller})"));
             }
-            sleep(pause).await;
+            sleep(pause.max(rest_after(begun))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -59,15 +64,20 @@ where
         let end = Instant::now() + deadline;
         let mut last = anyhow!("no answer");
         while Instant::now() < end {
+            let begun = Instant::now();
             match timeout_at(end, attempt()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => last = error,
                 Err(_) => break,
             }
-            sleep(LONGEST_PAUSE).await;
+            sleep(LONGEST_PAUSE.max(rest_after(begun))).await;
         }
         Err(last.context(format!("waited {deadline:?} in vain for {what} (at {caller})")))
     }
+}
+
+fn rest_after(begun: Instant) -> Duration {
+    (begun.elapsed() * PAUSES_PER_LOOK).min(LONGEST_REST)
 }
 
 #[cfg(test)]

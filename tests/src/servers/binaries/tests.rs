@@ -17,6 +17,8 @@ fn nowhere() -> Places {
     Places {
         nats_server: None,
         postgres_bin: None,
+        nats_version: None,
+        postgres_version: None,
         nats_folders: Vec::new(),
         postgres_folders: Vec::new(),
         cache,
