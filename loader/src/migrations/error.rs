@@ -15,6 +15,17 @@ pub enum MigrationError {
     /// Postgres, or the connection to it.
     #[error("could not bring the tables up to date")]
     Ask(#[from] sqlx::Error),
+    /// The database cannot hold every text.
+    #[error(
+        "this database holds text as {encoding}, which cannot hold all that Toggl has: make one in UTF8 \
+         ({remedy}) and name it in DATABASE_URL. Nothing was changed"
+    )]
+    Encoding {
+        /// As Postgres calls it.
+        encoding: String,
+        /// The statement.
+        remedy: String,
+    },
     /// There are migrations that this binary does not know.
     #[error("the tables are of a newer version than this loader: update it")]
     Newer,
