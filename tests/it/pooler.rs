@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use loader::database::DatabaseArgs;
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use tests::servers::{PgBouncer, PoolMode, PoolerOptions};
 use tests::toggl::{Account, TOKEN};
 use tests::workers::Worker;
@@ -47,8 +47,8 @@ async fn client(world: &World) -> PgConnection {
 }
 
 async fn show(connection: &mut PgConnection, setting: &str) -> String {
-    let sql = sqlx::AssertSqlSafe(format!("show {setting}"));
-    sqlx::query_scalar(sql).persistent(false).fetch_one(connection).await.unwrap()
+    let sql = sqlx::raw_sql(AssertSqlSafe(format!("show {setting}")));
+    connection.fetch_one(sql).await.unwrap().get(0)
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_pooler_as_it_comes_lets_both_programs_in_and_everything_works() {
         assert_ends(world.loader(&[command]), 0, &[]).await;
     }
     assert_ends(world.loader(&["dead-letters", "list"]), 0, &[]).await;
-    assert_ends(world.loader(&["prune", "--dry-run"]), 0, &[]).await;
+    assert_ends(world.loader(&["prune", "--keep-loads", "1000d", "--dry-run"]), 0, &[]).await;
     assert_tables_hold(&world).await;
 }
 
@@ -84,9 +84,9 @@ async fn settings_are_in_force_whatever_the_pooler_drops() {
             assert_eq!(show(&mut connection, setting).await, value, "{setting}");
         }
         let mut other = world.connect().await.unwrap();
-        other.execute("begin; lock table raw.toggl_track__tags").await.unwrap();
-        let error =
-            connection.execute("lock table raw.toggl_track__tags").await.unwrap_err().to_string();
+        let lock = "begin; lock table raw.toggl_track__tags";
+        other.execute(sqlx::raw_sql(lock)).await.unwrap();
+        let error = connection.execute(sqlx::raw_sql(lock)).await.unwrap_err().to_string();
         assert!(error.contains("lock timeout"), "{error}");
     }
 }

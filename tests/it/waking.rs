@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tests::proxy::Proxy;
 use tests::servers::{PostgresOptions, PostgresServer, Shutdown};
 use tests::toggl::Account;
 use tests::world::World;
@@ -86,7 +85,7 @@ async fn a_command_waits_for_a_database_that_wakes_up() {
         &["check"],
         &["setup"],
         &["dead-letters", "list"],
-        &["prune", "--dry-run"],
+        &["prune", "--keep-loads", "1000d", "--dry-run"],
         &["replay"],
     ] {
         let sleeper = Sleeper::before(world.postgres().port(), 3).await;
@@ -157,13 +156,11 @@ async fn a_loader_that_waits_ends_in_order_when_it_is_told_to() {
 async fn a_loader_waits_for_nats_and_then_loads() {
     let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
     world.sync(&["--days", "60"]).await.unwrap();
-    let proxy = Proxy::start(world.nats.port()).await.unwrap();
-    proxy.refuse();
-    let worker = world.loader(&["--http", "127.0.0.1:0"]).env("NATS_URL", proxy.nats_url());
-    let watched = Watched::of(worker).await;
+    world.nats.stop().await.unwrap();
+    let watched = Watched::start(&world).await;
     watched.loader.logged("Waiting for NATS", DEADLINE).await.unwrap();
     watched.answers("/readyz", 503, &["starting", "NATS"]).await;
-    proxy.heal();
+    world.nats.restart().await.unwrap();
     world.loaded_by(&watched.loader).await.unwrap();
     assert_tables_hold(&world).await;
     assert_eq!(watched.loader.terminate().await.unwrap(), Some(0), "{}", watched.loader.log());

@@ -81,36 +81,34 @@ where
     let before = identity(own).await?;
     // That others are not let in proves nothing.
     let Ok(mut other) = connect().await else { return Ok(Sessions::Own) };
-    let mut found = Sessions::Own;
     for _ in 0..ROUNDS {
-        let theirs = match timeout(PATIENCE, begin(&mut other)).await {
-            Ok(Ok(theirs)) => theirs,
+        match timeout(PATIENCE, begin(&mut other)).await {
+            // At once, for it may be the only one there is.
+            Ok(Ok(theirs)) if theirs == before => return Ok(Sessions::Shared),
+            Ok(Ok(_)) => {}
             Ok(Err(error)) if is_statement_mode(&error) => return Ok(Sessions::Shared),
             Ok(Err(_)) => return Ok(Sessions::Own),
             Err(_) => {
-                found = Sessions::Few;
-                String::new()
+                let is_same = identity(own).await? == before;
+                return Ok(if is_same { Sessions::Few } else { Sessions::Shared });
             }
-        };
-        let now = identity(own).await?;
-        if theirs == before || now != before {
-            found = Sessions::Shared;
         }
-        if found != Sessions::Own {
+        let now = timeout(PATIENCE, identity(own)).await;
+        let is_over = other.execute(sqlx::raw_sql("rollback")).await.is_err();
+        // Where all sessions are lent it has one only now.
+        let now = match now {
+            Ok(now) => now?,
+            Err(_) => identity(own).await?,
+        };
+        if now != before {
+            return Ok(Sessions::Shared);
+        }
+        if is_over {
             break;
         }
-        // One that has broken is of no more use.
-        if other.execute(sqlx::raw_sql("rollback")).await.is_err() {
-            return Ok(found);
-        }
     }
-    if found == Sessions::Few {
-        // It waits still; a farewell would wait as well.
-        drop(other);
-    } else {
-        drop(timeout(PATIENCE, other.close()).await);
-    }
-    Ok(found)
+    drop(timeout(PATIENCE, other.close()).await);
+    Ok(Sessions::Own)
 }
 
 async fn begin(connection: &mut PgConnection) -> sqlx::Result<String> {
