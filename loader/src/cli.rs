@@ -379,6 +379,7 @@ async fn load(
             shutdown.soft.clone(),
         );
         beside.spawn(watcher.run());
+        http::announce(&listener);
         beside.spawn(http::serve(listener, http::router(watch, meters)));
     }
     let client = context.client();

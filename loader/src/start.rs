@@ -52,7 +52,7 @@ impl<'a> Start<'a> {
     ) -> Self {
         let mut start = Self { is_resident: true, ..Self::of_command(shutdown) };
         if let Some(listener) = listener {
-            http::announce(listener);
+            starting::announce(listener);
             let router = starting::router(start.waiting.clone(), pipeline.clone());
             start.served.spawn(http::serve(Arc::clone(listener), router));
         }

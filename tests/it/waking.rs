@@ -123,7 +123,7 @@ async fn a_loader_waits_for_postgres_says_so_and_then_loads() {
     world.sync(&["--days", "60"]).await.unwrap();
     world.postgres().stop(Shutdown::Fast).await.unwrap();
 
-    let watched = Watched::start(&world).await;
+    let watched = Watched::starting(&world).await;
     watched.answers("/readyz", 503, &["starting", "Postgres", "127.0.0.1"]).await;
     watched.answers("/healthz", 200, &["ok", "database"]).await;
     watched.loader.logged("Waiting for Postgres", DEADLINE).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_loader_waits_for_nats_and_then_loads() {
     let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
     world.sync(&["--days", "60"]).await.unwrap();
     world.nats.stop().await.unwrap();
-    let watched = Watched::start(&world).await;
+    let watched = Watched::starting(&world).await;
     watched.loader.logged("Waiting for NATS", DEADLINE).await.unwrap();
     watched.answers("/readyz", 503, &["starting", "NATS"]).await;
     world.nats.restart().await.unwrap();

@@ -8,6 +8,9 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use shared::telemetry::HTTP;
+use tokio::net::TcpListener;
+use tracing::info;
 
 use super::guard;
 use crate::pipeline::Pipeline;
@@ -37,6 +40,13 @@ impl Waiting {
 struct View {
     waiting: Waiting,
     pipeline: Pipeline,
+}
+
+/// Tells where it is, for a port that the system chose.
+pub(crate) fn announce(listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        info!(target: HTTP, "Starting; http://{address}/readyz says what is waited for");
+    }
 }
 
 /// In place of the [usual one](super::router) until that can be.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::AddressError;
 use super::parameters::{self, Parameter};
@@ -45,7 +45,8 @@ impl Reader {
         if let Some(setting) = name.strip_prefix("options[").and_then(|name| name.strip_suffix(']'))
         {
             let value = value.replace('\\', r"\\").replace(' ', r"\ ");
-            return self.append_option(&format!("-c {setting}={value}"));
+            self.append_option(&format!("-c {setting}={value}"));
+            return Ok(());
         }
         let Some(parameter) = parameters::find(name) else {
             return Err(self.unknown(name));
@@ -56,13 +57,11 @@ impl Reader {
         Ok(())
     }
 
-    fn append_option(&mut self, option: &str) -> Result<(), AddressError> {
-        use secrecy::ExposeSecret as _;
-        let before = self.given.get("options").map(|before| before.expose_secret().to_owned());
+    fn append_option(&mut self, option: &str) {
+        let before = self.given.get("options").map(SecretString::expose_secret);
         let options =
             before.map_or_else(|| option.to_owned(), |before| format!("{before} {option}"));
         self.given.insert("options", options.into());
-        Ok(())
     }
 
     fn unknown(&self, name: &str) -> AddressError {

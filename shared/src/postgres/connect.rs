@@ -45,7 +45,7 @@ impl Postgres {
     /// # Errors
     /// See [`AddressError`].
     pub fn read(address: Option<&SecretString>, session: Session) -> Result<Self, AddressError> {
-        let address = address.map(|address| address.expose_secret());
+        let address = address.map(SecretString::expose_secret);
         let target = Target::read(address, &environment::of_process, session.application)?;
         Ok(Self { target: Arc::new(target), session, sessions: Arc::default() })
     }

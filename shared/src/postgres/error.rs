@@ -152,9 +152,10 @@ impl ConnectError {
     /// Whether it may pass without anybody's doing: not there yet, starting, full, or of another role.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::TimedOut { .. } | Self::Attributes { .. } => true,
             Self::Refused { source, .. } if is_tls(source) => false,
-            Self::Refused { source: sqlx::Error::Io(_), .. } => true,
+            Self::TimedOut { .. }
+            | Self::Attributes { .. }
+            | Self::Refused { source: sqlx::Error::Io(_), .. } => true,
             Self::Refused { .. } => self.code().is_some_and(|code| {
                 // 08P01 is what poolers say of parameters that they do not know.
                 code != "08P01" && matches!(code.get(..2), Some("08" | "53" | "57"))

@@ -317,13 +317,9 @@ fn base(
         (None, Some(user)) => options.username(&user),
         (None, None) => return Err(AddressError::Together(NO_USER)),
     };
-    options = match settings.get("dbname") {
-        Some((_, name)) => options.database(name),
-        None => {
-            let user = options.get_username().to_owned();
-            options.database(&user)
-        }
-    };
+    let database =
+        settings.get("dbname").map_or(options.get_username(), |(_, name)| name).to_owned();
+    options = options.database(&database);
     options = match root {
         Some(path) => options.ssl_root_cert(path),
         // None but the system's, whatever the environment says.
