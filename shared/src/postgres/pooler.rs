@@ -9,12 +9,11 @@ use std::time::Duration;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::time::timeout;
 
-use super::error::is_of_shared_session;
-
 /// A pooler whose sessions are all lent lets the next client wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Each time all sessions change hands, if they do; where others use the pooler too, one look could miss it.
-const ROUNDS: usize = 3;
+/// A quiet pooler shows at the first one. Where others use it too, what was just given back may be theirs, and
+/// each round misses that less likely.
+const ROUNDS: usize = 6;
 /// A process of one server; of another one it may have the same number.
 const IDENTITY: &str = "select pg_backend_pid()::text || ' ' || pg_postmaster_start_time()::text";
 
@@ -82,48 +81,25 @@ where
     // That others are not let in proves nothing.
     let Ok(mut other) = connect().await else { return Ok(Sessions::Own) };
     for _ in 0..ROUNDS {
-        match timeout(PATIENCE, begin(&mut other)).await {
-            // At once, for it may be the only one there is.
-            Ok(Ok(theirs)) if theirs == before => return Ok(Sessions::Shared),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) if is_statement_mode(&error) => return Ok(Sessions::Shared),
+        let theirs = match timeout(PATIENCE, identity(&mut other)).await {
+            Ok(Ok(theirs)) => theirs,
             Ok(Err(_)) => return Ok(Sessions::Own),
+            // It waits still, and a farewell would wait as well.
             Err(_) => {
                 let is_same = identity(own).await? == before;
                 return Ok(if is_same { Sessions::Few } else { Sessions::Shared });
             }
-        }
-        let now = timeout(PATIENCE, identity(own)).await;
-        let is_over = other.execute(sqlx::raw_sql("rollback")).await.is_err();
-        // Where all sessions are lent it has one only now.
-        let now = match now {
-            Ok(now) => now?,
-            Err(_) => identity(own).await?,
         };
-        if now != before {
+        // Twice: a pooler that goes round its sessions could give each of two the same one each time.
+        let is_same = identity(own).await? == before && identity(own).await? == before;
+        if !is_same || theirs == before {
             return Ok(Sessions::Shared);
-        }
-        if is_over {
-            break;
         }
     }
     drop(timeout(PATIENCE, other.close()).await);
     Ok(Sessions::Own)
 }
 
-async fn begin(connection: &mut PgConnection) -> sqlx::Result<String> {
-    connection.execute(sqlx::raw_sql("begin")).await?;
-    identity(connection).await
-}
-
 async fn identity(connection: &mut PgConnection) -> sqlx::Result<String> {
     connection.fetch_one(sqlx::raw_sql(IDENTITY)).await?.try_get(0)
-}
-
-/// Whether there are no transactions at all, or statements are not where they were prepared.
-fn is_statement_mode(error: &sqlx::Error) -> bool {
-    let said = error
-        .as_database_error()
-        .is_some_and(|error| error.message().contains("statement pooling"));
-    said || is_of_shared_session(error)
 }
