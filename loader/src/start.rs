@@ -84,7 +84,7 @@ impl<'a> Start<'a> {
 
     /// The same of NATS.
     pub(crate) async fn nats(&self, server: &Server<'_>) -> Result<Option<Client>, Failure> {
-        let attempt = || server.connect("toggl-track-loader");
+        let attempt = || Box::pin(server.connect("toggl-track-loader"));
         let connected = async {
             if self.is_resident {
                 self.wait("NATS", shared::nats::ConnectError::may_pass, attempt).await

@@ -66,12 +66,13 @@ impl Postgres {
     /// # Errors
     /// See [`ConnectError`]: nobody answers, the server refuses, or it shares its sessions.
     pub async fn connect(&self) -> Result<PgConnection, ConnectError> {
-        let (mut connection, host) = self.establish().await?;
+        // Boxed, for everybody who connects carries it along.
+        let (mut connection, host) = Box::pin(self.establish()).await?;
         let server = || host.to_string();
         if !self.sessions.initialized() {
             let another = || async { self.establish().await.map(|(connection, _)| connection) };
             let limit = self.target.timeout * 2 + pooler::PATIENCE * 2;
-            let look = pooler::look(&mut connection, another);
+            let look = Box::pin(pooler::look(&mut connection, another));
             let found = within(&host, limit, look).await?;
             if found == Sessions::Shared {
                 return Err(ConnectError::Shared {
@@ -96,7 +97,7 @@ impl Postgres {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect_plainly(&self) -> Result<PgConnection, ConnectError> {
-        self.establish().await.map(|(connection, _)| connection)
+        Box::pin(self.establish()).await.map(|(connection, _)| connection)
     }
 
     /// What the first connection has found.
