@@ -24,6 +24,7 @@ const COMPONENTS: [&str; 13] = [
     "prune",
     "nats",
     "http",
+    "start",
 ];
 
 async fn world() -> World {
