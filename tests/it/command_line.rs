@@ -10,7 +10,7 @@ use shared::stream::{StreamArgs, ensure_stream};
 use tests::toggl::Account;
 use tests::world::World;
 
-const COMPONENTS: [&str; 13] = [
+const COMPONENTS: [&str; 14] = [
     "toggl-orchestrator",
     "toggl-masters",
     "toggl-time-entries",
