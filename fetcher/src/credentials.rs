@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use shared::postgres::AddressError;
 
 pub mod vault;
 
@@ -33,7 +34,8 @@ pub struct CredentialArgs {
     /// credentials, else your default workspace.
     #[arg(long = "workspace", env = "TOGGL_WORKSPACE_ID", global = true)]
     pub workspaces: Option<Workspaces>,
-    /// Database with the vault: `postgres://user:password@host:5432/database`.
+    /// Database with the vault, as psql takes it: `postgres://user:password@host:5432/database`, or `host=…
+    /// dbname=…`. What it leaves open is libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …).
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub database_url: Option<SecretString>,
 }
@@ -158,8 +160,12 @@ impl CredentialArgs {
     }
 
     async fn load_from_vault(&self) -> Result<Vec<Login>, CredentialsError> {
-        let url = self.database_url.as_ref().ok_or(CredentialsError::Missing)?;
-        let mut vault = Vault::connect(url).await?;
+        let mut vault = match self.vault().await {
+            Err(VaultError::Address(AddressError::Missing)) => {
+                return Err(CredentialsError::Missing);
+            }
+            vault => vault?,
+        };
         let accounts = match &self.account {
             Some(AccountName::All) => vault.accounts().await?,
             _ => vec![self.account_name()?.to_owned()],
@@ -208,7 +214,7 @@ impl CredentialArgs {
     /// # Errors
     /// When `DATABASE_URL` is missing, wrong or out of reach.
     pub async fn vault(&self) -> Result<Vault, VaultError> {
-        Vault::connect(self.database_url.as_ref().ok_or(VaultError::NoDatabase)?).await
+        Vault::connect(self.database_url.as_ref()).await
     }
 }
 

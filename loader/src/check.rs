@@ -11,7 +11,7 @@ use shared::nats::Server;
 use shared::stream::{self, Found, STREAM, SUBJECT_PREFIX, StreamArgs};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::database::Database;
+use crate::database::{Database, FEW_SESSIONS};
 use crate::migrations::{self, MigrationError, Standing};
 use crate::refusal::{self, Refusal};
 
@@ -55,8 +55,14 @@ pub(crate) async fn run(
     args: &StreamArgs,
 ) -> Result<Exit, Failure> {
     let mut checkup = Checkup::default();
-    match database.connect().await {
+    if let Some(idle) = database.idle() {
+        checkup.note(format_args!("of the way to Postgres, {idle}"));
+    }
+    match database.connect_awake().await {
         Ok(mut connection) => {
+            if database.has_few_sessions() {
+                checkup.note(FEW_SESSIONS);
+            }
             if let Err(error) = postgres(&mut checkup, &mut connection).await {
                 let exit = match &error {
                     PostgresError::Ask(_) => Exit::Unreachable,
@@ -104,6 +110,7 @@ async fn postgres(
     if !fsync {
         checkup.note("Postgres runs with fsync off: a power failure can lose what was loaded");
     }
+    migrations::check_encoding(connection).await?;
     if migrations::standing(connection).await? == Standing::Pending {
         checkup.good(
             "the tables are not up to date; the next start, or `loader migrate`, makes them so",

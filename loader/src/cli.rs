@@ -1,6 +1,7 @@
 //! The command line of the loader.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -21,7 +22,7 @@ use tracing::info;
 
 use crate::apply::Options;
 use crate::check;
-use crate::database::{ConnectError, Database, DatabaseArgs};
+use crate::database::{AddressError, Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
 use crate::explain::{self, ExplainArgs};
 use crate::forget::{self, ForgetArgs};
@@ -37,6 +38,7 @@ use crate::prune::{self, PruneArgs, RetentionArgs};
 use crate::refusal;
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
+use crate::start::Start;
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
 use crate::stdout::print;
@@ -262,13 +264,18 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         let history = cli.run.history;
         return replay::run(server.jetstream(client), database, args, history, shutdown).await;
     }
-    let listener = match cli.command {
-        Some(Command::Migrate | Command::Setup | Command::Adopt) => None,
-        _ => http::bind(cli.run.http).await.or_exit(Exit::Failed)?,
-    };
-    let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
     let is_resident =
         !matches!(cli.command, Some(Command::Migrate | Command::Setup | Command::Adopt));
+    let listener =
+        if is_resident { http::bind(cli.run.http).await.or_exit(Exit::Failed)? } else { None };
+    let listener = listener.map(Arc::new);
+    let pipeline = Pipeline::new(database.name(), server.names()).started();
+    let start = if is_resident {
+        Start::of_loader(&shutdown, listener.as_ref(), &pipeline)
+    } else {
+        Start::of_command(&shutdown)
+    };
+    let Some(mut connection) = start.postgres(&database).await? else { return Ok(Exit::Done) };
     match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
         Err(MigrationError::Interrupted) if is_resident => {
             info!(target: MIGRATIONS, "Stopped before the tables were up to date");
@@ -282,10 +289,9 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
 
-    let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
-    let servers = server.names();
+    let Some(client) = start.nats(&server).await? else { return Ok(Exit::Done) };
     let context = server.jetstream(client);
-    stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
+    let Some(()) = start.stream(&context, &cli.stream).await? else { return Ok(Exit::Done) };
     if matches!(cli.command, Some(Command::Setup)) {
         stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
         info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
@@ -307,7 +313,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         meters: Meters::default(),
         troubles: Troubles::default(),
     };
-    let pipeline = Pipeline::new(database.name(), servers).started();
+    // Others answer from here on.
+    drop(start);
     let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
     let eye = listener.map(|listener| Eye { pipeline, max_age, listener });
     load(context, database, settings, cli.retention, eye, shutdown).await
@@ -331,7 +338,7 @@ async fn prepare(
 fn expected(cli: &Cli) -> Result<Expected, Failure> {
     let database = match cli.database.database() {
         Ok(database) => Some(database.name()),
-        Err(ConnectError::Missing) => None,
+        Err(AddressError::Missing) => None,
         Err(error) => return Err(error).or_exit(Exit::Usage),
     };
     let nats = cli.nats.server().or_exit(Exit::Usage)?.names();
@@ -343,7 +350,7 @@ fn expected(cli: &Cli) -> Result<Expected, Failure> {
 struct Eye {
     pipeline: Pipeline,
     max_age: Duration,
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
 }
 
 /// Loads until it is stopped, and can be watched if there is an eye.

@@ -1,17 +1,13 @@
 //! The connection to Postgres, and what its errors ask for.
 
-use std::str::FromStr as _;
-use std::time::Duration;
-
 use clap::Args;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
+pub use shared::postgres::{AddressError, ConnectError};
+use shared::postgres::{Postgres, Session, Sessions, is_of_shared_session, while_it_wakes};
 use shared::retry::Disposition;
+use sqlx::PgConnection;
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
-use sqlx::{ConnectOptions as _, PgConnection};
-
-/// Longer than a slow network, shorter than a person's patience.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// Settings of every session. The server ends what hangs, for sqlx has no time limit of its own; a
 /// dead peer is noticed by TCP. `synchronous_commit` makes ack-after-commit mean ack-after-durable. A
@@ -23,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Every statement looks up the rows of a batch, which it finds by their keys or in a short range of an
 /// index. Of a table that grows Postgres knows too little to see that each time, and reading it whole
 /// for each batch is what must never happen.
-const SESSION: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("statement_timeout", "25s"),
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "15s"),
@@ -37,39 +33,17 @@ const SESSION: [(&str, &str); 11] = [
     ("jit", "off"),
 ];
 
+const SESSION: Session = Session { application: "toggl-track-loader", settings: &SETTINGS };
+
 /// Where the raw tables are.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Postgres")]
 pub struct DatabaseArgs {
-    /// Address of the database: `postgres://user:password@host:5432/database`.
+    /// Address of the database, as psql takes it: `postgres://user:password@host:5432/database`, or
+    /// `host=… dbname=…`. What it leaves open is libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …). A
+    /// pooler has to be in session mode.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub database_url: Option<SecretString>,
-}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No address was given.
-    #[error("no database: set DATABASE_URL (postgres://user:password@host:5432/database)")]
-    Missing,
-    /// The address cannot be read. Its text is left out, for it may hold a password.
-    #[error("DATABASE_URL is not a Postgres address (postgres://user:password@host:5432/database)")]
-    Address,
-    /// Nobody answered in time.
-    #[error("cannot reach Postgres at {server}: no answer in {} s", CONNECT_TIMEOUT.as_secs())]
-    TimedOut {
-        /// Host and port.
-        server: String,
-    },
-    /// The server refused, or is not there.
-    #[error("cannot connect to Postgres at {server}; is it running, and is DATABASE_URL right?")]
-    Refused {
-        /// Host and port.
-        server: String,
-        /// What the server or the system says.
-        #[source]
-        source: sqlx::Error,
-    },
 }
 
 impl DatabaseArgs {
@@ -77,20 +51,8 @@ impl DatabaseArgs {
     ///
     /// # Errors
     /// When it is missing or not a Postgres address.
-    pub fn database(&self) -> Result<Database, ConnectError> {
-        let url = self.database_url.as_ref().ok_or(ConnectError::Missing)?;
-        // sqlx takes any scheme for Postgres'.
-        let address = url.expose_secret();
-        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
-            return Err(ConnectError::Address);
-        }
-        let options = PgConnectOptions::from_str(address)
-            .map_err(|_| ConnectError::Address)?
-            .application_name("toggl-track-loader")
-            .options(SESSION)
-            // What is slow is said in our own words; sqlx's hold the whole statement.
-            .disable_statement_logging();
-        Ok(Database { options })
+    pub fn database(&self) -> Result<Database, AddressError> {
+        Postgres::read(self.database_url.as_ref(), SESSION).map(|postgres| Database { postgres })
     }
 }
 
@@ -98,32 +60,46 @@ impl DatabaseArgs {
 /// after trouble a connection is dropped and made anew, never reused in an unknown state.
 #[derive(Debug, Clone)]
 pub struct Database {
-    options: PgConnectOptions,
+    postgres: Postgres,
 }
 
 impl Database {
     /// Host, port and name, for telling it from others; neither user nor password.
     pub fn name(&self) -> String {
-        let (host, port) = (self.options.get_host(), self.options.get_port());
-        match self.options.get_database() {
-            Some(name) => format!("{host}:{port}/{name}"),
-            None => format!("{host}:{port}"),
-        }
+        self.postgres.name()
+    }
+
+    /// What of the address has no effect here, if anything.
+    pub(crate) fn idle(&self) -> Option<String> {
+        self.postgres.idle()
     }
 
     /// One connection with the loader's session settings.
     ///
     /// # Errors
-    /// When nobody answers within five seconds, or the server refuses.
+    /// When nobody answers within five seconds or what is set, the server refuses, or a pooler lends sessions
+    /// for transactions only.
     pub async fn connect(&self) -> Result<PgConnection, ConnectError> {
-        let server = || format!("{}:{}", self.options.get_host(), self.options.get_port());
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(source)) => Err(ConnectError::Refused { server: server(), source }),
-            Err(_) => Err(ConnectError::TimedOut { server: server() }),
-        }
+        self.postgres.connect().await
+    }
+
+    /// The same for a command, which waits for a database that wakes up.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_awake(&self) -> Result<PgConnection, ConnectError> {
+        while_it_wakes(|| self.connect()).await
+    }
+
+    /// Whether a pooler had no second session for the first connection.
+    pub(crate) fn has_few_sessions(&self) -> bool {
+        self.postgres.sessions() == Some(Sessions::Few)
     }
 }
+
+/// What to do about a pooler with too few sessions.
+pub(crate) const FEW_SESSIONS: &str = "the pooler has no second session for this loader: raise its pool size \
+    (PgBouncer: default_pool_size, or pool_size of this database) to LOADER_WRITERS and five more";
 
 /// What a Postgres error means for the batch in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +214,9 @@ pub(crate) fn advice(error: &sqlx::Error) -> &'static str {
     let code = error.as_database_error().and_then(DatabaseError::code);
     let code = code.as_deref().unwrap_or_default();
     match code {
+        _ if is_of_shared_session(error) => {
+            "is there a pooler in transaction mode now? Use session mode, or Postgres itself"
+        }
         "25006" => "is this the primary, and is `default_transaction_read_only` off?",
         "42501" => "grant this role what loaders have; `loader check` names it",
         "42P01" | "42703" | "3F000" => {
@@ -285,7 +264,8 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_read_is_not_repeated_in_the_error() {
         let args = DatabaseArgs { database_url: Some("mysql://user:hunter2@host/db".into()) };
-        let error = format!("{:?} {}", args.database().unwrap_err(), args.database().unwrap_err());
+        let error = args.database().unwrap_err();
+        let error = format!("{error:?} {error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

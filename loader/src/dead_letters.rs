@@ -66,7 +66,7 @@ pub(crate) async fn run(
     if let DeadLetters::Discard(args) = &command {
         args.check_stdin().or_exit(Exit::Usage)?;
     }
-    let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
+    let mut connection = database.connect_awake().await.or_exit(Exit::Unreachable)?;
     match command {
         DeadLetters::List(args) => list::list(&mut connection, &args).await,
         DeadLetters::Show(args) => show::show(&mut connection, &args).await,

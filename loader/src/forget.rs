@@ -119,7 +119,7 @@ pub(crate) async fn run(
     // Before anything is asked of Postgres.
     args.check_stdin().or_exit(Exit::Usage)?;
     let whom = args.whom().ok_or(ForgetError::Nobody).or_exit(Exit::Usage)?;
-    let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
+    let mut connection = database.connect_awake().await.or_exit(Exit::Unreachable)?;
     let ended = if args.undo {
         undo(&mut connection, whom).await
     } else {

@@ -6,6 +6,7 @@ pub(crate) mod healthcheck;
 mod page;
 mod plot;
 mod server;
+pub(crate) mod starting;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -2,6 +2,7 @@
 
 mod actor;
 mod apply;
+mod encoding;
 mod error;
 mod made;
 mod standing;
@@ -19,6 +20,7 @@ use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+pub(crate) use self::encoding::check_encoding;
 pub use self::error::MigrationError;
 use self::made::What;
 pub(crate) use self::standing::{Standing, standing};
@@ -118,6 +120,7 @@ pub async fn migrate(
     stop: &CancellationToken,
 ) -> Result<(), MigrationError> {
     check_version(connection)?;
+    check_encoding(connection).await?;
     match standing(connection).await {
         Ok(Standing::Current) => {}
         Err(error) if !error.may_pass() => return Err(error),

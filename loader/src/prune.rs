@@ -128,7 +128,7 @@ async fn prune(
     retention: RetentionArgs,
     dry_run: bool,
 ) -> Result<Pruned, PruneError> {
-    let mut connection = database.connect().await?;
+    let mut connection = database.connect_awake().await?;
     // Ends with the session.
     let is_mine: bool =
         sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended('pruning', 0))")

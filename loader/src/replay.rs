@@ -91,7 +91,8 @@ async fn replay(
     shutdown: Shutdown,
 ) -> Result<Exit, ReplayError> {
     let (selection, rules) = (args.selection()?, args.rules(history));
-    let mut connection = database.connect().await?;
+    let connected = shutdown.soft.run_until_cancelled(database.connect_awake()).await;
+    let mut connection = connected.ok_or(ReplayError::Interrupted)??;
     let reader = Reader::open(&context, selection.clone()).await?;
     let prepared = prepare(&mut connection, &rules.schema, selection.until).await;
     drop(connection.close().await);

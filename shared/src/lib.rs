@@ -1,4 +1,5 @@
-//! The contract of the two workers, and nothing that talks HTTP or SQL.
+//! The contract of the two workers, and their ways to NATS and Postgres; nothing that talks HTTP, or knows
+//! a table.
 //!
 //! ```text
 //! fetcher                                        loader
@@ -20,6 +21,7 @@ pub mod kept;
 pub mod listing;
 pub mod manual;
 pub mod nats;
+pub mod postgres;
 pub mod process;
 pub mod resource;
 pub mod retry;
@@ -27,3 +29,4 @@ pub mod secrets;
 pub mod shutdown;
 pub mod stream;
 pub mod telemetry;
+mod tls;

@@ -3,7 +3,6 @@
 mod address;
 mod login;
 
-use std::error::Error;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +22,7 @@ pub use self::login::LoginError;
 use crate::exit::chain;
 use crate::retry::Delays;
 use crate::telemetry::NATS;
+use crate::tls::is_of_tls;
 
 /// Longer than a slow network, shorter than a person's patience.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -153,6 +153,14 @@ pub enum ConnectError {
         #[source]
         source: async_nats::ConnectError,
     },
+}
+
+impl ConnectError {
+    /// Whether it may pass without anybody's doing: the server is not there yet. What is silent wants another
+    /// address or setting.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
 }
 
 /// Where a server is unless somebody says otherwise.
@@ -315,16 +323,7 @@ fn is_unlike_nats(error: &async_nats::ConnectError) -> bool {
 /// Whether it was TLS that failed: a server that wants a certificate says so only after the client
 /// takes the handshake for done.
 fn is_tls(error: &async_nats::ConnectError) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if error.is::<rustls::Error>() || inner.is_some() {
-            return true;
-        }
-        cause = error.source();
-    }
-    error.kind() == ConnectErrorKind::Tls
+    error.kind() == ConnectErrorKind::Tls || is_of_tls(error)
 }
 
 /// The JetStream context of a client, of the domain of its server.

@@ -1,13 +1,18 @@
 //! When to try again, and how long to wait; the one file that names the `backoff` crate.
 
+use std::error::Error;
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backoff::backoff::Backoff as _;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
-use tracing::warn;
+use tracing::{info, warn};
 
-use crate::telemetry::NATS;
+use crate::exit::chain;
+use crate::telemetry::{NATS, START};
+
+/// Between two lines about a server that is waited for, while it says the same.
+const SAY: Duration = Duration::from_secs(15);
 
 /// What an error asks of whoever handles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +83,43 @@ pub async fn persist<T, E: Display, F: Future<Output = Result<T, E>>>(
             return Err(error);
         };
         warn!(target: NATS, "{error}, again in {:.1} s", delay.as_secs_f64());
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Waits for a server that is not there yet, until it is or the delays end. Says so every so often, and tells
+/// `told` each time why.
+///
+/// # Errors
+/// The last attempt's.
+pub async fn wait_out<T, E: Error + 'static, F: Future<Output = Result<T, E>>>(
+    server: &str,
+    mut delays: Delays,
+    may_pass: impl Fn(&E) -> bool,
+    mut told: impl FnMut(&str),
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, E> {
+    let started = Instant::now();
+    let mut said: Option<(Instant, String)> = None;
+    loop {
+        let error = match attempt().await {
+            Err(error) if may_pass(&error) => error,
+            outcome => {
+                if outcome.is_ok() && said.is_some() {
+                    let waited = started.elapsed().as_secs_f64();
+                    info!(target: START, "{server} is there, after {waited:.1} s");
+                }
+                return outcome;
+            }
+        };
+        let Some(delay) = delays.next_delay() else { return Err(error) };
+        let words = chain(&error);
+        told(&words);
+        if said.as_ref().is_none_or(|(at, before)| at.elapsed() >= SAY || *before != words) {
+            let waited = started.elapsed().as_secs();
+            warn!(target: START, "Waiting for {server} ({waited} s so far): {words}");
+            said = Some((Instant::now(), words));
+        }
         tokio::time::sleep(delay).await;
     }
 }

@@ -48,6 +48,8 @@ pub const PRUNE: &str = "prune";
 pub const MIGRATIONS: &str = "migrations";
 /// The connection to NATS.
 pub const NATS: &str = "nats";
+/// What a program waits for before it can begin.
+pub const START: &str = "start";
 /// What a loader serves for those who watch over it.
 pub const HTTP: &str = "http";
 
@@ -70,6 +72,7 @@ const COMPONENTS: &[&str] = &[
     RAW_CLIENT,
     MIGRATIONS,
     NATS,
+    START,
     HTTP,
 ];
 

@@ -25,16 +25,18 @@ async fn a_fetcher_without_nats_ends_with_5_and_asks_toggl_nothing() {
 }
 
 #[tokio::test]
-async fn a_loader_without_nats_ends_with_5() {
+async fn a_command_of_the_loader_without_nats_ends_with_5() {
     let world = world().await;
-    let finished = world.loader(&[]).env("NATS_URL", NO_NATS).run().await.unwrap();
-    assert_fails(&finished, 5, &["NATS", "127.0.0.1:1", "NATS_URL"]);
-    assert_unspoken(&finished, "hunter2");
+    for command in ["setup", "adopt", "replay"] {
+        let finished = world.loader(&[command]).env("NATS_URL", NO_NATS).run().await.unwrap();
+        assert_fails(&finished, 5, &["NATS", "127.0.0.1:1", "NATS_URL"]);
+        assert_unspoken(&finished, "hunter2");
+    }
 }
 
 #[tokio::test]
-async fn a_loader_without_postgres_ends_with_5() {
-    for command in ["run", "migrate"] {
+async fn a_command_of_the_loader_without_postgres_ends_with_5() {
+    for command in ["migrate", "setup", "adopt"] {
         let loader = Worker::new("loader", &[command]).env("DATABASE_URL", NO_POSTGRES);
         let finished = loader.run().await.unwrap();
         assert_fails(&finished, 5, &["Postgres", "127.0.0.1:1", "DATABASE_URL"]);

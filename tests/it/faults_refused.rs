@@ -4,16 +4,24 @@
 use tests::workers::Resident;
 
 use crate::admitted::Admitted;
-use crate::endings::assert_fails;
 use crate::flow::Flow;
 use crate::oracle::assert_recovers;
 use crate::watched::Watched;
 
 const ENTRIES_PER_LISTING: i64 = 15;
 
+/// What a loader does that starts meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtStart {
+    /// Somebody has to mend it, and may have meant it: nothing was ever right for this one.
+    Ends,
+    /// There is room for it later.
+    Waits,
+}
+
 /// Postgres is brought to refuse, and back. Nobody may be connected while it is, for a session that has
 /// begun goes on.
-async fn refused(refuse: &[&str], words: &str, admit: &[&str]) {
+async fn refused(refuse: &[&str], words: &str, admit: &[&str], at_start: AtStart) {
     let admitted = Admitted::start().await;
     let world = &admitted.world;
     let watched = Watched::of(admitted.loader(&["--http", "127.0.0.1:0"])).await;
@@ -30,13 +38,29 @@ async fn refused(refuse: &[&str], words: &str, admit: &[&str]) {
     flow.publish(20).await;
     watched.answers("/readyz", 503, &[words]).await;
     loader.logged("Postgres is in trouble", crate::oracle::RESUME).await.unwrap();
-    let another = admitted.loader(&[]).run().await.unwrap();
-    assert_fails(&another, 5, &["cannot connect to Postgres", words]);
+    let another = admitted.loader(&[]).start().await.unwrap();
+    match at_start {
+        AtStart::Ends => {
+            assert_eq!(another.ended(crate::oracle::RESUME).await.unwrap(), Some(5));
+            let log = another.log();
+            let last = log.trim_end().lines().last().unwrap_or_default();
+            assert!(last.starts_with("error: cannot connect to Postgres"), "{log}");
+            assert!(last.contains(words), "{log}");
+        }
+        AtStart::Waits => {
+            another.logged("Waiting for Postgres", crate::oracle::RESUME).await.unwrap();
+            assert!(another.log().contains(words), "{}", another.log());
+        }
+    }
 
     for sql in admit {
         admitted.execute(sql).await;
     }
     assert_recovers(world, &flow.oracle, &[loader]).await;
+    if at_start == AtStart::Waits {
+        another.logged("Postgres is there", crate::oracle::RESUME).await.unwrap();
+        assert_eq!(another.terminate().await.unwrap(), Some(0), "{}", another.log());
+    }
     watched.answers("/readyz", 200, &[]).await;
     let log = loader.log();
     assert!(log.contains("Postgres answers again"), "{log}");
@@ -47,28 +71,28 @@ async fn refused(refuse: &[&str], words: &str, admit: &[&str]) {
 #[tokio::test]
 async fn a_role_that_may_not_log_in_for_a_while() {
     let (refuse, admit) = ("alter role {role} nologin", "alter role {role} login");
-    refused(&[refuse], "not permitted to log in", &[admit]).await;
+    refused(&[refuse], "not permitted to log in", &[admit], AtStart::Ends).await;
 }
 
 #[tokio::test]
 async fn a_password_that_is_changed_for_a_while() {
     let (other, own) =
         ("alter role {role} password 'other'", "alter role {role} password 'secret'");
-    refused(&[other], "password authentication failed", &[own]).await;
+    refused(&[other], "password authentication failed", &[own], AtStart::Ends).await;
 }
 
 #[tokio::test]
 async fn a_database_that_takes_no_connections_for_a_while() {
     let none = "alter database {database} allow_connections false";
     let some = "alter database {database} allow_connections true";
-    refused(&[none], "not currently accepting connections", &[some]).await;
+    refused(&[none], "not currently accepting connections", &[some], AtStart::Ends).await;
 }
 
 #[tokio::test]
 async fn a_database_that_is_full_for_a_while() {
     let none = "alter database {database} connection limit 0";
     let any = "alter database {database} connection limit -1";
-    refused(&[none], "too many connections", &[any]).await;
+    refused(&[none], "too many connections", &[any], AtStart::Waits).await;
 }
 
 #[tokio::test]
@@ -78,5 +102,5 @@ async fn a_database_that_has_another_name_for_a_while() {
     let away = "alter database {database} rename to {database}_away";
     let back = "alter database {database}_away rename to {database}";
     let open = "alter database {database} allow_connections true";
-    refused(&[shut, end, away], "does not exist", &[back, open]).await;
+    refused(&[shut, end, away], "does not exist", &[back, open], AtStart::Ends).await;
 }

@@ -160,6 +160,10 @@ async fn postgres_without_the_right_files_ends_with_5() {
     for (parameters, word) in [
         (format!("sslmode=verify-full&sslrootcert={other}&{with_cert}"), "UnknownIssuer"),
         (format!("sslmode=verify-full&{with_cert}"), "UnknownIssuer"),
+        (format!("sslrootcert=system&{with_cert}"), "UnknownIssuer"),
+        // As libpq has it: roots that are named are used.
+        (format!("sslmode=require&sslrootcert={other}&{with_cert}"), "UnknownIssuer"),
+        (format!("sslmode=require&channel_binding=require&{with_cert}"), "UnknownIssuer"),
         (format!("sslmode=verify-full&sslrootcert={ca}"), "certificate"),
         ("sslmode=disable".to_owned(), "no encryption"),
     ] {

@@ -55,11 +55,20 @@ impl Watched {
     }
 
     pub(crate) async fn of(worker: Worker) -> Self {
+        Self::told(worker, "Status page at http://").await
+    }
+
+    /// One that may have to wait for its servers first.
+    pub(crate) async fn starting(world: &World) -> Self {
+        Self::told(world.loader(&["--http", "127.0.0.1:0"]), "Starting; http://").await
+    }
+
+    async fn told(worker: Worker, before_address: &str) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let loader = worker.start().await.unwrap();
-        loader.logged("Status page at", SEEN).await.unwrap();
+        loader.logged(before_address, SEEN).await.unwrap();
         let log = loader.log();
-        let (_, rest) = log.split_once("Status page at http://").unwrap();
+        let (_, rest) = log.split_once(before_address).unwrap();
         let address = rest.split('/').next().unwrap().to_owned();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { loader, address, client }

@@ -7,6 +7,7 @@ use async_nats::jetstream::Context;
 use futures::join;
 use jiff::Zoned;
 use shared::exit::{Exit, Failure, OrExit as _};
+use shared::postgres::AddressError;
 use shared::shutdown::Shutdown;
 use shared::stream;
 use shared::telemetry::{ORCHESTRATOR, run_span};
@@ -268,7 +269,8 @@ pub(super) fn credentials_failure(error: CredentialsError) -> Failure {
 
 pub(super) fn vault_failure(error: VaultError) -> Failure {
     let exit = match &error {
-        VaultError::Address => Exit::Usage,
+        VaultError::Address(AddressError::Missing) => Exit::Credentials,
+        VaultError::Address(_) => Exit::Usage,
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Credentials,
     };

@@ -3,14 +3,12 @@
 //! A role without rights to it reads Toggl's secrets, and no others, by the functions that
 //! `migrations/roles.sql` makes; storing takes rights to the vault itself.
 
-use std::str::FromStr as _;
-use std::time::Duration;
-
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use shared::postgres::{AddressError, ConnectError, Postgres, Session, while_it_wakes};
 use shared::telemetry::VAULT;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::postgres::Postgres as Driver;
+use sqlx::{Connection as _, PgConnection, Transaction};
 use tracing::{debug, info};
 
 use super::DEFAULT_ACCOUNT;
@@ -18,8 +16,9 @@ use super::DEFAULT_ACCOUNT;
 /// Name of the default account's secret; others have theirs behind a colon.
 const SECRET_NAME: &str = "toggl_track";
 const DESCRIPTION: &str = "Toggl Track API credentials";
-/// Longer than a slow network, shorter than a person's patience.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Nothing is set for longer than a transaction: the session may be a pooler's.
+const SESSION: Session = Session { application: "toggl-track-fetcher", settings: &[] };
+const BEGIN: &str = "begin; set local statement_timeout = '10s'; set local lock_timeout = '5s'";
 
 /// Name of an account's secret.
 pub fn secret_name(account: &str) -> String {
@@ -33,21 +32,18 @@ pub fn secret_name(account: &str) -> String {
 /// Why the vault cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// No address was given.
-    #[error("the vault needs DATABASE_URL (postgres://user:password@host:5432/database)")]
-    NoDatabase,
-    /// The address cannot be read. Its text is left out, for it may hold a password.
-    #[error("DATABASE_URL is not a Postgres address (postgres://user:password@host:5432/database)")]
-    Address,
-    /// Nobody answers.
-    #[error("cannot connect to Postgres at {server}; is it running, and is DATABASE_URL right?")]
-    Unreachable {
-        /// Host and port.
-        server: String,
-        /// What the server or the system says; none if nobody answered in time.
-        #[source]
-        source: Option<sqlx::Error>,
-    },
+    /// The address is missing or wrong.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Nobody answers, or lets us in.
+    #[error(transparent)]
+    Unreachable(#[from] ConnectError),
+    /// A pooler that knows no transactions.
+    #[error(
+        "the vault is read in a transaction, and this pooler takes single statements only: connect to \
+         Postgres itself, or to a pooler in session or transaction mode"
+    )]
+    Statements(#[source] sqlx::Error),
     /// There is no vault.
     #[error(
         "this database has no vault; run `loader migrate` as a superuser, or set TOGGL_API_TOKEN"
@@ -71,13 +67,17 @@ pub enum VaultError {
 impl VaultError {
     /// Whether Postgres is out of reach, rather than the credentials missing.
     pub const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Database(_))
+        matches!(self, Self::Unreachable(_) | Self::Statements(_) | Self::Database(_))
     }
 }
 
 impl From<sqlx::Error> for VaultError {
     fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+        let said = error.as_database_error();
+        if said.is_some_and(|said| said.message().contains("statement pooling")) {
+            return Self::Statements(error);
+        }
+        match said.and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("42P01" | "3F000" | "42883") => Self::NotInstalled,
             Some("42501") => Self::Forbidden,
             Some("22000" | "F0000" | "XX000") => Self::Locked(error),
@@ -102,27 +102,18 @@ pub struct Vault {
 }
 
 impl Vault {
+    /// A database that wakes up is waited for. Nothing here needs a session of its own: statements are not
+    /// kept, and each question is a transaction.
+    ///
     /// # Errors
-    /// When the address is wrong or nobody answers there within five seconds.
-    pub async fn connect(url: &SecretString) -> Result<Self, VaultError> {
-        // sqlx takes any scheme for Postgres'.
-        let address = url.expose_secret();
-        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
-            return Err(VaultError::Address);
-        }
-        let options = PgConnectOptions::from_str(address)
-            .map_err(|_| VaultError::Address)?
-            .application_name("toggl-track-fetcher")
-            .options([("statement_timeout", "10s"), ("lock_timeout", "5s")]);
-        let server = format!("{}:{}", options.get_host(), options.get_port());
-        match tokio::time::timeout(TIMEOUT, options.connect()).await {
-            Ok(Ok(mut connection)) => {
-                let by_functions = is_closed(&mut connection).await?;
-                Ok(Self { connection, by_functions })
-            }
-            Ok(Err(error)) => Err(VaultError::Unreachable { server, source: Some(error) }),
-            Err(_) => Err(VaultError::Unreachable { server, source: None }),
-        }
+    /// When the address is wrong or nobody answers there.
+    pub async fn connect(url: Option<&SecretString>) -> Result<Self, VaultError> {
+        let postgres = Postgres::read(url, SESSION)?;
+        let mut connection = while_it_wakes(|| postgres.connect_plainly()).await?;
+        let mut transaction = begin(&mut connection).await?;
+        let by_functions = is_closed(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Self { connection, by_functions })
     }
 
     /// The accounts that have a secret, the default one first.
@@ -130,6 +121,7 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn accounts(&mut self) -> Result<Vec<String>, VaultError> {
+        let mut transaction = begin(&mut self.connection).await?;
         let names: Vec<String> = sqlx::query_scalar(if self.by_functions {
             "select name from toggl_track_vault.stored()
              where name = $1 or starts_with(name, $1 || ':') order by name"
@@ -138,8 +130,10 @@ impl Vault {
              where name = $1 or starts_with(name, $1 || ':') order by name"
         })
         .bind(SECRET_NAME)
-        .fetch_all(&mut self.connection)
+        .persistent(false)
+        .fetch_all(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         let account = |name: &String| match name.split_once(':') {
             Some((_, account)) => account.to_owned(),
             None => DEFAULT_ACCOUNT.to_owned(),
@@ -152,6 +146,7 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn read(&mut self, account: &str) -> Result<Option<SecretString>, VaultError> {
+        let mut transaction = begin(&mut self.connection).await?;
         // By name: one row that cannot be opened would fail a scan of the whole view.
         let secret: Option<Option<String>> = sqlx::query_scalar(if self.by_functions {
             "select toggl_track_vault.read($1)"
@@ -159,8 +154,10 @@ impl Vault {
             "select decrypted_secret from vault.decrypted_secrets where name = $1"
         })
         .bind(secret_name(account))
-        .fetch_optional(&mut self.connection)
+        .persistent(false)
+        .fetch_optional(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         let secret = secret.flatten();
         debug!(target: VAULT, found = secret.is_some(), "Read the credentials of {account} from the vault");
         Ok(secret.map(SecretString::from))
@@ -172,10 +169,11 @@ impl Vault {
     /// See [`VaultError`].
     pub async fn write(mut self, account: &str, secret: &SecretString) -> Result<(), VaultError> {
         let name = secret_name(account);
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = begin(&mut self.connection).await?;
         let id: Option<sqlx::types::Uuid> =
             sqlx::query_scalar("select id from vault.decrypted_secrets where name = $1")
                 .bind(&name)
+                .persistent(false)
                 .fetch_optional(&mut *transaction)
                 .await?;
         let id = match id {
@@ -186,6 +184,7 @@ impl Vault {
                 sqlx::query_scalar("select vault.create_secret('', $1, $2)")
                     .bind(&name)
                     .bind(DESCRIPTION)
+                    .persistent(false)
                     .fetch_one(&mut *transaction)
                     .await?
             }
@@ -193,6 +192,7 @@ impl Vault {
         sqlx::query("select vault.update_secret($1, $2)")
             .bind(id)
             .bind(secret.expose_secret())
+            .persistent(false)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
@@ -206,6 +206,7 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn show(mut self, account: &str) -> Result<Option<Stored>, VaultError> {
+        let mut transaction = begin(&mut self.connection).await?;
         let updated_at: Option<i64> = sqlx::query_scalar(if self.by_functions {
             "select (extract(epoch from updated_at) * 1000000)::bigint
              from toggl_track_vault.stored() where name = $1"
@@ -214,8 +215,10 @@ impl Vault {
              from vault.decrypted_secrets where name = $1"
         })
         .bind(secret_name(account))
-        .fetch_optional(&mut self.connection)
+        .persistent(false)
+        .fetch_optional(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         self.close().await;
         let updated_at = updated_at.and_then(|micros| Timestamp::from_microsecond(micros).ok());
         Ok(updated_at.map(|updated_at| Stored { updated_at }))
@@ -226,10 +229,13 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub async fn remove(mut self, account: &str) -> Result<bool, VaultError> {
+        let mut transaction = begin(&mut self.connection).await?;
         let deleted = sqlx::query("delete from vault.secrets where name = $1")
             .bind(secret_name(account))
-            .execute(&mut self.connection)
+            .persistent(false)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         self.close().await;
         Ok(deleted.rows_affected() > 0)
     }
@@ -240,11 +246,17 @@ impl Vault {
     }
 }
 
+/// A transaction with its own limits.
+async fn begin(connection: &mut PgConnection) -> sqlx::Result<Transaction<'_, Driver>> {
+    connection.begin_with(BEGIN).await
+}
+
 async fn is_closed(connection: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select coalesce(has_schema_privilege(to_regnamespace('toggl_track_vault'), 'usage'), false)
             and not coalesce(has_schema_privilege(to_regnamespace('vault'), 'usage'), false)",
     )
+    .persistent(false)
     .fetch_one(connection)
     .await
 }

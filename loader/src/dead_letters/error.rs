@@ -46,10 +46,8 @@ impl LettersError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Database(error) => classify(error) == Trouble::Passing,
-            Self::Connect(ConnectError::Refused { source, .. }) => {
-                classify(source) == Trouble::Passing
-            }
-            Self::Connect(ConnectError::TimedOut { .. }) | Self::TimedOut => true,
+            Self::Connect(error) => error.may_pass(),
+            Self::TimedOut => true,
             _ => false,
         }
     }

@@ -22,7 +22,7 @@ const MAX_REQUEST: usize = 16 * 1024;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, router: Router) {
+pub(crate) async fn serve(listener: Arc<TcpListener>, router: Router) {
     let turns = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
         let socket = match listener.accept().await {

@@ -18,6 +18,17 @@ pub enum MigrationError {
     /// The server lacks functions that the migrations use.
     #[error("this Postgres is version {0}; 14 or newer is needed")]
     Old(u32),
+    /// The database cannot hold every text.
+    #[error(
+        "this database holds text as {encoding}, which cannot hold all that Toggl has: make one in UTF8 \
+         ({remedy}) and name it in DATABASE_URL. Nothing was changed"
+    )]
+    Encoding {
+        /// As Postgres calls it.
+        encoding: String,
+        /// The statement.
+        remedy: String,
+    },
     /// There are migrations that this binary does not know.
     #[error("the tables are of a newer version than this loader: update it")]
     Newer,
