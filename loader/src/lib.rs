@@ -56,7 +56,6 @@ mod running;
 pub mod serve;
 mod settle;
 mod status;
-mod stdout;
 mod subscriber;
 mod sweep;
 mod table;

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use shared::batch::{Batch, Record};
 use shared::exit::{Exit, chain};
 use shared::nats::Server;
+use shared::output::print;
 
 use super::error::ExplainError;
 use super::message::{Message, Messages};
 use super::words::time;
 use crate::dead_letters::claimed;
 use crate::dead_letters::text::{escaped, hex, indented};
-use crate::stdout::print;
 
 /// So many bytes of what is no batch are shown.
 const HEX: usize = 64;
