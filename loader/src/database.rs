@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::retry::Disposition;
+use shared::settings::{plain, secret};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
 use sqlx::{ConnectOptions as _, PgConnection};
@@ -42,7 +43,7 @@ const SESSION: [(&str, &str); 11] = [
 #[command(next_help_heading = "Postgres")]
 pub struct DatabaseArgs {
     /// Address of the database: `postgres://user:password@host:5432/database`.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = plain(secret), global = true)]
     pub database_url: Option<SecretString>,
 }
 
