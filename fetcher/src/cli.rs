@@ -208,7 +208,7 @@ Examples:
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
-    let cli = match flags::parse(std::env::args_os().collect()) {
+    let cli = match flags::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         // With the code that clap has for it; help was asked for, and is none.
         Err(error) => return exit::unparsed(&error),

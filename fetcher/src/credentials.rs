@@ -112,13 +112,13 @@ pub enum CredentialsError {
     },
     /// An account that is not there, and a token that is not of it.
     #[error(
-        "--account (TOGGL_ACCOUNT) names an account of the vault, and TOGGL_API_TOKEN is set, which is of \
-         none of these: leave out TOGGL_ACCOUNT to read by that token, or else TOGGL_API_TOKEN"
+        "TOGGL_API_TOKEN is set, and the account {account} (--account, TOGGL_ACCOUNT) is in no vault: leave \
+         out TOGGL_ACCOUNT to read by that token, or store the account's own with `fetcher credentials set` \
+         (which needs DATABASE_URL)"
     )]
     BesideToken {
-        /// Why there is no such account.
-        #[source]
-        source: Box<CredentialsError>,
+        /// Whose, or `all`.
+        account: String,
     },
     /// A command for one account was given all.
     #[error("name one account with --account (TOGGL_ACCOUNT), not all of them")]
@@ -184,7 +184,8 @@ impl CredentialArgs {
                     CredentialsError::Missing | CredentialsError::NotStored { .. }
                         if beside_token =>
                     {
-                        CredentialsError::BesideToken { source: Box::new(error) }
+                        let account = self.account_name().unwrap_or("all").to_owned();
+                        CredentialsError::BesideToken { account }
                     }
                     error => error,
                 })

@@ -142,9 +142,9 @@ async fn forget(
     let remains = Remains::look(server, connection, whom).await?;
     let said = said(whom, args.dry_run, &erased, &remains);
     if args.dry_run {
-        print(said)?
+        print(said)?;
     } else {
-        report(said)
+        report(said);
     }
     Ok(if erased.unreadable.is_empty() { Exit::Done } else { Exit::Incomplete })
 }

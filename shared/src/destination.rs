@@ -245,6 +245,8 @@ fn is_patient(error: &io::Error) -> bool {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use rustix::io::Errno;
+
     use super::*;
 
     fn at(path: &Path) -> Destination {
@@ -300,6 +302,21 @@ mod tests {
         for good in ["new", "/dev/null", "-"] {
             at(&folder.path().join(good)).check().unwrap();
         }
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_written_where_it_is() {
+        for error in [Errno::BUSY, Errno::ACCESS, Errno::PERM, Errno::ROFS, Errno::XDEV] {
+            assert!(is_fixed(&error.into()), "{error:?}");
+        }
+        assert!(!is_fixed(&Errno::NOSPC.into()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mounted");
+        fs::write(&path, "an old and longer text").unwrap();
+        let before = fs::metadata(&path).unwrap();
+        in_place(&path, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino());
     }
 
     #[test]

@@ -91,18 +91,18 @@ fn hide_unused(command: Command, name: &str, global: &[Arg]) -> Command {
 ///
 /// # Errors
 /// As clap words them, and for a flag that would have no effect.
-pub(super) fn parse(words: Vec<OsString>) -> Result<Cli, Error> {
+pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     // First: what clap finds missing may stand in the wrong place.
-    refuse_unused(&root().ignore_errors(true).try_get_matches_from(&words)?)?;
-    refuse_clashes(&words)?;
+    refuse_unused(&root().ignore_errors(true).try_get_matches_from(words)?)?;
+    refuse_clashes(words)?;
     let command = command();
-    let matches = command.clone().try_get_matches_from(&words);
-    let matches = matches.map_err(|error| settings::named(error, &command, &words))?;
+    let matches = command.clone().try_get_matches_from(words);
+    let matches = matches.map_err(|error| settings::named(error, &command, words))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     refuse_contradiction(&cli)?;
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
-        parse(as_words(&schedule.arguments))?;
+        parse(&as_words(&schedule.arguments))?;
     }
     Ok(cli)
 }

@@ -37,14 +37,18 @@ pub(super) async fn show(
         .into());
     };
     match message.decode() {
-        Ok(batch) if as_json => print(json_lines(&message, &batch))?,
-        Ok(batch) => print(text(&message, &batch, limit))?,
+        Ok(batch) if as_json => said(json_lines(&message, &batch))?,
+        Ok(batch) => said(text(&message, &batch, limit))?,
         Err(error) => {
-            print(unreadable(&message, &chain(&error), as_json))?;
+            said(unreadable(&message, &chain(&error), as_json))?;
             return Ok(Exit::Incomplete);
         }
     }
     Ok(Exit::Done)
+}
+
+fn said(text: String) -> Result<(), ExplainError> {
+    Ok(print(text)?)
 }
 
 /// What is known of any message.

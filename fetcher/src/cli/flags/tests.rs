@@ -72,7 +72,8 @@ fn collect(command: &Command, name: &str, names: &mut Vec<String>) {
 }
 
 fn read(words: &[&str]) -> Result<Cli, Error> {
-    parse(std::iter::once("fetcher").chain(words.iter().copied()).map(OsString::from).collect())
+    let words = std::iter::once("fetcher").chain(words.iter().copied());
+    parse(&words.map(OsString::from).collect::<Vec<_>>())
 }
 
 /// The one line that a wrong command line is refused with.
