@@ -78,7 +78,7 @@ impl std::str::FromStr for Workspaces {
 
     /// `all`, or ids with commas between.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim() == "all" {
+        if text.trim().eq_ignore_ascii_case("all") {
             return Ok(Self::All);
         }
         let mut ids = Vec::new();
@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn workspaces_are_all_or_ids() {
-        assert_eq!("all".parse(), Ok(Workspaces::All));
+        for all in ["all", " All"] {
+            assert_eq!(all.parse(), Ok(Workspaces::All));
+        }
         assert_eq!("2, 7,2".parse(), Ok(Workspaces::Ids(vec![2, 7])));
         for wrong in ["", "0", "-1", "2,,7", "x", "all,2"] {
             assert!(wrong.parse::<Workspaces>().is_err(), "{wrong}");

@@ -1,7 +1,7 @@
 //! Whether loaders have stored what was published: the consumer of each table tells how far they are. What
 //! they settled is stored or kept as a dead letter; a loader tells which, when it is asked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::jetstream::Context;
@@ -12,8 +12,8 @@ use shared::consumer::ack_floor;
 use shared::kept::{ANSWERS, Answer, KeptError, KeptLetters, Question, SUBJECT};
 use shared::retry::Delays;
 use shared::stream::STREAM;
-use shared::telemetry::PUBLISHER;
-use tracing::debug;
+use shared::telemetry::{ORCHESTRATOR, PUBLISHER};
+use tracing::{debug, info};
 use uuid::Uuid;
 
 use crate::publisher::Newest;
@@ -40,6 +40,9 @@ pub(crate) struct NotStored {
     resources: Vec<&'static str>,
 }
 
+/// How often a person is told what is waited for.
+const TELL: Duration = Duration::from_secs(30);
+
 /// Waits until everything up to the newest messages has been settled: its records stored, or kept as dead letters.
 ///
 /// # Errors
@@ -58,6 +61,7 @@ pub(crate) async fn until_stored(
 /// Until nothing is ahead. NATS may be away for a while, and the consumers come with the first loader.
 async fn settled(context: &Context, ahead: &mut Newest) {
     let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
+    let mut told_at = Instant::now();
     loop {
         if let Ok(stream) = context.get_stream_no_info(STREAM).await {
             for (resource, sequence) in ahead.clone() {
@@ -68,6 +72,12 @@ async fn settled(context: &Context, ahead: &mut Newest) {
         }
         if ahead.is_empty() {
             return;
+        }
+        if told_at.elapsed() >= TELL {
+            told_at = Instant::now();
+            let resources: Vec<_> = ahead.keys().copied().collect();
+            let resources = resources.join(", ");
+            info!(target: ORCHESTRATOR, "Waiting for loaders to store {resources}");
         }
         tokio::time::sleep(delays.next_delay().unwrap_or(LONGEST_DELAY)).await;
     }

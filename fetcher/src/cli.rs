@@ -1,13 +1,16 @@
 //! The command line of the fetcher.
 
 use std::process::ExitCode;
+use std::str::FromStr as _;
 use std::time::Duration;
 
+use clap::builder::EnumValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
+use shared::settings::{TimeError, plain, switch, time};
 use shared::stream::StreamArgs;
 use shared::telemetry::LogArgs;
 
@@ -73,12 +76,28 @@ struct CommonArgs {
     log: LogArgs,
     /// What to do when another run of the same account is at work: a sync beside a sync, or a report beside a
     /// report, would ask for the same.
-    #[arg(long, env = "FETCHER_IF_RUNNING", value_enum, default_value_t, global = true)]
+    #[arg(long, env = "FETCHER_IF_RUNNING", help_heading = "Run", value_enum, default_value_t, value_parser = plain(EnumValueParser::<IfRunning>::new()), global = true)]
     if_running: IfRunning,
     /// Wait until loaders have stored what was published, of every account that published something; where
-    /// that takes longer (5m unless told), fail. Exit code 0 then means: all was read, sent and stored.
-    #[arg(long, env = "FETCHER_WAIT", value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5m", value_parser = humantime::parse_duration, global = true)]
+    /// that takes longer (5m unless told), fail. Exit code 0 then means: all was read, sent and stored. 0s does
+    /// not wait.
+    #[arg(long, env = "FETCHER_WAIT", help_heading = "Run", value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = USUAL_WAIT, value_parser = plain(wait), global = true)]
     wait: Option<Duration>,
+    /// Print nothing when all went well, and log nothing below a warning: what cron then mails needs a person.
+    /// What a command is there to show it shows even so.
+    #[arg(long, short, env = "FETCHER_QUIET", help_heading = "Run", value_parser = switch(), global = true)]
+    quiet: bool,
+}
+
+const USUAL_WAIT: &str = "5m";
+
+/// How long to wait; a variable may say yes or no instead.
+fn wait(text: &str) -> Result<Duration, TimeError> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" => time(USUAL_WAIT),
+        "no" | "false" | "off" => Ok(Duration::ZERO),
+        _ => time(text),
+    }
 }
 
 /// What a second run of an account does.
@@ -98,28 +117,28 @@ enum IfRunning {
 struct SyncArgs {
     /// Days of time entries to read, today included. What is older than 85 days comes from the reports of
     /// the chosen workspaces.
-    #[arg(long, env = "FETCHER_DAYS", default_value_t = 3, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
+    #[arg(long, env = "FETCHER_DAYS", default_value_t = 3, allow_negative_numbers = true, value_parser = plain(clap::value_parser!(u32).range(1..=7_305)))]
     days: u32,
     /// Read these resources only: names with commas between, `default` for the usual ones, `all` for
     /// those besides too: `tasks`, `project_users`, `workspace_users`, `organizations`.
-    #[arg(long, env = "FETCHER_ONLY", value_delimiter = ',', value_name = "RESOURCE")]
+    #[arg(long, env = "FETCHER_ONLY", value_delimiter = ',', value_name = "RESOURCE", value_parser = plain(Names::from_str))]
     only: Vec<Names>,
     /// Leave these resources out.
-    #[arg(long, env = "FETCHER_SKIP", value_delimiter = ',', value_name = "RESOURCE")]
+    #[arg(long, env = "FETCHER_SKIP", value_delimiter = ',', value_name = "RESOURCE", value_parser = plain(Names::from_str))]
     skip: Vec<Names>,
     /// Ask for the changes of so many days (1 to 85) instead of those since the last sync.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=85))]
     since_days: Option<u32>,
     /// Read everybody's entries of so many days, too, by the reports of workspaces that you are an admin of;
     /// 0 for yours alone.
-    #[arg(long, env = "FETCHER_TEAM", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=7_305))]
+    #[arg(long, env = "FETCHER_TEAM", value_name = "DAYS", value_parser = plain(clap::value_parser!(u32).range(0..=7_305)))]
     team: Option<u32>,
     /// How often the entries of --team are read: syncs in between leave them as they are. 0s reads them at
     /// every sync.
-    #[arg(long, env = "FETCHER_TEAM_EVERY", value_name = "DURATION", default_value = "1d", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "FETCHER_TEAM_EVERY", value_name = "DURATION", default_value = "1d", value_parser = plain(time))]
     team_every: Duration,
     /// What a sync that a quota interrupted has read is not read again for so long. 0s reads all again.
-    #[arg(long, env = "FETCHER_RESUME_WITHIN", value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "FETCHER_RESUME_WITHIN", value_name = "DURATION", default_value = "1h", value_parser = plain(time))]
     resume_within: Duration,
 }
 
@@ -139,7 +158,7 @@ struct ReportArgs {
     #[arg(long)]
     restart: bool,
     /// An interrupted report is gone on with for so long after its last page; then it begins anew.
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = plain(time))]
     resume_within: Duration,
 }
 
@@ -189,24 +208,30 @@ Examples:
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
-    let cli = match flags::parse(std::env::args_os().collect()) {
+    let cli = match flags::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         // With the code that clap has for it; help was asked for, and is none.
-        Err(error) => error.exit(),
+        Err(error) => return exit::unparsed(&error),
     };
-    exit::run(cli.common.log, run(cli))
+    exit::run(cli.common.log, cli.common.quiet, run(cli))
 }
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     match &cli.command {
         None => {
             let mut chronicle = Chronicle::begin("sync");
-            let ended = Box::pin(runs::sync(&cli.common, &cli.sync, &mut chronicle)).await;
+            let ended = match cli.common.chronicle.prepare() {
+                Ok(()) => Box::pin(runs::sync(&cli.common, &cli.sync, &mut chronicle)).await,
+                Err(failure) => Err(failure),
+            };
             chronicle.write(&cli.common.chronicle, ended)
         }
         Some(Command::Report(args)) => {
             let mut chronicle = Chronicle::begin("report");
-            let ended = Box::pin(runs::report(&cli.common, args, &mut chronicle)).await;
+            let ended = match cli.common.chronicle.prepare() {
+                Ok(()) => Box::pin(runs::report(&cli.common, args, &mut chronicle)).await,
+                Err(failure) => Err(failure),
+            };
             chronicle.write(&cli.common.chronicle, ended)
         }
         Some(Command::Schedule(args)) => schedule::run(args).await,

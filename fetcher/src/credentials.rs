@@ -4,11 +4,14 @@
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::PathBufValueParser;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use shared::postgres::AddressError;
+use shared::settings::{plain, secret};
 
 pub mod vault;
 
@@ -24,19 +27,19 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 pub struct CredentialArgs {
     /// File that holds the API token; wins over the environment and the vault. The token itself is
     /// read from the environment variable TOGGL_API_TOKEN, never from an argument.
-    #[arg(long, env = "TOGGL_API_TOKEN_FILE", global = true)]
+    #[arg(long, env = "TOGGL_API_TOKEN_FILE", value_parser = plain(PathBufValueParser::new()), global = true)]
     pub api_token_file: Option<PathBuf>,
-    /// Account in the vault: a name, or `all` for each in turn. Without it the token of the file or the
-    /// environment counts, else the account `default`.
-    #[arg(long, env = "TOGGL_ACCOUNT", conflicts_with = "api_token_file", global = true)]
+    /// Account in the vault: a name, or `all` for each in turn. The account `default`, which is meant where
+    /// none is named, is that of the token of the file or the environment, where there is one.
+    #[arg(long, env = "TOGGL_ACCOUNT", value_parser = plain(AccountName::from_str), global = true)]
     pub account: Option<AccountName>,
     /// Workspaces to read: ids with commas between, or `all`; without it the one stored with the
     /// credentials, else your default workspace.
-    #[arg(long = "workspace", env = "TOGGL_WORKSPACE_ID", global = true)]
+    #[arg(long = "workspace", env = "TOGGL_WORKSPACE_ID", value_parser = plain(Workspaces::from_str), global = true)]
     pub workspaces: Option<Workspaces>,
     /// Database with the vault, as psql takes it: `postgres://user:password@host:5432/database`, or `host=…
     /// dbname=…`. What it leaves open is libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …).
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = plain(secret), global = true)]
     pub database_url: Option<SecretString>,
 }
 
@@ -52,13 +55,13 @@ pub enum AccountName {
     Name(String),
 }
 
-impl std::str::FromStr for AccountName {
+impl FromStr for AccountName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         match text {
-            "all" => Ok(Self::All),
+            _ if text.eq_ignore_ascii_case("all") => Ok(Self::All),
             _ if (1..=64).contains(&text.len()) && text.chars().all(is_plain) => {
                 Ok(Self::Name(text.to_owned()))
             }
@@ -103,6 +106,22 @@ pub enum CredentialsError {
         /// Whose.
         account: String,
     },
+    /// Settings that exclude each other.
+    #[error("{words}")]
+    Contradiction {
+        /// Which, and why.
+        words: &'static str,
+    },
+    /// An account that is not there, and a token that is not of it.
+    #[error(
+        "TOGGL_API_TOKEN is set, and the account {account} (--account, TOGGL_ACCOUNT) is in no vault: leave \
+         out TOGGL_ACCOUNT to read by that token, or store the account's own with `fetcher credentials set` \
+         (which needs DATABASE_URL)"
+    )]
+    BesideToken {
+        /// Whose, or `all`.
+        account: String,
+    },
     /// A command for one account was given all.
     #[error("name one account with --account (TOGGL_ACCOUNT), not all of them")]
     OneAccount,
@@ -119,7 +138,9 @@ pub enum CredentialsError {
         source: std::io::Error,
     },
     /// The file or the input holds no token.
-    #[error("{place} holds no API token; a token is one word of letters and digits")]
+    #[error(
+        "{place} holds no API token; a token is one word of letters and digits, without quotes"
+    )]
     NoToken {
         /// Where it was looked for.
         place: String,
@@ -149,14 +170,45 @@ impl CredentialArgs {
             let credentials = Credentials { api_token, workspace_id: None };
             Ok(vec![Login { account: DEFAULT_ACCOUNT.to_owned(), credentials }])
         };
-        match (&self.account, &self.api_token_file) {
-            (None, Some(path)) => one(read_file(path)?),
-            (None, None) => match from_environment()? {
+        if let Some(words) = self.contradiction() {
+            return Err(CredentialsError::Contradiction { words });
+        }
+        match &self.api_token_file {
+            Some(path) => one(read_file(path)?),
+            None if self.is_default_account() => match from_environment()? {
                 Some(api_token) => one(api_token),
                 None => self.load_from_vault().await,
             },
-            (Some(_), _) => self.load_from_vault().await,
+            None => {
+                // A named account is the vault's; the token is left alone then.
+                let beside_token = from_environment().is_ok_and(|token| token.is_some());
+                self.load_from_vault().await.map_err(|error| match error {
+                    CredentialsError::Missing | CredentialsError::NotStored { .. }
+                        if beside_token =>
+                    {
+                        let account = self.account_name().unwrap_or("all").to_owned();
+                        CredentialsError::BesideToken { account }
+                    }
+                    error => error,
+                })
+            }
         }
+    }
+
+    fn is_default_account(&self) -> bool {
+        match &self.account {
+            None => true,
+            Some(AccountName::Name(name)) => name == DEFAULT_ACCOUNT,
+            Some(AccountName::All) => false,
+        }
+    }
+
+    /// What was set and cannot be meant together, in words.
+    pub(crate) fn contradiction(&self) -> Option<&'static str> {
+        (self.api_token_file.is_some() && !self.is_default_account()).then_some(
+            "--account (TOGGL_ACCOUNT) excludes --api-token-file (TOGGL_API_TOKEN_FILE): the token of \
+             a file is of no account in the vault",
+        )
     }
 
     async fn load_from_vault(&self) -> Result<Vec<Login>, CredentialsError> {
@@ -288,7 +340,9 @@ fn from_environment() -> Result<Option<SecretString>, CredentialsError> {
 /// A token goes into a header: one word of visible ASCII, without the colon that ends a user name.
 pub(crate) fn token(text: &str, place: &str) -> Result<SecretString, CredentialsError> {
     let word = text.trim();
-    if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
+    if word.is_empty()
+        || !word.bytes().all(|byte| byte.is_ascii_graphic() && !b":\"'".contains(&byte))
+    {
         return Err(CredentialsError::NoToken { place: place.to_owned() });
     }
     Ok(word.into())

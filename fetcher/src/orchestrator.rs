@@ -88,7 +88,7 @@ pub async fn sync_all(
     options: &SyncOptions,
 ) -> Result<SyncResult, SyncError> {
     let started = Instant::now();
-    info!(target: ORCHESTRATOR, "Starting Toggl Track full sync ({} days)", options.days);
+    info!(target: ORCHESTRATOR, "Starting Toggl Track {}", beginning(options));
     let session = Session::open(client, publisher, state, (Work::Sync, options.patience)).await?;
     let mut sync = Sync::new(session, options).await?;
     let workspace_ids = sync.workspace_ids().await?;
@@ -193,6 +193,9 @@ impl<'a> Sync<'a> {
                 }
             }
         }
+        if let Workspaces::Ids(named) = wanted {
+            self.refuse_foreign(named)?;
+        }
         let ids = match self.session.named_workspaces(wanted) {
             Some(ids) => ids,
             None if *wanted == Workspaces::All => self.workspaces.iter().map(|w| w.id).collect(),
@@ -206,6 +209,22 @@ impl<'a> Sync<'a> {
         }
         self.remember_default().await?;
         Ok(ids)
+    }
+
+    /// One word instead of one for each listing. A single workspace that is gone keeps no other from being
+    /// read, and where the list of them was not asked for, it is not asked for that.
+    fn refuse_foreign(&self, named: &[i64]) -> Result<(), SyncError> {
+        let is_there = |id: &i64| self.workspaces.iter().any(|there| there.id == *id);
+        if self.workspaces.is_empty() || named.iter().any(is_there) {
+            return Ok(());
+        }
+        let there = self.workspaces.iter().map(|there| match &there.name {
+            Some(name) => format!("{} ({name})", there.id),
+            None => there.id.to_string(),
+        });
+        let there = there.collect::<Vec<_>>().join(", ");
+        let named = named.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+        Err(SyncError::NotYours { named, there })
     }
 
     fn reads_organizations(&self) -> bool {
@@ -297,6 +316,17 @@ impl<'a> Sync<'a> {
         info!(target: ORCHESTRATOR, "Finished in {:.2} s", self.result.elapsed.as_secs_f64());
         Ok(self.result)
     }
+}
+
+/// What a sync is going to read, in words.
+fn beginning(options: &SyncOptions) -> String {
+    let SyncOptions { days, selection, .. } = options;
+    if *selection == Selection::default() {
+        return format!("full sync ({days} days)");
+    }
+    let entries = selection.names().split(',').any(|name| name == "time_entries");
+    let days = if entries { format!(" ({days} days)") } else { String::new() };
+    format!("sync of {}{days}", selection.names().replace(',', ", "))
 }
 
 /// What tells one sync from another.

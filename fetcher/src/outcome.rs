@@ -163,6 +163,16 @@ pub enum SyncError {
         "the Toggl profile has no default workspace; name one with --workspace (TOGGL_WORKSPACE_ID)"
     )]
     NoWorkspace,
+    /// Toggl lists others than those that were named.
+    #[error(
+        "none of the workspaces {named} (--workspace, TOGGL_WORKSPACE_ID) is this account's; it has {there}"
+    )]
+    NotYours {
+        /// What was asked for.
+        named: String,
+        /// Those of the account, with their names.
+        there: String,
+    },
     /// All were asked for, and Toggl named none.
     #[error("Toggl lists no workspace of this account; try again, or name one with --workspace")]
     NoneListed,

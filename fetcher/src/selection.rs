@@ -56,9 +56,12 @@ pub struct Names(Vec<&'static str>);
 impl std::str::FromStr for Names {
     type Err = String;
 
+    /// In any case, and with what a list in quotes leaves at its ends.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let word = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+        let text = word.to_ascii_lowercase();
         let chosen: Vec<_> = syncable()
-            .filter(|resource| match text {
+            .filter(|resource| match text.as_str() {
                 ALL => true,
                 DEFAULT => resource.by_default,
                 name => resource.name == name,
@@ -106,6 +109,15 @@ mod tests {
         assert_eq!(
             select(&["all"], &["default"]),
             Ok("organizations,project_users,tasks,workspace_users".to_owned())
+        );
+    }
+
+    #[test]
+    fn names_are_taken_in_any_case_and_out_of_a_list_in_quotes() {
+        assert_eq!(select(&["\"Tags", " TASKS\""], &[]), Ok("tags,tasks".to_owned()));
+        assert_eq!(
+            select(&["ALL"], &["Default", "organizations", "project_users"]),
+            Ok("tasks,workspace_users".to_owned())
         );
     }
 

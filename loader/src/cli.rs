@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{EnumValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use shared::catalogue::CATALOGUE;
 use shared::consumer::{CopyName, Readers};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
+use shared::output::report;
+use shared::settings::{self, plain, switch};
 use shared::shutdown::Shutdown;
 use shared::stream::{self, BUCKET, STREAM, StreamArgs};
 use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
@@ -41,7 +44,6 @@ use crate::serve::{self, Settings};
 use crate::start::Start;
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
-use crate::stdout::print;
 use crate::troubles::Troubles;
 use crate::watch::watch;
 
@@ -97,6 +99,10 @@ pub struct Cli {
     vault: VaultArgs,
     #[command(flatten)]
     log: LogArgs,
+    /// Print nothing when all is well, and log nothing below a warning. What a command is there to show, as a
+    /// list, it shows even so.
+    #[arg(long, short, env = "LOADER_QUIET", help_heading = "Logging", value_parser = switch(), global = true)]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -179,6 +185,7 @@ enum Command {
 /// A value that names a resource.
 pub(crate) fn resource_names() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(CATALOGUE.iter().map(|resource| resource.name))
+        .map(|name| name.to_ascii_lowercase())
 }
 
 #[derive(Debug, Args)]
@@ -186,35 +193,39 @@ pub(crate) fn resource_names() -> impl TypedValueParser<Value = String> {
 struct RunArgs {
     /// Connections to Postgres, each applying one batch at a time. One table takes all but one of them at
     /// most, so that the others go on.
-    #[arg(long, env = "LOADER_WRITERS", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64), global = true)]
+    #[arg(long, env = "LOADER_WRITERS", default_value_t = 3, value_parser = plain(clap::value_parser!(u8).range(1..=64)), global = true)]
     writers: u8,
     /// How long a batch may be in hand before NATS gives it to another loader; longer than any
     /// batch takes. All loaders want the same.
-    #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = shared::consumer::ack_wait, global = true)]
+    #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = plain(shared::consumer::ack_wait), global = true)]
     ack_wait: Duration,
     /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. What
     /// changes while it is off is never in there.
-    #[arg(long, env = "LOADER_HISTORY", value_enum, default_value_t, global = true)]
+    #[arg(long, env = "LOADER_HISTORY", value_enum, default_value_t, value_parser = plain(EnumValueParser::<History>::new()), global = true)]
     history: History,
     /// Load a copy: this database gets every batch as well, from the stream's beginning, by consumers of
     /// its own. Fetchers do not wait for it. The name is that of the copy, the same for all its loaders.
-    #[arg(long, env = "LOADER_COPY", value_name = "NAME", global = true)]
+    #[arg(long, env = "LOADER_COPY", value_name = "NAME", value_parser = plain(CopyName::from_str), global = true)]
     copy: Option<CopyName>,
     /// Where to serve the status page (/), metrics (/metrics), /healthz and /readyz; `off` for nowhere.
     /// [default: 127.0.0.1:9464, unless it is taken]
-    #[arg(long, env = "LOADER_HTTP", value_name = "ADDRESS", global = true)]
+    #[arg(long, env = "LOADER_HTTP", value_name = "ADDRESS", value_parser = plain(Http::from_str), global = true)]
     http: Option<Http>,
     /// How old what was fetched may be before the page, `status` and, where it is set, `healthcheck` say
     /// so, for each table of the usual sync; shorter than a day it is for the time entries alone.
     /// [default: 26h]
-    #[arg(long, env = "LOADER_MAX_AGE", value_name = "DURATION", value_parser = age::max_age, global = true)]
+    #[arg(long, env = "LOADER_MAX_AGE", value_name = "DURATION", value_parser = plain(age::max_age), global = true)]
     max_age: Option<Duration>,
 }
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    exit::run(cli.log, run(cli))
+    let words: Vec<_> = std::env::args_os().collect();
+    let cli: Cli = match settings::parse(&words) {
+        Ok(cli) => cli,
+        Err(error) => return exit::unparsed(&error),
+    };
+    exit::run(cli.log, cli.quiet, run(cli))
 }
 
 /// Runs the command; what Postgres refuses is told with the owner of what it refused.
@@ -299,7 +310,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
     if matches!(cli.command, Some(Command::Adopt)) {
         let done = adopt(&context, &readers, &mut connection).await.or_exit(Exit::Unreachable)?;
-        print(done).or_exit(Exit::Failed)?;
+        report(done);
         return Ok(Exit::Done);
     }
     connection.close().await.or_exit(Exit::Unreachable)?;

@@ -6,6 +6,7 @@ pub use shared::postgres::{AddressError, ConnectError};
 use shared::postgres::{Postgres, Session, Sessions, is_of_shared_session, while_it_wakes};
 use shared::retry::Disposition;
 use sqlx::PgConnection;
+use shared::settings::{plain, secret};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -42,7 +43,7 @@ pub struct DatabaseArgs {
     /// Address of the database, as psql takes it: `postgres://user:password@host:5432/database`, or
     /// `host=… dbname=…`. What it leaves open is libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …). A
     /// pooler has to be in session mode.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = plain(secret), global = true)]
     pub database_url: Option<SecretString>,
 }
 

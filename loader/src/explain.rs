@@ -19,6 +19,7 @@ use clap::Args;
 use shared::catalogue;
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::nats::{NatsArgs, Server};
+use shared::output::print;
 use sqlx::Connection as _;
 
 use self::answer::Answer;
@@ -26,7 +27,6 @@ use self::error::ExplainError;
 use self::stored::Asked;
 use crate::cli::resource_names;
 use crate::database::{Database, DatabaseArgs};
-use crate::stdout::print;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -15,6 +15,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use clap::{ArgGroup, Args};
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::nats::Server;
+use shared::output::{ask, print, report};
 use sqlx::{Connection as _, PgConnection};
 
 use self::erase::{Erased, erase};
@@ -22,7 +23,6 @@ use self::error::ForgetError;
 use self::list::List;
 use self::remains::Remains;
 use crate::database::Database;
-use crate::stdout;
 use crate::turn;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -135,12 +135,17 @@ async fn forget(
     args: &ForgetArgs,
 ) -> Result<Exit, ForgetError> {
     if !args.yes && !args.dry_run && !confirmed(whom)? {
-        print("Nothing was deleted\n".to_owned())?;
+        report("Nothing was deleted\n");
         return Ok(Exit::Done);
     }
     let erased = patiently(connection, whom, args.dry_run).await?;
     let remains = Remains::look(server, connection, whom).await?;
-    print(said(whom, args.dry_run, &erased, &remains))?;
+    let said = said(whom, args.dry_run, &erased, &remains);
+    if args.dry_run {
+        print(said)?;
+    } else {
+        report(said);
+    }
     Ok(if erased.unreadable.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
@@ -172,19 +177,19 @@ async fn undo(connection: &mut PgConnection, whom: Whom) -> Result<Exit, ForgetE
     .await?
     .rows_affected();
     transaction.commit().await?;
-    print(if undone == 0 {
+    report(if undone == 0 {
         format!("Of {whom} everything is loaded already\n")
     } else {
         format!(
             "From now on {whom} is loaded again. What was deleted comes with the next sync that reads it, \
              or by `loader replay --force`, as far as Toggl or the stream still has it\n"
         )
-    })?;
+    });
     Ok(Exit::Done)
 }
 
 fn confirmed(whom: Whom) -> Result<bool, ForgetError> {
-    print(format!("Delete all that is known of {whom}, for good? [y/N] "))?;
+    ask(format!("Delete all that is known of {whom}, for good? [y/N] "))?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(ForgetError::Input)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -230,8 +235,4 @@ fn said(whom: Whom, dry_run: bool, erased: &Erased, remains: &Remains) -> String
             .map(|words| format!("  - {words}")),
     );
     lines.join("\n") + "\n"
-}
-
-fn print(text: String) -> Result<(), ForgetError> {
-    stdout::print(text).map_err(ForgetError::Output)
 }

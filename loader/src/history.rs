@@ -19,8 +19,10 @@ use crate::upsert::{Moment, each, key, query, same_key};
 pub enum History {
     /// A row for every change.
     #[default]
+    #[value(aliases = ["true", "yes", "1"])]
     On,
     /// Nothing is written to the history.
+    #[value(aliases = ["false", "no", "0"])]
     Off,
 }
 

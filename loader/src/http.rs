@@ -52,7 +52,7 @@ impl FromStr for Http {
     type Err = HttpError;
 
     fn from_str(text: &str) -> Result<Self, HttpError> {
-        if text == "off" {
+        if ["off", "none", "no", "false"].iter().any(|off| text.eq_ignore_ascii_case(off)) {
             return Ok(Self::Off);
         }
         text.parse().map(Self::At).map_err(|_| HttpError)

@@ -57,7 +57,6 @@ pub mod serve;
 mod settle;
 mod start;
 mod status;
-mod stdout;
 mod subscriber;
 mod sweep;
 mod table;

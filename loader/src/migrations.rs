@@ -12,8 +12,10 @@ mod vault;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PathBufValueParser;
 use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
+use shared::settings::plain;
 use shared::telemetry::MIGRATIONS;
 use sqlx::PgConnection;
 use sqlx::migrate::Migrator;
@@ -35,7 +37,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 pub struct VaultArgs {
     /// File with the vault's root key, on the database server.
     /// [default: /var/lib/postgresql/vault/root.key]
-    #[arg(long, env = "VAULT_KEY_FILE", global = true)]
+    #[arg(long, env = "VAULT_KEY_FILE", value_parser = plain(PathBufValueParser::new()), global = true)]
     pub vault_key_file: Option<PathBuf>,
 }
 

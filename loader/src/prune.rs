@@ -10,13 +10,13 @@ use std::time::Duration;
 use clap::Args;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use shared::exit::{Exit, Failure, OrExit as _, chain};
+use shared::output::{print, report};
 use shared::telemetry::PRUNE;
 use sqlx::{Connection as _, PgConnection};
 use tracing::{info, warn};
 
 pub(crate) use self::retention::RetentionArgs;
 use crate::database::{ConnectError, Database};
-use crate::stdout::print;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -98,8 +98,11 @@ pub(crate) async fn run(
         },
         error: error.into(),
     })?;
-    let verb = if args.dry_run { "Would delete" } else { "Deleted" };
-    print(format!("{verb} {}\n", pruned.words())).or_exit(Exit::Failed)?;
+    if args.dry_run {
+        print(format!("Would delete {}\n", pruned.words())).or_exit(Exit::Failed)?;
+    } else {
+        report(format!("Deleted {}\n", pruned.words()));
+    }
     Ok(Exit::Done)
 }
 

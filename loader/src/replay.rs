@@ -21,6 +21,7 @@ use async_channel::{Receiver, Sender, bounded};
 use async_nats::jetstream::Context;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use shared::exit::{Exit, Failure};
+use shared::output;
 use shared::shutdown::Shutdown;
 use shared::telemetry::REPLAY;
 use sqlx::Connection as _;
@@ -45,7 +46,6 @@ use crate::delivery::Delivery;
 use crate::history::History;
 use crate::pieces::Fits;
 use crate::rules::Rules;
-use crate::stdout::print;
 
 /// Connections to Postgres, as many as a loader has unless it is told otherwise.
 const LANES: usize = 2;
@@ -134,9 +134,9 @@ impl Replay {
         let (beginning, first) = (reader.beginning(), reader.first());
         reader.close().await;
         if total > 0 {
-            print(tally.to_string())?;
+            output::report(tally.to_string());
         } else {
-            print("Nothing to replay: the stream holds no such batch\n")?;
+            output::report("Nothing to replay: the stream holds no such batch\n");
         }
         match ended {
             Some(Err(error)) => return Err(error),
@@ -147,7 +147,7 @@ impl Replay {
         let force = rules.force;
         let search = Search { schema, force, selection, seen, beginning, first, started_at };
         let report = look(&database, &search).await?;
-        print(report.to_string())?;
+        output::report(report.to_string());
         Ok(if report.is_lossy() { Exit::Incomplete } else { tally.exit() })
     }
 

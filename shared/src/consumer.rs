@@ -124,7 +124,7 @@ fn settings(
 /// # Errors
 /// When the text is not a duration, or out of these bounds.
 pub fn ack_wait(text: &str) -> Result<Duration, String> {
-    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let wait = crate::settings::time(text).map_err(|error| error.to_string())?;
     if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&wait) {
         Ok(wait)
     } else {

@@ -1,12 +1,14 @@
 //! How both binaries start, and how they end: one line for the user and an exit code.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use rustls::crypto::{CryptoProvider, ring};
 
+use crate::output::{self, complain};
 use crate::process;
-use crate::telemetry::{self, LogArgs};
+use crate::telemetry::{self, LogArgs, LogLevel};
 
 /// How a command ended, as a script or cron sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +73,24 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
 }
 
 /// Hides the memory, sets up TLS, logging and the runtime, runs the command, and reports its failure.
-pub fn run(log: LogArgs, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
-    match start(log, command) {
+/// What a quiet command prints is seen only if it does not end well.
+pub fn run(
+    log: LogArgs,
+    quiet: bool,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> ExitCode {
+    let log = if quiet {
+        output::hold();
+        log.at_most(LogLevel::Warn)
+    } else {
+        log
+    };
+    let ended = start(log, command);
+    output::release(matches!(ended, Ok(Exit::Done)));
+    match ended {
         Ok(exit) => exit.into(),
         Err(Failure { exit, error }) => {
-            report(&error);
+            complain(chain(error.as_ref()));
             exit.into()
         }
     }
@@ -99,9 +114,15 @@ pub fn ensure_tls_provider() {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one line a user sees, whatever the log level")]
-fn report(error: &anyhow::Error) {
-    eprintln!("error: {}", chain(error.as_ref()));
+/// Help, or what is wrong with the command line, as clap words it; and the code that clap has for it.
+pub fn unparsed(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Err(unwritten) if !error.use_stderr() && unwritten.kind() != ErrorKind::BrokenPipe => {
+            complain(format_args!("cannot write to standard output: {unwritten}"));
+            Exit::Failed.into()
+        }
+        _ => u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
 }
 
 /// An error and its causes in one line. A cause whose words stand in the line already, as those of

@@ -1,6 +1,5 @@
 //! What a program says of its own command line: completions for shells, and man pages.
 
-use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use clap::{Command, Subcommand};
@@ -8,6 +7,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::exit::{Exit, Failure, OrExit as _};
+use crate::output::print;
 
 /// Commands that both programs have.
 #[derive(Debug, Subcommand)]
@@ -55,10 +55,7 @@ impl Manual {
                 clap_mangen::generate_to(command, folder).or_exit(Exit::Failed)?;
             }
         }
-        match io::stdout().write_all(&text) {
-            // Its reader has seen enough.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).or_exit(Exit::Failed),
-            _ => Ok(Exit::Done),
-        }
+        print(&text).or_exit(Exit::Failed)?;
+        Ok(Exit::Done)
     }
 }

@@ -12,7 +12,7 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{ContextBuilder, Yes};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use clap::Args;
-use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
+use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, StringValueParser};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{debug, info, warn};
 
@@ -21,6 +21,7 @@ use self::login::Login;
 pub use self::login::LoginError;
 use crate::exit::chain;
 use crate::retry::Delays;
+use crate::settings::{plain, secret, switch};
 use crate::telemetry::NATS;
 use crate::tls::is_of_tls;
 
@@ -46,22 +47,24 @@ pub struct NatsArgs {
         env = "NATS_URL",
         default_value = DEFAULT_URL,
         hide_env_values = true,
+        value_parser = plain(secret),
         global = true
     )]
     pub nats_url: SecretString,
     /// File with NATS credentials (JWT and seed), read again at each connection.
-    #[arg(long, env = "NATS_CREDS", group = "nats_login", global = true)]
+    #[arg(long, env = "NATS_CREDS", value_parser = plain(PathBufValueParser::new()), group = "nats_login", global = true)]
     pub nats_creds: Option<PathBuf>,
     /// File with the seed of an nkey, read again at each connection.
-    #[arg(long, env = "NATS_NKEY", group = "nats_login", global = true)]
+    #[arg(long, env = "NATS_NKEY", value_parser = plain(PathBufValueParser::new()), group = "nats_login", global = true)]
     pub nats_nkey: Option<PathBuf>,
     /// Token; better given in the environment.
-    #[arg(long, env = "NATS_TOKEN", hide_env_values = true, group = "nats_login", global = true)]
+    #[arg(long, env = "NATS_TOKEN", hide_env_values = true, value_parser = secret, group = "nats_login", global = true)]
     pub nats_token: Option<SecretString>,
     /// User name.
     #[arg(
         long,
         env = "NATS_USER",
+        value_parser = plain(StringValueParser::new()),
         requires = "nats_password",
         group = "nats_login",
         global = true
@@ -72,24 +75,25 @@ pub struct NatsArgs {
         long,
         env = "NATS_PASSWORD",
         hide_env_values = true,
+        value_parser = secret,
         requires = "nats_user",
         global = true
     )]
     pub nats_password: Option<SecretString>,
     /// File with the certificate authority of the server, for TLS.
-    #[arg(long, env = "NATS_CA", global = true)]
+    #[arg(long, env = "NATS_CA", value_parser = plain(PathBufValueParser::new()), global = true)]
     pub nats_ca: Option<PathBuf>,
     /// File with a certificate of our own, for servers that ask for one.
-    #[arg(long, env = "NATS_CERT", requires = "nats_key", global = true)]
+    #[arg(long, env = "NATS_CERT", value_parser = plain(PathBufValueParser::new()), requires = "nats_key", global = true)]
     pub nats_cert: Option<PathBuf>,
     /// File with the key of that certificate.
-    #[arg(long, env = "NATS_KEY", requires = "nats_cert", global = true)]
+    #[arg(long, env = "NATS_KEY", value_parser = plain(PathBufValueParser::new()), requires = "nats_cert", global = true)]
     pub nats_key: Option<PathBuf>,
     /// Begin with TLS, for servers with `handshake_first`, which say nothing before it.
-    #[arg(long, env = "NATS_TLS_FIRST", value_parser = FalseyValueParser::new(), global = true)]
+    #[arg(long, env = "NATS_TLS_FIRST", value_parser = switch(), global = true)]
     pub nats_tls_first: bool,
     /// JetStream domain, where the stream is not of the server that is connected to, as behind a leaf node.
-    #[arg(long, env = "NATS_DOMAIN", value_name = "DOMAIN", value_parser = NonEmptyStringValueParser::new(), global = true)]
+    #[arg(long, env = "NATS_DOMAIN", value_name = "DOMAIN", value_parser = plain(NonEmptyStringValueParser::new()), global = true)]
     pub nats_domain: Option<String>,
 }
 

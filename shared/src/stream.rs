@@ -13,6 +13,8 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use clap::Args;
 
+use crate::settings::{plain, time};
+
 pub use self::ensure::{EnsureStreamError, ensure_bucket, ensure_stream};
 pub use self::inspect::{Found, inspect_bucket, inspect_stream};
 
@@ -49,18 +51,18 @@ const STATE_MAX_BYTES: i64 = 64 * 1024 * 1024;
 pub struct StreamArgs {
     /// How long batches stay replayable; 0s keeps them until --stream-max-bytes. [default: 365d for a new
     /// stream; one that is there is changed only by what is given]
-    #[arg(long, env = "STREAM_MAX_AGE", value_parser = humantime::parse_duration, global = true)]
+    #[arg(long, env = "STREAM_MAX_AGE", value_parser = plain(time), global = true)]
     pub stream_max_age: Option<Duration>,
     /// Size in bytes at which the stream refuses new batches; -1 for no limit. [default: 4 GiB for a new
     /// stream]
-    #[arg(long, env = "STREAM_MAX_BYTES", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..), global = true)]
+    #[arg(long, env = "STREAM_MAX_BYTES", allow_negative_numbers = true, value_parser = plain(clap::value_parser!(i64).range(-1..)), global = true)]
     pub stream_max_bytes: Option<i64>,
     /// Copies of the stream in a JetStream cluster: 1 alone, 3 on a cluster. [default: 1 for a new stream]
-    #[arg(long, env = "STREAM_REPLICAS", value_parser = clap::value_parser!(u8).range(1..=5), global = true)]
+    #[arg(long, env = "STREAM_REPLICAS", value_parser = plain(clap::value_parser!(u8).range(1..=5)), global = true)]
     pub replicas: Option<u8>,
     /// Size in bytes of the key-value bucket in which fetchers remember how far they are; -1 for no limit.
     /// [default: no limit for a new bucket; 64 MiB where the NATS account wants one]
-    #[arg(long, env = "STATE_MAX_BYTES", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..), global = true)]
+    #[arg(long, env = "STATE_MAX_BYTES", allow_negative_numbers = true, value_parser = plain(clap::value_parser!(i64).range(-1..)), global = true)]
     pub state_max_bytes: Option<i64>,
 }
 

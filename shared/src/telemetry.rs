@@ -7,7 +7,9 @@
 //! The component in brackets is the `target` of the event. Libraries are heard from WARN on.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 
+use clap::builder::EnumValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
@@ -19,6 +21,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use uuid::Uuid;
+
+use crate::settings::plain;
 
 /// The fetcher's conductor.
 pub const ORCHESTRATOR: &str = "toggl-orchestrator";
@@ -55,6 +59,7 @@ pub const HTTP: &str = "http";
 
 /// Of no line, but of the span that lines about a run are in.
 const RUN: &str = "run";
+const RUN_ID: &str = "run_id=";
 
 const COMPONENTS: &[&str] = &[
     RUN,
@@ -77,20 +82,31 @@ const COMPONENTS: &[&str] = &[
 ];
 
 /// How much to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
 pub enum LogLevel {
+    /// Nothing; what ends a command is said even so.
+    #[value(alias = "none")]
+    Off,
+    /// Only what did not work.
+    #[value(alias = "err", alias = "fatal", alias = "critical")]
+    Error,
     /// Only what may need a person.
+    #[value(alias = "warning")]
     Warn,
     /// Each step and its counts.
     #[default]
+    #[value(alias = "information", alias = "notice")]
     Info,
     /// Every request, batch and wait.
+    #[value(alias = "trace", alias = "verbose")]
     Debug,
 }
 
 impl From<LogLevel> for LevelFilter {
     fn from(level: LogLevel) -> Self {
         match level {
+            LogLevel::Off => Self::OFF,
+            LogLevel::Error => Self::ERROR,
             LogLevel::Warn => Self::WARN,
             LogLevel::Info => Self::INFO,
             LogLevel::Debug => Self::DEBUG,
@@ -113,11 +129,19 @@ pub enum LogFormat {
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// How much to say on stderr.
-    #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t, global = true)]
+    #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t, value_parser = plain(EnumValueParser::<LogLevel>::new()), global = true)]
     pub log_level: LogLevel,
     /// Shape of a log line.
-    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t, global = true)]
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t, value_parser = plain(EnumValueParser::<LogFormat>::new()), global = true)]
     pub log_format: LogFormat,
+}
+
+impl LogArgs {
+    /// The same, and no more than this.
+    #[must_use]
+    pub fn at_most(self, level: LogLevel) -> Self {
+        Self { log_level: self.log_level.min(level), ..self }
+    }
 }
 
 /// Starts logging; call it once, first thing in `main`.
@@ -127,17 +151,19 @@ pub struct LogArgs {
 pub fn init(args: LogArgs) -> Result<(), TryInitError> {
     let level = LevelFilter::from(args.log_level);
     let filter = Targets::new()
-        .with_default(LevelFilter::WARN)
+        .with_default(LevelFilter::WARN.min(level))
         .with_targets(COMPONENTS.iter().map(|component| (*component, level)));
     let registry = tracing_subscriber::registry().with(filter);
+    // Where it is closed or full, what is logged is lost, and nothing else.
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let text = TextLine { is_for_people: std::io::stderr().is_terminal() };
     match args.log_format {
         LogFormat::Json => {
             let layer = layer.json().flatten_event(true).with_span_list(false);
             registry.with(layer).try_init()
         }
         // Lines have no colours, and to ask for them without that feature of the crate is an error.
-        LogFormat::Text => registry.with(layer.with_ansi(false).event_format(TextLine)).try_init(),
+        LogFormat::Text => registry.with(layer.with_ansi(false).event_format(text)).try_init(),
     }
 }
 
@@ -147,7 +173,16 @@ pub fn run_span(run_id: Uuid) -> Span {
     error_span!(target: RUN, "run", %run_id)
 }
 
-struct TextLine;
+struct TextLine {
+    /// On a terminal ids are short.
+    is_for_people: bool,
+}
+
+/// A run's id without its last 28 letters: the first eight tell runs apart that are a minute apart.
+fn shortened(fields: &str) -> &str {
+    let end = fields.find(RUN_ID).map(|start| start + RUN_ID.len() + 8);
+    end.and_then(|end| fields.get(..end)).unwrap_or(fields)
+}
 
 impl<S, N> FormatEvent<S, N> for TextLine
 where
@@ -166,9 +201,35 @@ where
         context.field_format().format_fields(writer.by_ref(), event)?;
         for span in context.event_scope().into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                write!(writer, " {fields}")?;
+                let fields: &str = fields;
+                write!(writer, " {}", if self.is_for_people { shortened(fields) } else { fields })?;
             }
         }
         writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_shortly_to_people() {
+        let id = "run_id=01939a2c-7f3e-7bb2-9c52-0d1a2b3c4d5e";
+        assert_eq!(shortened(id), "run_id=01939a2c");
+        assert_eq!(shortened("run_id=0193"), "run_id=0193");
+        assert_eq!(shortened("other=1"), "other=1");
+    }
+
+    #[test]
+    fn less_is_said_than_was_asked_for_and_never_more() {
+        let args = |log_level| LogArgs { log_level, log_format: LogFormat::Text };
+        for (asked, said) in [
+            (LogLevel::Debug, LogLevel::Warn),
+            (LogLevel::Warn, LogLevel::Warn),
+            (LogLevel::Off, LogLevel::Off),
+        ] {
+            assert_eq!(args(asked).at_most(LogLevel::Warn).log_level, said);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! What a run of the fetcher leaves behind for machines.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::Value;
 use tests::toggl::{Account, Answer, TOKEN};
-use tests::workers::Worker;
+use tests::workers::{Sink, Worker};
 use tests::world::World;
 
 use crate::endings::assert_fails;
@@ -99,10 +100,78 @@ async fn a_run_that_fails_writes_that_too_in_place_of_the_run_before() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_named_and_fails_the_run() {
+async fn a_file_that_cannot_be_written_is_named_before_anything_is_asked_of_toggl() {
     let world = world().await;
-    let finished = world.fetcher(&["--summary-json", "/no/such/folder/run.json"]);
-    let finished = finished.run().await.unwrap();
-    assert_fails(&finished, 1, &["/no/such/folder/run.json", "--summary-json"]);
-    assert!(finished.stdout.contains("sync completed"), "{finished:#?}");
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    for command in [&[][..], &["report", "--days", "3"]] {
+        for flag in ["--summary-json", "--metrics-textfile"] {
+            for path in ["/no/such/folder/run.json", here] {
+                let finished = world.fetcher(&[command, &[flag, path]].concat()).run().await;
+                let finished = finished.unwrap();
+                assert_fails(&finished, 1, &[path, flag, "folder"]);
+                assert_eq!(finished.stderr.lines().count(), 1, "{finished:#?}");
+                assert_eq!((world.toggl.requests().len(), finished.stdout.as_str()), (0, ""));
+            }
+        }
+    }
+    // The other one tells whoever watches by it.
+    let file = folder.path().join("fetcher.prom");
+    let flags = ["--summary-json", "/no/such/folder/run.json", "--metrics-textfile"];
+    let finished = world.fetcher(&[&flags[..], &[file.to_str().unwrap()]].concat()).run().await;
+    assert_fails(&finished.unwrap(), 1, &["--summary-json"]);
+    assert!(metrics(folder.path()).contains("last_run_exit_code 1.0"));
+}
+
+#[tokio::test]
+async fn a_run_is_told_to_standard_output_as_well_and_nothing_else_is_said_there() {
+    let world = world().await;
+    for path in ["-", "/dev/stdout", "/proc/self/fd/1"] {
+        let words = ["--summary-json", path, "--log-level", "warn"];
+        let finished = world.fetcher(&words).run().await.unwrap();
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        let run: Value = serde_json::from_str(&finished.stdout).unwrap();
+        assert_eq!(run["exit_code"], 0);
+        assert!(finished.stderr.starts_with("[OK] "), "{finished:#?}");
+        let quiet = world.fetcher(&[&words[..], &["-q"]].concat()).run().await.unwrap();
+        assert!(serde_json::from_str::<Value>(&quiet.stdout).is_ok(), "{quiet:#?}");
+        assert_eq!(quiet.stderr, "");
+    }
+    let both = world.fetcher(&["--summary-json", "-", "--metrics-textfile", "-"]);
+    assert_fails(&both.run().await.unwrap(), 2, &["only one of"]);
+    let full = world.fetcher(&["--summary-json", "-"]).stdout(Sink::Full);
+    assert_fails(&full.run().await.unwrap(), 1, &["--summary-json", "standard output"]);
+    let unread = world.fetcher(&["--summary-json", "-"]).stdout(Sink::Unread);
+    assert_eq!(unread.run().await.unwrap().code, Some(0));
+}
+
+#[tokio::test]
+async fn links_devices_and_named_pipes_are_written_and_stay_what_they_are() {
+    let world = world().await;
+    let folder = tempfile::tempdir().unwrap();
+    let [file, link, pipe] = ["run.json", "link", "pipe"].map(|name| folder.path().join(name));
+    symlink("run.json", &link).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let read = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    for _ in 0..2 {
+        let sync = world.fetcher(&[]).env("FETCHER_SUMMARY_JSON", &link);
+        let finished = sync.env("FETCHER_METRICS_TEXTFILE", "/dev/null").run().await.unwrap();
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+    }
+    assert!(link.is_symlink() && file.is_file());
+    assert_eq!(summary(folder.path())["exit_code"], 0);
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    let sync = world.fetcher(&[]).env("FETCHER_METRICS_TEXTFILE", &pipe).run().await.unwrap();
+    assert_eq!(sync.code, Some(0), "{sync:#?}");
+    assert!(read.await.unwrap().contains("last_run_exit_code 0.0"));
+    // Nobody reads any more.
+    let sync = world.fetcher(&[]).env("FETCHER_METRICS_TEXTFILE", &pipe).run().await.unwrap();
+    assert_fails(&sync, 1, &["--metrics-textfile", "nobody reads", "pipe"]);
+    assert!(sync.stdout.contains("sync completed"), "{sync:#?}");
+    let full = world.fetcher(&[]).env("FETCHER_SUMMARY_JSON", "/dev/full").run().await.unwrap();
+    assert_fails(&full, 1, &["/dev/full", "--summary-json"]);
 }

@@ -70,6 +70,19 @@ async fn each_log_level_says_what_it_should_and_the_summary_is_always_there() {
 }
 
 #[tokio::test]
+async fn a_sync_says_at_its_beginning_what_it_reads() {
+    let world = world().await;
+    for (words, beginning) in [
+        (&["--days", "2"][..], "Starting Toggl Track full sync (2 days)"),
+        (&["--only", "tags"], "Starting Toggl Track sync of tags run_id"),
+        (&["--only", "tags,time_entries"], "sync of tags, time_entries (3 days)"),
+    ] {
+        let finished = world.sync(words).await.unwrap();
+        assert!(finished.stderr.contains(beginning), "{}", finished.stderr);
+    }
+}
+
+#[tokio::test]
 async fn debug_lines_show_every_request() {
     let world = world().await;
     let finished = world.sync(&["--log-level", "debug"]).await.unwrap();

@@ -111,6 +111,9 @@ async fn the_installed_vault_serves_the_fetcher_and_leaves_no_token_in_any_file(
 async fn a_workspace_stored_with_the_credentials_is_read() {
     let safe = Safe::start().await;
     safe.migrate(KEY).await;
+    safe.world.toggl.with_account(|account| {
+        account.put_workspace(r#"{"id":4242,"name":"Second","organization_id":42}"#);
+    });
     let set = ["credentials", "set", "--workspace", "4242"];
     succeed(safe.fetcher(&set).stdin(TOKEN)).await;
     let finished = safe.fetcher(&[]).run().await.unwrap();

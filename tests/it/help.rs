@@ -70,6 +70,24 @@ fn assert_taken(example: &str) {
 }
 
 #[tokio::test]
+async fn the_short_help_has_the_usual_settings_and_the_long_one_all_under_fitting_headings() {
+    for (program, own) in [("fetcher", "--wait"), ("loader", "--writers")] {
+        let short = Worker::new(program, &["-h"]).run().await.unwrap().stdout;
+        assert!(short.contains(own) && short.contains("--help"), "{short}");
+        assert!(!short.contains("--nats-cert") && !short.contains("--stream-max-age"), "{short}");
+        let long = Worker::new(program, &["--help"]).run().await.unwrap().stdout;
+        assert!(long.contains("--nats-cert") && long.contains("--stream-max-age"), "{long}");
+    }
+    let long = Worker::new("fetcher", &["report", "--help"]).run().await.unwrap().stdout;
+    let at = |words: &str| long.find(words).unwrap_or_else(|| panic!("{words} is not in {long}"));
+    assert!(at("--from") < at("--nats-url") && at("--from") < at("--wait"), "{long}");
+    let (logging, run) = (at("\nLogging:"), at("\nRun:"));
+    for flag in ["--wait", "--if-running"] {
+        assert!(at(flag) > run && (run > logging || at(flag) < logging), "{long}");
+    }
+}
+
+#[tokio::test]
 async fn completions_and_man_pages_are_printed_and_need_no_setting() {
     for program in ["fetcher", "loader"] {
         for shell in ["bash", "zsh", "fish"] {

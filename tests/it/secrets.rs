@@ -148,7 +148,9 @@ async fn a_toggl_address_with_a_login_is_refused_and_not_repeated() {
     ] {
         let by_environment = Worker::new("fetcher", &["check"]).env("TOGGL_URL", address);
         let by_argument = Worker::new("fetcher", &["check", "--toggl-url", address]);
-        for worker in [by_environment, by_argument] {
+        // An empty variable is none.
+        let by_environment = Some(by_environment).filter(|_| !address.is_empty());
+        for worker in by_environment.into_iter().chain([by_argument]) {
             let finished = worker.env("TOGGL_API_TOKEN", "t0ken").run().await.unwrap();
             assert_misused(&finished, &["TOGGL_URL", "https://host"]);
             assert_unspoken(&finished, "hunter2");

@@ -142,6 +142,17 @@ async fn a_workspace_that_is_closed_costs_no_other() {
     assert!(finished.stdout.contains(r#""projects":4"#), "{}", finished.stdout);
 }
 
+#[tokio::test]
+async fn where_no_named_workspace_is_the_account_s_one_line_names_those_that_are() {
+    let world = World::start(of_two_workspaces()).await.unwrap();
+    for named in ["42", "42,43"] {
+        let finished = world.fetcher(&["--workspace", named]).run().await.unwrap();
+        let words = ["42", "--workspace", "TOGGL_WORKSPACE_ID", "2230991", "777"];
+        assert_fails(&finished, 2, &words);
+    }
+    assert_eq!(world.toggl.count("/api/v9/workspaces/42"), 0);
+}
+
 /// Two people of one workspace, who own entries and a private workspace each.
 async fn of_two_accounts() -> (World, Simulator) {
     let first = of_two_workspaces();

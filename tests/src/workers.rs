@@ -81,6 +81,34 @@ pub struct Worker {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
+    stdout: Sink,
+    stderr: Sink,
+    program: Option<PathBuf>,
+}
+
+/// Where the words of a command go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// To whoever asks what was said.
+    Kept,
+    /// Into a pipe that nobody reads any more.
+    Unread,
+    /// On a disk that is full.
+    Full,
+}
+
+impl Sink {
+    fn open(self) -> Result<Stdio> {
+        Ok(match self {
+            Self::Kept => Stdio::piped(),
+            Self::Unread => std::io::pipe().context("could not make a pipe")?.1.into(),
+            Self::Full => std::fs::OpenOptions::new()
+                .write(true)
+                .open("/dev/full")
+                .context("could not open /dev/full")?
+                .into(),
+        })
+    }
 }
 
 /// How a command ended.
@@ -105,6 +133,37 @@ impl Worker {
             arguments: arguments.iter().map(Into::into).collect(),
             environment: inherited.collect(),
             stdin: Vec::new(),
+            stdout: Sink::Kept,
+            stderr: Sink::Kept,
+            program: None,
+        }
+    }
+
+    /// Sends what it prints elsewhere.
+    #[must_use]
+    pub fn stdout(mut self, sink: Sink) -> Self {
+        self.stdout = sink;
+        self
+    }
+
+    /// Sends what it logs elsewhere.
+    #[must_use]
+    pub fn stderr(mut self, sink: Sink) -> Self {
+        self.stderr = sink;
+        self
+    }
+
+    /// Starts this file instead of the one that was built.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
+    async fn file(&self) -> Result<PathBuf> {
+        match &self.program {
+            Some(path) => Ok(path.clone()),
+            None => Ok(folder().await?.join(self.name)),
         }
     }
 
@@ -135,15 +194,15 @@ impl Worker {
     /// # Errors
     /// When it cannot be started, or does not end within two minutes.
     pub async fn run(self) -> Result<Finished> {
-        let program = folder().await?.join(self.name);
+        let program = self.file().await?;
         let started = Instant::now();
         let mut child = Command::new(&program)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(self.stdout.open()?)
+            .stderr(self.stderr.open()?)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("could not start {}", program.display()))?;
@@ -170,7 +229,7 @@ impl Worker {
         let folder = RunFolder::create(self.name, None)?;
         let launch = Launch {
             name: self.name,
-            program: self::folder().await?.join(self.name),
+            program: self.file().await?,
             arguments: self.arguments,
             environment: self.environment,
             working_folder: folder.path().to_owned(),

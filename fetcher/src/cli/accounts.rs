@@ -1,6 +1,7 @@
 //! How a run over several accounts ends: one that fails does not keep the others from being read.
 
 use shared::exit::{Exit, Failure, chain};
+use shared::output::complain;
 use shared::telemetry::ORCHESTRATOR;
 use tracing::warn;
 
@@ -14,7 +15,6 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// Notes how an account's run ended.
-    #[expect(clippy::print_stderr, reason = "the one line a user sees, whatever the log level")]
     pub(super) fn note(&mut self, account: &str, ended: Result<Exit, Failure>, accounts: usize) {
         let exit = match ended {
             Err(failure) if accounts == 1 => {
@@ -22,7 +22,7 @@ impl Accounts {
                 return;
             }
             Err(Failure { exit, error }) => {
-                eprintln!("error: account {account}: {}", chain(error.as_ref()));
+                complain(format_args!("account {account}: {}", chain(error.as_ref())));
                 exit
             }
             Ok(exit) => exit,

@@ -1,17 +1,17 @@
 //! What a run leaves behind for machines: a summary in JSON, and metrics for the textfile collector of
 //! Prometheus' node exporter. Both are written however the run ends.
 
-use std::fs::Permissions;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use jiff::Timestamp;
 use serde::Serialize;
+use shared::destination::{Destination, DestinationError};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
+use shared::output;
+use shared::settings::plain;
 use shared::telemetry::ORCHESTRATOR;
 use tracing::warn;
 use uuid::Uuid;
@@ -22,6 +22,9 @@ use crate::toggl::{Bucket, Client};
 
 mod textfile;
 
+const SUMMARY: &str = "--summary-json";
+const METRICS: &str = "--metrics-textfile";
+
 /// Of the summary's form; it changes where a field goes or means something else.
 const VERSION: u32 = 1;
 
@@ -29,13 +32,43 @@ const VERSION: u32 = 1;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Afterwards")]
 pub(super) struct ChronicleArgs {
-    /// Write what a sync or report did to this file, as JSON: requests, waits, quotas, records.
-    #[arg(long, env = "FETCHER_SUMMARY_JSON", value_name = "FILE", global = true)]
-    summary_json: Option<PathBuf>,
+    /// Write what a sync or report did to this file, as JSON: requests, waits, quotas, records. `-` is
+    /// standard output; the usual summary then goes to standard error.
+    #[arg(long, env = "FETCHER_SUMMARY_JSON", value_name = "FILE", value_parser = plain(destination()), global = true)]
+    summary_json: Option<Destination>,
     /// Write the same as metrics of Prometheus to this file, in the folder that the node exporter's
     /// textfile collector reads; its name should end with `.prom`.
-    #[arg(long, env = "FETCHER_METRICS_TEXTFILE", value_name = "FILE", global = true)]
-    metrics_textfile: Option<PathBuf>,
+    #[arg(long, env = "FETCHER_METRICS_TEXTFILE", value_name = "FILE", value_parser = plain(destination()), global = true)]
+    metrics_textfile: Option<Destination>,
+}
+
+/// A file, a device, a named pipe, or standard output.
+fn destination() -> impl TypedValueParser<Value = Destination> {
+    PathBufValueParser::new().map(Destination::from)
+}
+
+impl ChronicleArgs {
+    fn destinations(&self) -> impl Iterator<Item = (&Destination, &'static str)> {
+        let summary = self.summary_json.as_ref().map(|to| (to, SUMMARY));
+        let metrics = self.metrics_textfile.as_ref().map(|to| (to, METRICS));
+        summary.into_iter().chain(metrics)
+    }
+
+    /// Before any work is done: whether both can be written in the end.
+    pub(super) fn prepare(&self) -> Result<(), Failure> {
+        let to_stdout = self.destinations().filter(|(to, _)| **to == Destination::Stdout).count();
+        if to_stdout > 1 {
+            let words = "only one of --summary-json and --metrics-textfile can be standard output";
+            return Err(anyhow!(words)).or_exit(Exit::Usage);
+        }
+        if to_stdout > 0 {
+            output::take();
+        }
+        for (destination, setting) in self.destinations() {
+            destination.check().map_err(|error| unwritten(error, setting)).or_exit(Exit::Failed)?;
+        }
+        Ok(())
+    }
 }
 
 /// One run over one or more accounts.
@@ -198,28 +231,33 @@ impl Chronicle {
             (ended, Ok(())) => ended,
             (Ok(_), Err(error)) => Err(error).or_exit(Exit::Failed),
             (Err(failure), Err(error)) => {
-                warn!(target: ORCHESTRATOR, "{}", chain(error.as_ref()));
+                let words = chain(error.as_ref());
+                // It may be why there was no run.
+                if words != chain(failure.error.as_ref()) {
+                    warn!(target: ORCHESTRATOR, "{words}");
+                }
                 Err(failure)
             }
         }
     }
 
     fn write_files(&self, args: &ChronicleArgs) -> anyhow::Result<()> {
-        if let Some(path) = &args.summary_json {
-            let mut json = serde_json::to_string_pretty(self)?;
-            json.push('\n');
-            write(path, &json).with_context(|| cannot_write(path, "--summary-json"))?;
+        let mut written = Ok(());
+        // The one is written whatever becomes of the other.
+        for (destination, setting) in args.destinations() {
+            let text = match setting {
+                SUMMARY => serde_json::to_string_pretty(self)? + "\n",
+                _ => textfile::render(self)?,
+            };
+            let this = destination.write(text.as_bytes());
+            written = written.and(this.map_err(|error| unwritten(error, setting)));
         }
-        if let Some(path) = &args.metrics_textfile {
-            let text = textfile::render(self)?;
-            write(path, &text).with_context(|| cannot_write(path, "--metrics-textfile"))?;
-        }
-        Ok(())
+        written
     }
 }
 
-fn cannot_write(path: &Path, setting: &str) -> String {
-    format!("cannot write {} ({setting}); does its folder exist, and may we?", path.display())
+fn unwritten(error: DestinationError, setting: &'static str) -> anyhow::Error {
+    anyhow::Error::new(error).context(setting)
 }
 
 fn unread(resources: &[(&'static str, String)]) -> Vec<Unread> {
@@ -233,18 +271,4 @@ fn outcome(ended: &Result<Exit, Failure>) -> (u8, Option<String>) {
         Ok(exit) => (*exit as u8, None),
         Err(Failure { exit, error }) => (*exit as u8, Some(chain(error.as_ref()))),
     }
-}
-
-/// Whole or not at all: a reader sees the old file or the new one.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".fetcher-")
-        // For others to read, as far as the umask lets them.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! `fetcher credentials`.
 
 use clap::Subcommand;
-use shared::exit::{Exit, Failure};
+use shared::exit::{Exit, Failure, OrExit as _};
+use shared::output::{print, report};
 
 use super::runs::{credentials_failure, vault_failure};
 use crate::credentials::{CredentialArgs, Credentials, CredentialsError, ask_for_token};
@@ -43,15 +44,13 @@ pub(super) enum Command {
     Remove,
 }
 
-#[expect(clippy::print_stdout, reason = "this is the output of the program")]
 pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit, Failure> {
     if matches!((command, &args.account), (Command::Show, Some(_))) && args.account_name().is_err()
     {
         let mut vault = args.vault().await.map_err(vault_failure)?;
-        for account in vault.accounts().await.map_err(vault_failure)? {
-            println!("{account}");
-        }
+        let accounts = vault.accounts().await.map_err(vault_failure)?;
         vault.close().await;
+        print(accounts.join("\n") + "\n").or_exit(Exit::Failed)?;
         return Ok(Exit::Done);
     }
     let account = args.account_name().map_err(credentials_failure)?;
@@ -62,7 +61,7 @@ pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit
             let secret = Credentials { api_token, workspace_id }.to_secret();
             let vault = args.vault().await.map_err(vault_failure)?;
             vault.write(account, &secret).await.map_err(vault_failure)?;
-            println!("Stored the Toggl credentials in the vault.");
+            report("Stored the Toggl credentials in the vault.\n");
         }
         Command::Show => {
             let vault = args.vault().await.map_err(vault_failure)?;
@@ -70,19 +69,17 @@ pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit
                 let account = account.to_owned();
                 return Err(credentials_failure(CredentialsError::NotStored { account }));
             };
-            println!("Toggl credentials are stored, last set {}.", stored.updated_at);
+            print(format!("Toggl credentials are stored, last set {}.\n", stored.updated_at))
+                .or_exit(Exit::Failed)?;
         }
         Command::Remove => {
             let vault = args.vault().await.map_err(vault_failure)?;
             let removed = vault.remove(account).await.map_err(vault_failure)?;
-            println!(
-                "{}",
-                if removed {
-                    "Removed the Toggl credentials from the vault."
-                } else {
-                    "There were no Toggl credentials in the vault."
-                }
-            );
+            report(if removed {
+                "Removed the Toggl credentials from the vault.\n"
+            } else {
+                "There were no Toggl credentials in the vault.\n"
+            });
         }
     }
     Ok(Exit::Done)

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error, FromArgMatches as _};
+use shared::settings;
 
 use super::{Cli, Command as Chosen};
 
@@ -30,7 +31,7 @@ const NATS: &[&str] = &[
     "nats_domain",
 ];
 const STREAM: &[&str] = &["stream_max_age", "stream_max_bytes", "replicas", "state_max_bytes"];
-const LOG: &[&str] = &["log_level", "log_format"];
+const LOG: &[&str] = &["log_level", "log_format", "quiet"];
 /// What concerns a run as a whole, and what it leaves behind.
 const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"];
 
@@ -54,9 +55,14 @@ fn is_used(command: &str, id: &str) -> bool {
     uses.is_some_and(|(_, groups)| groups.iter().any(|group| group.contains(&id)))
 }
 
+/// The command line and the environment, as they are read.
+fn root() -> Command {
+    settings::tolerant(Cli::command())
+}
+
 /// The command line of the program, whose commands do not show the flags that they refuse.
 pub(super) fn command() -> Command {
-    let root = Cli::command();
+    let root = root();
     let global: Vec<Arg> =
         root.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     root.mut_subcommands(|command| {
@@ -85,15 +91,18 @@ fn hide_unused(command: Command, name: &str, global: &[Arg]) -> Command {
 ///
 /// # Errors
 /// As clap words them, and for a flag that would have no effect.
-pub(super) fn parse(words: Vec<OsString>) -> Result<Cli, Error> {
+pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     // First: what clap finds missing may stand in the wrong place.
-    refuse_unused(&Cli::command().ignore_errors(true).try_get_matches_from(&words)?)?;
-    refuse_clashes(&words)?;
-    let matches = command().try_get_matches_from(words)?;
+    refuse_unused(&root().ignore_errors(true).try_get_matches_from(words)?)?;
+    refuse_clashes(words)?;
+    let command = command();
+    let matches = command.clone().try_get_matches_from(words);
+    let matches = matches.map_err(|error| settings::named(error, &command, words))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
+    refuse_contradiction(&cli)?;
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
-        parse(as_words(&schedule.arguments))?;
+        parse(&as_words(&schedule.arguments))?;
     }
     Ok(cli)
 }
@@ -105,7 +114,7 @@ fn as_words(arguments: &[OsString]) -> Vec<OsString> {
 /// The flags that the schedule was given, then what each run is given; where both name a flag, the
 /// run's own counts.
 fn arguments_of_run(schedule: &ArgMatches, own: &[OsString]) -> Result<Vec<OsString>, Error> {
-    let command = Cli::command();
+    let command = root();
     // Their mistakes are found when all are read together: a flag may need one of the others.
     let run = command.clone().ignore_errors(true).try_get_matches_from(as_words(own))?;
     let flags = command
@@ -139,7 +148,7 @@ fn long(flag: &Arg) -> &str {
 }
 
 fn refuse_unused(matches: &ArgMatches) -> Result<(), Error> {
-    let root = Cli::command();
+    let root = root();
     let (mut command, mut name, mut below) = (&root, String::new(), matches);
     while let Some((next, inner)) = below.subcommand() {
         let Some(chosen) = command.find_subcommand(next) else { break };
@@ -161,7 +170,7 @@ fn refuse_unused(matches: &ArgMatches) -> Result<(), Error> {
 /// Clap sees no clash of what stands before a command with what stands behind it: of the same flag it
 /// takes the second, of two that exclude each other both.
 fn refuse_clashes(words: &[OsString]) -> Result<(), Error> {
-    let root = Cli::command();
+    let root = root();
     let global = global(&root);
     let matches = apart(root.clone(), &global).ignore_errors(true).try_get_matches_from(words)?;
     let (mut name, mut levels) = ("", vec![&matches]);
@@ -184,6 +193,16 @@ fn refuse_clashes(words: &[OsString]) -> Result<(), Error> {
     };
     global.iter().find_map(clash).map_or(Ok(()), |clash| {
         let words = format!("{clash}: write `fetcher … {name}` with one of them\n");
+        Err(Error::raw(ErrorKind::ArgumentConflict, words))
+    })
+}
+
+/// Of what is set in different places, flags or variables, one may exclude the other.
+fn refuse_contradiction(cli: &Cli) -> Result<(), Error> {
+    let logs_in = !matches!(cli.command, Some(Chosen::Credentials(_) | Chosen::Manual(_)));
+    let contradiction = cli.common.credentials.contradiction().filter(|_| logs_in);
+    contradiction.map_or(Ok(()), |words| {
+        let words = format!("{words}: write `fetcher …` with one of them\n");
         Err(Error::raw(ErrorKind::ArgumentConflict, words))
     })
 }

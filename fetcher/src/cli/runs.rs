@@ -212,9 +212,11 @@ impl Broker {
         common: &CommonArgs,
         Published { newest, run_ids }: Published,
     ) -> Result<Exit, Failure> {
-        let Some(patience) = common.wait.filter(|_| !newest.is_empty()) else {
+        let Some(patience) = common.wait.filter(|wait| !wait.is_zero() && !newest.is_empty())
+        else {
             return Ok(Exit::Done);
         };
+        info!(target: ORCHESTRATOR, "Waiting until loaders have stored it");
         let storing = arrival::until_stored(&self.context, newest, patience);
         self.run(storing).await?.or_exit(Exit::Failed)?;
         let client = self.context.client();
@@ -247,6 +249,7 @@ pub(super) fn failure(error: SyncError) -> Failure {
         SyncError::Publish(PublishError::Unacknowledged { .. } | PublishError::NoStream { .. })
         | SyncError::State(_)
         | SyncError::Lease(LeaseError::State(_)) => Exit::Unreachable,
+        SyncError::NotYours { .. } => Exit::Usage,
         SyncError::Toggl(_)
         | SyncError::Publish(PublishError::Encode(_) | PublishError::Full(_))
         | SyncError::Lease(LeaseError::Running(_))
@@ -260,7 +263,9 @@ pub(super) fn failure(error: SyncError) -> Failure {
 pub(super) fn credentials_failure(error: CredentialsError) -> Failure {
     match error {
         CredentialsError::Vault(error) => vault_failure(error),
-        error @ (CredentialsError::OneAccount | CredentialsError::OneWorkspace) => {
+        error @ (CredentialsError::OneAccount
+        | CredentialsError::OneWorkspace
+        | CredentialsError::Contradiction { .. }) => {
             Failure { exit: Exit::Usage, error: error.into() }
         }
         error => Failure { exit: Exit::Credentials, error: error.into() },

@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use croner::Cron;
-use jiff::Zoned;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
-use shared::process;
+use shared::process::{self, Program};
+use shared::settings::plain;
 use shared::shutdown::Shutdown;
 use shared::telemetry::SCHEDULE;
 use tokio::process::{Child, Command};
@@ -26,13 +28,19 @@ Examples:
 
 /// A clock that was set, or a machine that slept, is noticed within this.
 const LOOK: Duration = Duration::from_secs(30);
+/// As a clock is set back for being a bit fast; more is another time.
+const A_LITTLE: SignedDuration = SignedDuration::from_hours(1);
+/// Between two attempts to start a run.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// When, and what.
 #[derive(Debug, Args)]
 pub(super) struct ScheduleArgs {
     /// Minute, hour, day of the month, month and day of the week, as cron has them; in the time zone of
-    /// TZ, else the machine's.
-    #[arg(env = "FETCHER_SCHEDULE", default_value = "17 * * * *", value_name = "CRON", value_parser = Cron::from_str)]
+    /// TZ, else the machine's. A time of day that summer time skips comes at the end of the gap, one that
+    /// comes twice is taken once; hours and minutes that repeat (`*`, `*/15`) go by the clock. A machine that
+    /// slept over a run makes up for it once.
+    #[arg(env = "FETCHER_SCHEDULE", default_value = "17 * * * *", value_name = "CRON", value_parser = plain(Cron::from_str))]
     schedule: Cron,
     /// What each run is given, after `--`. Flags of every command may stand before that as well, and
     /// settings in the environment hold too.
@@ -41,50 +49,130 @@ pub(super) struct ScheduleArgs {
 }
 
 /// Runs a sync at each time, one at a time, until SIGTERM or Ctrl-C: that ends a run in order, too.
-/// Times that pass during a run are left out, and a run that fails does not keep the next from coming.
+/// Times that pass during a run are left out, and a run that fails, or cannot be started, does not keep
+/// the next from coming.
 pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
+    let zone = zone().or_exit(Exit::Usage)?;
+    let program = Program::running().context("cannot tell which program this is");
+    let program = program.or_exit(Exit::Failed)?;
+    let now = || Timestamp::now().to_zoned(zone.clone());
+    let mut clock = Clock { schedule: &args.schedule, last: None };
     loop {
-        let next = args
-            .schedule
-            .find_next_occurrence(&Zoned::now(), false)
-            .with_context(|| format!("the schedule {} never comes", args.schedule.as_str()))
-            .or_exit(Exit::Usage)?;
+        let next = clock.next(&now()).or_exit(Exit::Usage)?;
         info!(target: SCHEDULE, "The next run is at {}", next.strftime("%Y-%m-%d %H:%M:%S %Z"));
-        if shutdown.soft.run_until_cancelled(sleep_until(&next)).await.is_none() {
-            info!(target: SCHEDULE, "Stopped");
-            return Ok(Exit::Done);
+        match shutdown.soft.run_until_cancelled(sleep_until(&next)).await {
+            None => return Ok(stopped()),
+            Some(Woken::SetBack) => continue,
+            Some(Woken::InTime) => {}
         }
-        let run = start(args).or_exit(Exit::Failed)?;
-        let status = wait(run, &shutdown).await.or_exit(Exit::Failed)?;
-        match status.code() {
-            Some(0) => info!(target: SCHEDULE, "The run has ended well"),
-            Some(code) => warn!(target: SCHEDULE, "The run has ended with exit code {code}"),
-            None => error!(target: SCHEDULE, "The run was killed ({status})"),
+        clock.last = Some(next);
+        let starting = start(&program, &args.arguments);
+        let Some(run) = shutdown.soft.run_until_cancelled(starting).await else {
+            return Ok(stopped());
+        };
+        match wait(run, &shutdown).await {
+            Ok(status) => match status.code() {
+                Some(0) => info!(target: SCHEDULE, "The run has ended well"),
+                Some(code) => warn!(target: SCHEDULE, "The run has ended with exit code {code}"),
+                None => error!(target: SCHEDULE, "The run was killed ({status})"),
+            },
+            Err(error) if shutdown.requested() => return Err(error).or_exit(Exit::Failed),
+            Err(error) => {
+                error!(target: SCHEDULE, "The run was lost: {}", chain(error.as_ref()));
+            }
+        }
+        if clock.next(&now()).ok() != clock.after_last() {
+            info!(target: SCHEDULE, "Runs that were due meanwhile are left out");
         }
     }
 }
 
-async fn sleep_until(next: &Zoned) {
-    while let Ok(left) = Duration::try_from(Zoned::now().duration_until(next)) {
+/// That of TZ, which is not to be UTC for being misspelt; else the machine's, where it has one.
+fn zone() -> anyhow::Result<TimeZone> {
+    match TimeZone::try_system() {
+        Ok(zone) => Ok(zone),
+        Err(_) if std::env::var_os("TZ").is_none_or(|name| name.is_empty()) => Ok(TimeZone::UTC),
+        Err(error) => Err(error).context("TZ names no time zone, as Europe/Berlin does"),
+    }
+}
+
+fn stopped() -> Exit {
+    info!(target: SCHEDULE, "Stopped");
+    Exit::Done
+}
+
+/// When runs are due.
+struct Clock<'a> {
+    schedule: &'a Cron,
+    /// What the last run was due at.
+    last: Option<Zoned>,
+}
+
+impl Clock<'_> {
+    /// A clock that is set back a little does not bring the same run twice.
+    fn next(&self, now: &Zoned) -> anyhow::Result<Zoned> {
+        let is_near = |last: &&Zoned| *last > now && now.duration_until(last) < A_LITTLE;
+        self.following(self.last.as_ref().filter(is_near).unwrap_or(now))
+    }
+
+    fn after_last(&self) -> Option<Zoned> {
+        self.last.as_ref().and_then(|last| self.following(last).ok())
+    }
+
+    fn following(&self, moment: &Zoned) -> anyhow::Result<Zoned> {
+        let next = self.schedule.find_next_occurrence(moment, false);
+        next.with_context(|| format!("the schedule {} never comes", self.schedule.as_str()))
+    }
+}
+
+enum Woken {
+    InTime,
+    /// What was to come next may come sooner now.
+    SetBack,
+}
+
+async fn sleep_until(next: &Zoned) -> Woken {
+    let mut before = Timestamp::now();
+    while let Ok(left) = Duration::try_from(before.duration_until(next.timestamp())) {
         if left.is_zero() {
             break;
         }
         tokio::time::sleep(left.min(LOOK)).await;
+        let now = Timestamp::now();
+        if now < before {
+            info!(target: SCHEDULE, "The clock was set back");
+            return Woken::SetBack;
+        }
+        before = now;
     }
+    Woken::InTime
 }
 
-/// A process of its own: whatever becomes of it, the schedule goes on.
-fn start(args: &ScheduleArgs) -> anyhow::Result<Child> {
-    let program = std::env::current_exe().context("cannot tell which program this is")?;
-    Command::new(&program)
-        .args(&args.arguments)
-        .stdin(Stdio::null())
-        // Ctrl-C reaches it through us, once.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("could not start {}", program.display()))
+/// Starts a process of its own: whatever becomes of it, the schedule goes on. What keeps it from being
+/// started passes, as an upgrade or a full process table: it is tried until it succeeds.
+async fn start(program: &Program, arguments: &[OsString]) -> Child {
+    let mut said = None;
+    loop {
+        let spawned = Command::new(program.path())
+            .args(arguments)
+            .stdin(Stdio::null())
+            // Ctrl-C reaches it through us, once.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn();
+        let error = match spawned {
+            Ok(run) => return run,
+            Err(error) => error,
+        };
+        // Once, until it is something else.
+        if said != Some(error.kind()) {
+            let path = program.path().display();
+            error!(target: SCHEDULE, "Could not start {path}: {error}; trying again until it starts");
+            said = Some(error.kind());
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// Until it has ended; a signal to us is passed on, and after a while, or a second one, it is killed.
@@ -100,4 +188,57 @@ async fn wait(mut run: Child, shutdown: &Shutdown) -> anyhow::Result<std::proces
     }
     run.kill().await?;
     Err(anyhow!("the run did not end in time and was killed; what it sent will be loaded"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use super::*;
+
+    /// When a schedule comes next in Berlin, where summer time begins on 2026-03-29 and ends on 2026-10-25.
+    fn next(schedule: &str, now: &str, times: usize) -> Vec<String> {
+        let schedule = Cron::from_str(schedule).unwrap();
+        let mut clock = Clock { schedule: &schedule, last: None };
+        let mut now: Zoned = format!("{now}[Europe/Berlin]").parse().unwrap();
+        let mut found = Vec::new();
+        for _ in 0..times {
+            now = clock.next(&now).unwrap();
+            clock.last = Some(now.clone());
+            found.push(now.strftime("%d %H:%M %Z").to_string());
+        }
+        found
+    }
+
+    #[test]
+    fn a_time_of_day_comes_once_a_day_when_summer_time_begins_and_ends() {
+        let spring = next("30 2 * * *", "2026-03-28T12:00", 2);
+        assert_eq!(spring, ["29 03:00 CEST", "30 02:30 CEST"]);
+        let autumn = next("30 2 * * *", "2026-10-24T12:00", 2);
+        assert_eq!(autumn, ["25 02:30 CEST", "26 02:30 CET"]);
+    }
+
+    #[test]
+    fn every_hour_is_every_hour_when_summer_time_begins_and_ends() {
+        let spring = next("17 * * * *", "2026-03-29T00:30", 3);
+        assert_eq!(spring, ["29 01:17 CET", "29 03:17 CEST", "29 04:17 CEST"]);
+        let autumn = next("17 * * * *", "2026-10-25T01:30", 4);
+        assert_eq!(autumn, ["25 02:17 CEST", "25 02:17 CET", "25 03:17 CET", "25 04:17 CET"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_a_little_brings_no_run_twice_and_one_set_back_far_does() {
+        let schedule = Cron::from_str("17 * * * *").unwrap();
+        let at = |time: &str| format!("2026-01-31T{time}[UTC]").parse::<Zoned>().unwrap();
+        let clock = Clock { schedule: &schedule, last: Some(at("12:17")) };
+        assert_eq!(clock.next(&at("12:16:58")).unwrap(), at("13:17"));
+        assert_eq!(clock.next(&at("12:17:01")).unwrap(), at("13:17"));
+        assert_eq!(clock.next(&at("09:00")).unwrap(), at("09:17"));
+    }
+
+    #[tokio::test]
+    async fn a_time_that_has_passed_is_not_waited_for() {
+        let past = Zoned::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
+        assert!(matches!(sleep_until(&past).await, Woken::InTime));
+    }
 }

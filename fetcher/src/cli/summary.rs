@@ -1,5 +1,4 @@
 //! What a command prints on standard output, at every log level.
-#![expect(clippy::print_stdout, reason = "this is the output of the program")]
 
 use std::time::Duration;
 
@@ -7,10 +6,16 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::kept::KeptLetters;
+use shared::output;
 
 use crate::check::Found;
 use crate::state::Running;
 use crate::{ReportResult, SyncResult, TeamResult};
+
+/// A line of the summary. The work that it tells of is done, whether or not it can be printed.
+macro_rules! line {
+    ($($words:tt)*) => { output::report(format!($($words)*) + "\n") };
+}
 
 /// What was read so recently was read by this run.
 const AT_ONCE: Duration = Duration::from_mins(2);
@@ -19,64 +24,62 @@ pub(super) fn sync(result: &SyncResult, account: Option<&str>) -> Result<Exit, F
     let exit = exit_of(result)?;
     let masters: Vec<_> =
         result.masters_counts.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
-    println!("[{}] Toggl Track sync completed{}:", mark(exit), of(account));
-    println!("  Time entries: {}", result.time_entries_count);
+    line!("[{}] Toggl Track sync completed{}:", mark(exit), of(account));
+    line!("  Time entries: {}", result.time_entries_count);
     if let Some(count) = result.report_count {
-        println!("  Older time entries, from reports: {count}");
+        line!("  Older time entries, from reports: {count}");
     }
     for team in &result.team {
         let TeamResult { workspace_id, days, records, read_at } = team;
         let age = age(*read_at);
         let ago = if age < AT_ONCE { String::new() } else { format!(", {}", ago(age)) };
-        println!(
-            "  Everybody's entries of {days} days in workspace {workspace_id}: {records}{ago}"
-        );
+        line!("  Everybody's entries of {days} days in workspace {workspace_id}: {records}{ago}");
     }
-    println!("  Masters: {{{}}}", masters.join(","));
+    line!("  Masters: {{{}}}", masters.join(","));
     if !result.earlier.is_empty() {
         let read = |(name, at): &(&str, Timestamp)| format!("{name} ({})", ago(age(*at)));
         let read: Vec<_> = result.earlier.iter().map(read).collect();
-        println!("  Read by the run that was interrupted: {}", read.join(", "));
+        line!("  Read by the run that was interrupted: {}", read.join(", "));
     }
     rest(result);
-    println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
+    line!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
     for note in &result.notes {
-        println!("  Note: {note}");
+        line!("  Note: {note}");
     }
     Ok(exit)
 }
 
 pub(super) fn report(result: &ReportResult, account: Option<&str>) -> Result<Exit, Failure> {
     let exit = exit_of(&result.rest)?;
-    println!("[{}] Toggl Track report completed{}:", mark(exit), of(account));
+    line!("[{}] Toggl Track report completed{}:", mark(exit), of(account));
     for (workspace_id, count) in &result.entries {
-        println!("  Time entries of workspace {workspace_id}: {count}");
+        line!("  Time entries of workspace {workspace_id}: {count}");
     }
     rest(&result.rest);
-    println!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
+    line!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
     Ok(exit)
 }
 
 /// What loaders kept, apart from what could not be sent to them as a record.
 pub(super) fn kept(kept: &[KeptLetters]) {
     for KeptLetters { resource, letters, reason } in kept {
-        println!("Dead letters: {letters} of {resource} ({reason})");
+        line!("Dead letters: {letters} of {resource} ({reason})");
     }
 }
 
 pub(super) fn skipped(running: &Running) {
-    println!("[SKIPPED] {running}");
+    line!("[SKIPPED] {running}");
 }
 
 pub(super) fn check(found: &Found, account: Option<&str>) {
-    println!("Toggl account{}: {}", of(account), found.owner);
-    println!("Workspaces:");
+    line!("Toggl account{}: {}", of(account), found.owner);
+    line!("Workspaces:");
     for workspace in &found.workspaces {
-        println!("  {workspace}");
+        line!("  {workspace}");
     }
-    println!("Requests left:");
+    line!("Requests left:");
     for quota in &found.quotas {
-        println!("  {quota}");
+        line!("  {quota}");
     }
 }
 
@@ -92,16 +95,16 @@ fn exit_of(result: &SyncResult) -> Result<Exit, Failure> {
 
 fn rest(result: &SyncResult) {
     for (name, reason) in &result.skipped {
-        println!("  Skipped: {name} ({reason})");
+        line!("  Skipped: {name} ({reason})");
     }
     for (name, reason) in &result.uncertain {
-        println!("  Uncertain: {name} ({reason})");
+        line!("  Uncertain: {name} ({reason})");
     }
     if !result.rejected.is_empty() {
-        println!("  Dead letters: {} (named in the log)", result.rejected.len());
+        line!("  Dead letters: {} (named in the log)", result.rejected.len());
     }
     if !result.unsent.is_empty() {
-        println!("  Records not sent: {} (named in the log)", result.unsent.len());
+        line!("  Records not sent: {} (named in the log)", result.unsent.len());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use shared::settings::{plain, time};
 use url::Url;
 
 use super::address::AddressParser;
@@ -12,20 +13,20 @@ use super::address::AddressParser;
 #[command(next_help_heading = "Toggl")]
 pub struct TogglArgs {
     /// Address of Toggl's API; /api/v9 and /reports/api/v3 are appended.
-    #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", hide_env_values = true, value_parser = AddressParser, global = true)]
+    #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", hide_env_values = true, value_parser = plain(AddressParser), global = true)]
     pub toggl_url: Url,
     /// Steady pace of requests; Toggl allows about one a second.
-    #[arg(long, env = "TOGGL_REQUESTS_PER_SECOND", default_value_t = 1.0, value_parser = positive, global = true)]
+    #[arg(long, env = "TOGGL_REQUESTS_PER_SECOND", default_value_t = 1.0, value_parser = plain(positive), global = true)]
     pub requests_per_second: f64,
     /// Requests that may go out at once before the pace holds.
-    #[arg(long, env = "TOGGL_BURST", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000), global = true)]
+    #[arg(long, env = "TOGGL_BURST", default_value_t = 8, value_parser = plain(clap::value_parser!(u32).range(1..=1_000)), global = true)]
     pub burst: u32,
     /// How long one answer may take, slow trickles included; then it is asked for once more.
-    #[arg(long, env = "TOGGL_TIMEOUT", default_value = "60s", value_parser = humantime::parse_duration, global = true)]
+    #[arg(long, env = "TOGGL_TIMEOUT", default_value = "60s", value_parser = plain(time), global = true)]
     pub toggl_timeout: Duration,
     /// Wait for an hourly quota to be full again if that takes no longer; else stop with exit
     /// code 4, everything fetched so far sent. 0s never waits.
-    #[arg(long, env = "TOGGL_MAX_WAIT", default_value = "5m", value_parser = humantime::parse_duration, global = true)]
+    #[arg(long, env = "TOGGL_MAX_WAIT", default_value = "5m", value_parser = plain(time), global = true)]
     pub max_wait: Duration,
 }
 

@@ -4,11 +4,11 @@ use std::io::{self, BufRead, IsTerminal as _};
 
 use clap::Args;
 use shared::exit::Exit;
+use shared::output::{ask, report};
 use sqlx::{Connection as _, PgConnection};
 
 use super::error::{LettersError, patience};
 use super::filter::Selection;
-use super::text::print;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -40,21 +40,21 @@ pub(super) async fn discard(
 ) -> Result<Exit, LettersError> {
     let ids = args.selection.filter.ids(connection).await?;
     for id in args.selection.filter.missing(&ids) {
-        print(format!("There is no dead letter {id}\n"))?;
+        report(format!("There is no dead letter {id}\n"));
     }
     if ids.is_empty() {
-        print("No dead letters to discard\n")?;
+        report("No dead letters to discard\n");
         return Ok(Exit::Done);
     }
     if !args.yes {
-        print(format!("Discard {}? Nothing brings them back. [y/N] ", letters(ids.len())))?;
+        ask(format!("Discard {}? Nothing brings them back. [y/N] ", letters(ids.len())))?;
         if !is_yes(io::stdin().lock())? {
-            print("Nothing was discarded\n")?;
+            report("Nothing was discarded\n");
             return Ok(Exit::Done);
         }
     }
     let discarded = delete(connection, &ids).await?;
-    print(format!("Discarded {}\n", letters(usize::try_from(discarded).unwrap_or(usize::MAX))))?;
+    report(format!("Discarded {}\n", letters(usize::try_from(discarded).unwrap_or(usize::MAX))));
     Ok(Exit::Done)
 }
 

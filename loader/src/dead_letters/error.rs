@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use shared::exit::Exit;
+use shared::output::OutputError;
 use shared::retry::Delays;
 
 use crate::apply::ApplyError;
@@ -37,8 +38,8 @@ pub(crate) enum LettersError {
     NobodyToAsk,
     #[error("could not read the answer")]
     Input(#[source] io::Error),
-    #[error("could not write to standard output")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 impl LettersError {

@@ -4,6 +4,7 @@ use clap::Args;
 use jiff_sqlx::Timestamp;
 use serde_json::json;
 use shared::exit::Exit;
+use shared::output::print;
 use shared::telemetry::RAW_CLIENT;
 use sqlx::types::Uuid;
 use sqlx::{FromRow, PgConnection};
@@ -11,7 +12,7 @@ use tracing::warn;
 
 use super::error::LettersError;
 use super::filter::{Filter, selected};
-use super::text::{escaped, print, shortened, time};
+use super::text::{escaped, shortened, time};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

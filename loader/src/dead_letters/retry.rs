@@ -4,13 +4,13 @@ use clap::Args;
 use jiff_sqlx::Timestamp;
 use shared::batch::{Batch, DecodeError, ZSTD};
 use shared::exit::{Exit, chain};
+use shared::output::report;
 use shared::resource::Resource;
 use sqlx::{FromRow, PgConnection};
 
 use super::error::{LettersError, patience};
 use super::filter::Selection;
 use super::outcome::{Outcome, Tally};
-use super::text::print;
 use super::{Kind, Letter};
 use crate::apply::{APPLY_TIMEOUT, ApplyError, Options, Origin, apply_again, within};
 use crate::database::{Database, Trouble, classify};
@@ -55,10 +55,10 @@ pub(super) async fn retry(
 ) -> Result<Exit, LettersError> {
     let ids = args.selection.filter.ids(&mut connection).await?;
     for id in args.selection.filter.missing(&ids) {
-        print(format!("There is no dead letter {id}\n"))?;
+        report(format!("There is no dead letter {id}\n"));
     }
     if ids.is_empty() {
-        print("No dead letters to apply\n")?;
+        report("No dead letters to apply\n");
         return Ok(Exit::Done);
     }
     let options = Options { allow_mass_delete: args.allow_mass_delete, history };
@@ -66,7 +66,7 @@ pub(super) async fn retry(
     let mut retrying = Retrying { database, connection, options, fits };
     let mut tally = Tally::of(ids.len());
     let settled = retrying.settle_each(ids, &mut tally).await;
-    print(tally.to_string())?;
+    report(tally.to_string());
     settled.map(|()| tally.exit())
 }
 
@@ -82,7 +82,7 @@ impl Retrying {
     async fn settle_each(&mut self, ids: Vec<i64>, tally: &mut Tally) -> Result<(), LettersError> {
         for id in ids {
             let (about, outcome) = self.settle(id).await?;
-            print(format!("{id} {about}: {outcome}\n"))?;
+            report(format!("{id} {about}: {outcome}\n"));
             tally.add(&outcome);
         }
         Ok(())

@@ -4,12 +4,13 @@ use clap::Args;
 use jiff_sqlx::Timestamp;
 use shared::batch::{Batch, Coverage, ZSTD};
 use shared::exit::{Exit, chain};
+use shared::output::print;
 use sqlx::types::Uuid;
 use sqlx::{FromRow, PgConnection};
 
 use super::Kind;
 use super::error::LettersError;
-use super::text::{escaped, hex, indented, print, time};
+use super::text::{escaped, hex, indented, time};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -2,9 +2,6 @@
 
 use jiff_sqlx::Timestamp;
 
-use super::error::LettersError;
-use crate::stdout;
-
 /// One line that does to a terminal what text does: everything else is escaped.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
@@ -54,11 +51,6 @@ pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
 /// In UTC, to the second.
 pub(super) fn time(time: Timestamp) -> String {
     time.to_jiff().strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// Writes to standard output. That its reader has seen enough is no error.
-pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), LettersError> {
-    stdout::print(bytes).map_err(LettersError::Output)
 }
 
 #[cfg(test)]

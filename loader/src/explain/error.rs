@@ -1,10 +1,9 @@
 //! Why nothing can be explained.
 
-use std::io;
-
 use async_nats::jetstream::context::GetStreamError;
 use async_nats::jetstream::stream::DirectGetError;
 use shared::exit::Exit;
+use shared::output::OutputError;
 use shared::stream::STREAM;
 
 use crate::database::{ConnectError, Lack, Trouble, classify, lack};
@@ -31,8 +30,8 @@ pub(super) enum ExplainError {
     Deleted(u64),
     #[error("there is no message {sequence} yet: the stream ends at sequence {last}")]
     Ahead { sequence: u64, last: u64 },
-    #[error("could not write to standard output")]
-    Output(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 /// The stream cannot be read.

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use shared::batch::{Batch, Record};
 use shared::exit::{Exit, chain};
 use shared::nats::Server;
+use shared::output::print;
 
 use super::error::ExplainError;
 use super::message::{Message, Messages};
 use super::words::time;
 use crate::dead_letters::claimed;
 use crate::dead_letters::text::{escaped, hex, indented};
-use crate::stdout::print;
 
 /// So many bytes of what is no batch are shown.
 const HEX: usize = 64;
@@ -37,14 +37,18 @@ pub(super) async fn show(
         .into());
     };
     match message.decode() {
-        Ok(batch) if as_json => print(json_lines(&message, &batch))?,
-        Ok(batch) => print(text(&message, &batch, limit))?,
+        Ok(batch) if as_json => said(json_lines(&message, &batch))?,
+        Ok(batch) => said(text(&message, &batch, limit))?,
         Err(error) => {
-            print(unreadable(&message, &chain(&error), as_json))?;
+            said(unreadable(&message, &chain(&error), as_json))?;
             return Ok(Exit::Incomplete);
         }
     }
     Ok(Exit::Done)
+}
+
+fn said(text: String) -> Result<(), ExplainError> {
+    Ok(print(text)?)
 }
 
 /// What is known of any message.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::batch::EncodeError;
 use shared::exit::Exit;
+use shared::output::OutputError;
 use shared::retry::Delays;
 
 use crate::database::{Lack, Trouble, classify, lack};
@@ -32,8 +33,8 @@ pub(crate) enum ForgetError {
     Nobody,
     #[error("could not read the answer")]
     Input(#[source] io::Error),
-    #[error("could not write to standard output")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 impl ForgetError {

@@ -9,11 +9,11 @@ use axum::http::header::HOST;
 use axum::http::{Request, StatusCode};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use shared::output::report;
 use tokio::net::TcpStream;
 
 use super::{DEFAULT, Http, MAX_AGE};
 use crate::pipeline::Told;
-use crate::stdout::print;
 
 /// Less than whoever asks usually waits.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -60,7 +60,7 @@ pub(crate) async fn healthcheck(http: Option<Http>, expected: &Expected) -> anyh
     );
     let reason = said.lines().next().unwrap_or_default();
     ensure!(status == StatusCode::OK, "the loader is not ready: {reason}");
-    print(said)?;
+    report(said);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use shared::settings::{TimeError, plain};
 
 /// Shorter than this is a mistake of units.
 const SHORTEST: Duration = Duration::from_hours(1);
@@ -14,14 +15,14 @@ const SHORTEST: Duration = Duration::from_hours(1);
 pub(crate) struct RetentionArgs {
     /// How long `raw.toggl_track__history` reaches back, as in 730d. What a table held at a moment since
     /// then stays known; older versions are deleted once a day. [default: forever]
-    #[arg(long, env = "LOADER_KEEP_HISTORY", value_name = "TIME", global = true)]
+    #[arg(long, env = "LOADER_KEEP_HISTORY", value_name = "TIME", value_parser = plain(Keep::from_str), global = true)]
     keep_history: Option<Keep>,
     /// How long a batch stays in `raw.toggl_track__loads`; the newest of each resource and workspace always
     /// does. [default: forever]
-    #[arg(long, env = "LOADER_KEEP_LOADS", value_name = "TIME", global = true)]
+    #[arg(long, env = "LOADER_KEEP_LOADS", value_name = "TIME", value_parser = plain(Keep::from_str), global = true)]
     keep_loads: Option<Keep>,
     /// How long a dead letter is kept, applied or not. [default: forever]
-    #[arg(long, env = "LOADER_KEEP_LETTERS", value_name = "TIME", global = true)]
+    #[arg(long, env = "LOADER_KEEP_LETTERS", value_name = "TIME", value_parser = plain(Keep::from_str), global = true)]
     keep_letters: Option<Keep>,
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct Keep(Option<Duration>);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeepError {
     #[error("neither a time, as 365d, nor `forever`")]
-    Format(#[source] humantime::DurationError),
+    Format(#[source] TimeError),
     #[error("an hour at least")]
     Short,
 }
@@ -59,11 +60,10 @@ impl FromStr for Keep {
     type Err = KeepError;
 
     fn from_str(text: &str) -> Result<Self, KeepError> {
-        // A setting that is there and empty is none.
-        if text.is_empty() || text == "forever" {
+        if text.eq_ignore_ascii_case("forever") {
             return Ok(Self(None));
         }
-        let time = humantime::parse_duration(text).map_err(KeepError::Format)?;
+        let time = shared::settings::time(text).map_err(KeepError::Format)?;
         if time < SHORTEST { Err(KeepError::Short) } else { Ok(Self(Some(time))) }
     }
 }
@@ -74,11 +74,11 @@ mod tests {
 
     #[test]
     fn a_time_is_given_with_its_unit_and_forever_is_none() {
-        for forever in ["", "forever"] {
+        for forever in ["forever", "Forever"] {
             assert_eq!(forever.parse::<Keep>().unwrap(), Keep(None));
         }
         assert_eq!("2d".parse::<Keep>().unwrap(), Keep(Some(Duration::from_hours(48))));
-        for wrong in ["1s", "0d", "30", "-1d", "soon"] {
+        for wrong in ["1s", "0d", "30", "-1d", "soon", ""] {
             wrong.parse::<Keep>().unwrap_err();
         }
     }

@@ -1,7 +1,5 @@
 //! Why a replay cannot go on.
 
-use std::io;
-
 use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use shared::exit::Exit;
 use shared::retry::Disposition;
@@ -43,8 +41,6 @@ pub(crate) enum ReplayError {
     Interrupted,
     #[error("a task of the replay died")]
     Died(#[source] tokio::task::JoinError),
-    #[error("could not write to standard output")]
-    Output(#[from] io::Error),
 }
 
 /// The stream cannot be read.
@@ -91,7 +87,7 @@ impl ReplayError {
                 classify(error) == Trouble::Passing
             }
             Self::Apply { source, .. } => source.disposition() != Disposition::Stop,
-            Self::Prepare(_) | Self::Interrupted | Self::Died(_) | Self::Output(_) => false,
+            Self::Prepare(_) | Self::Interrupted | Self::Died(_) => false,
         };
         if unreachable { Exit::Unreachable } else { Exit::Failed }
     }

@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Reads a `--max-age`.
 pub(crate) fn max_age(text: &str) -> Result<Duration, String> {
-    let age = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let age = shared::settings::time(text).map_err(|error| error.to_string())?;
     if (SHORTEST..=LONGEST).contains(&age) {
         Ok(age)
     } else {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use shared::consumer::Readers;
 use shared::exit::{Exit, Failure, OrExit as _, chain};
 use shared::nats::Server;
+use shared::output::print_unless_quiet;
 
 use super::queue::{self, Queue};
 use super::store::{Counts, Looker, Store};
@@ -17,7 +18,6 @@ use super::words::{bytes, known, time};
 use super::{Away, Line, Status, Verdict};
 use crate::database::Database;
 use crate::pipeline::Pipeline;
-use crate::stdout::print;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -55,7 +55,7 @@ pub(crate) async fn run(
     let at = Timestamp::now();
     let status = Status { pipeline, max_age, at, queue, store, counts, uncounted, whose };
     let text = if args.json { json(&status) } else { text(&status) };
-    print(text).or_exit(Exit::Failed)?;
+    print_unless_quiet(text).or_exit(Exit::Failed)?;
     Ok(match status.verdict() {
         Verdict::Healthy => Exit::Done,
         Verdict::NeedsAttention => Exit::Incomplete,
