@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tests::toggl::{Account, Answer, List};
+use tests::toggl::{Account, Answer, List, Record};
 use tests::workers::{Finished, Sink, Worker};
 use tests::world::World;
 
@@ -159,8 +159,7 @@ async fn a_quiet_sync_says_nothing_at_all_when_all_is_well() {
     let mut account = Account::sample_at(jiff::Timestamp::now());
     // As most accounts: no groups, no clients.
     for list in [List::Groups, List::Clients] {
-        let ids: Vec<i64> =
-            account.records(list, 2_230_991).iter().map(|record| record.id()).collect();
+        let ids: Vec<i64> = account.records(list, 2_230_991).iter().map(Record::id).collect();
         for id in ids {
             account.remove(list, 2_230_991, id);
         }
