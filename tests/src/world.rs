@@ -118,11 +118,11 @@ impl World {
         }
     }
 
-    /// The same world, whose workers reach the database by a PgBouncer of its own: `database.url` leads
+    /// The same world, whose workers reach the database by a `PgBouncer` of its own: `database.url` leads
     /// there. The test's own [connections](Self::connect) do not.
     ///
     /// # Errors
-    /// When PgBouncer is not installed, or does not answer.
+    /// When `PgBouncer` is not installed, or does not answer.
     pub async fn pooled(mut self, options: impl Into<PoolerOptions>) -> Result<Self> {
         let pooler = PgBouncer::before(self.postgres(), options).await?;
         self.database.url = pooler.instead_of(&self.database.url)?;

@@ -168,7 +168,8 @@ impl Version {
 
 /// An empty variable is none.
 fn chosen(variable: &str) -> Option<String> {
-    env::var(variable).ok().filter(|version| !version.is_empty())
+    let version = env::var_os(variable)?.into_string().ok()?;
+    (!version.is_empty()).then_some(version)
 }
 
 /// Absolute, since servers run in folders of their own. An empty variable is none.

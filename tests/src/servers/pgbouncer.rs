@@ -1,4 +1,4 @@
-//! A PgBouncer before the Postgres of a test: a pooler as users have it. It is not fetched, unlike the
+//! A `PgBouncer` before the Postgres of a test: a pooler as users have it. It is not fetched, unlike the
 //! servers that every test needs; see `.ci/run pooler`.
 
 use std::env;
@@ -41,11 +41,12 @@ pub enum PoolMode {
 impl PoolMode {
     /// That of `TESTS_POOLER`, by which every world is behind a pooler.
     pub(crate) fn from_environment() -> Result<Option<Self>> {
-        match env::var("TESTS_POOLER").unwrap_or_default().as_str() {
-            "" => Ok(None),
-            "session" => Ok(Some(Self::Session)),
-            "transaction" => Ok(Some(Self::Transaction)),
-            other => bail!("TESTS_POOLER is session or transaction, not {other}"),
+        let mode = env::var_os("TESTS_POOLER").unwrap_or_default();
+        match mode.to_str() {
+            Some("") => Ok(None),
+            Some("session") => Ok(Some(Self::Session)),
+            Some("transaction") => Ok(Some(Self::Transaction)),
+            _ => bail!("TESTS_POOLER is session or transaction, not {}", mode.display()),
         }
     }
 }
