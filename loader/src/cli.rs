@@ -1,8 +1,8 @@
 //! The command line of the loader.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;

@@ -5,8 +5,8 @@ use secrecy::SecretString;
 pub use shared::postgres::{AddressError, ConnectError};
 use shared::postgres::{Postgres, Session, Sessions, is_of_shared_session, while_it_wakes};
 use shared::retry::Disposition;
-use sqlx::PgConnection;
 use shared::settings::{plain, secret};
+use sqlx::PgConnection;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 

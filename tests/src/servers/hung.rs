@@ -68,6 +68,7 @@ fn look() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "no program's setting, but the harness' own")]
 fn longest_test() -> Duration {
     let minutes = std::env::var(LONGEST_TEST_VARIABLE).ok().and_then(|text| text.parse().ok());
     minutes.map_or(LONGEST_TEST, Duration::from_mins)
