@@ -74,11 +74,14 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
 pub fn run(log: LogArgs, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     match start(log, command) {
         Ok(exit) => exit.into(),
-        Err(Failure { exit, error }) => {
-            report(&error);
-            exit.into()
-        }
+        Err(failure) => fail(&failure),
     }
+}
+
+/// Reports a failure; for one before [`run`].
+pub fn fail(failure: &Failure) -> ExitCode {
+    report(&failure.error);
+    failure.exit.into()
 }
 
 fn start(

@@ -14,6 +14,8 @@ pub mod batch;
 pub mod catalogue;
 pub mod checkup;
 pub mod consumer;
+pub mod eavesdropping;
+pub mod env_file;
 pub mod exit;
 pub mod fault_point;
 pub mod kept;

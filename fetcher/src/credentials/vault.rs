@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use shared::eavesdropping::{Tls, postgres_warning};
 use shared::telemetry::VAULT;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tracing::{debug, info};
 
@@ -50,17 +51,18 @@ pub enum VaultError {
     },
     /// There is no vault.
     #[error(
-        "this database has no vault; run `loader migrate` as a superuser, or set TOGGL_API_TOKEN"
+        "this database has no vault; run `loader setup --vault` as a superuser, or set TOGGL_API_TOKEN"
     )]
     NotInstalled,
     /// No right to it.
     #[error(
-        "this database role may not do that with the vault; to read it, use the role toggl_track_fetcher of migrations/roles.sql, to store in it, one that owns the vault, such as the superuser"
+        "this database role may not do that with the vault; to read it, use the role toggl_track_fetcher \
+         that `loader setup --vault` makes, to store in it, one that owns the vault, such as the superuser"
     )]
     Forbidden,
     /// The root key is missing or another one.
     #[error(
-        "the vault cannot be opened; check its root key (`loader migrate` says where it belongs)"
+        "the vault cannot be opened; check its root key (`loader setup --vault` says where it belongs)"
     )]
     Locked(#[source] sqlx::Error),
     /// Anything else that Postgres says.
@@ -84,6 +86,17 @@ impl From<sqlx::Error> for VaultError {
             _ => Self::Database(error),
         }
     }
+}
+
+/// What a person may want to know of the way to the server: the token comes by it.
+pub(crate) async fn warning(url: &SecretString) -> Option<String> {
+    let options = PgConnectOptions::from_str(url.expose_secret()).ok()?;
+    let tls = match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow => Tls::Never,
+        PgSslMode::Prefer => Tls::IfOffered,
+        PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => Tls::Always,
+    };
+    postgres_warning(options.get_host(), options.get_port(), tls).await
 }
 
 /// A secret without its content.
@@ -145,6 +158,17 @@ impl Vault {
             None => DEFAULT_ACCOUNT.to_owned(),
         };
         Ok(names.iter().map(account).collect())
+    }
+
+    /// Looks that there is a vault that this role may store in, before anybody is asked for a secret.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn check_writable(&mut self) -> Result<(), VaultError> {
+        if self.by_functions {
+            return Err(VaultError::Forbidden);
+        }
+        self.accounts().await.map(drop)
     }
 
     /// The secret of an account in clear, or none.
@@ -247,4 +271,24 @@ async fn is_closed(connection: &mut PgConnection) -> sqlx::Result<bool> {
     )
     .fetch_one(connection)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_vault_on_the_internet_is_warned_of_unless_tls_is_insisted_on() {
+        for (url, is_warned_of) in [
+            ("postgres://eva:hunter2@8.8.8.8/d", true),
+            ("postgres://eva:hunter2@8.8.8.8/d?sslmode=disable", true),
+            ("postgres://eva:hunter2@8.8.8.8/d?sslmode=require", false),
+            ("postgres://eva:hunter2@postgres/d", false),
+            ("postgres://eva:hunter2@127.0.0.1/d", false),
+        ] {
+            let warning = warning(&url.into()).await;
+            assert_eq!(warning.is_some(), is_warned_of, "{url}");
+            assert!(!warning.unwrap_or_default().contains("hunter2"), "{url}");
+        }
+    }
 }
