@@ -59,6 +59,9 @@ pub(crate) async fn run(
     args: &StreamArgs,
 ) -> Result<Exit, Failure> {
     let mut checkup = Checkup::default();
+    if let Some(warning) = database.warning().await {
+        checkup.note(warning);
+    }
     match database.connect().await {
         Ok(mut connection) => {
             if let Err(error) = postgres(&mut checkup, &mut connection).await {
@@ -79,6 +82,9 @@ pub(crate) async fn run(
     match server.connect("toggl-track-loader").await {
         Ok(client) => {
             checkup.good("NATS lets us in");
+            if let Some(warning) = server.warning(&client.server_info()).await {
+                checkup.note(warning);
+            }
             broker(&mut checkup, args, &server.jetstream(client)).await;
         }
         Err(error) => {

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use shared::catalogue::CATALOGUE;
 use shared::consumer::{CopyName, Readers};
+use shared::env_file::{self, EnvFileArgs};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
@@ -37,6 +38,7 @@ use crate::prune::{self, PruneArgs, RetentionArgs};
 use crate::refusal;
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
+use crate::setup::{self, SetupArgs};
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
 use crate::stdout::print;
@@ -62,10 +64,6 @@ Examples:
   loader migrate
   DATABASE_URL=postgres://postgres@localhost/toggl loader migrate    as a superuser: with a vault";
 
-const SETUP_EXAMPLES: &str = "\
-Examples:
-  NATS_USER=admin NATS_PASSWORD=… loader setup    with an administrator's DATABASE_URL, too";
-
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   loader healthcheck
@@ -81,6 +79,8 @@ Examples:
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    env_file: EnvFileArgs,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -108,8 +108,8 @@ enum Command {
     /// Do what needs more rights than loading: `migrate`, and create the stream and the key-value
     /// bucket or bring their settings up to date. For an administrator's users, where those of the
     /// loader and the fetcher have few rights.
-    #[command(after_help = SETUP_EXAMPLES)]
-    Setup,
+    #[command(after_help = setup::EXAMPLES)]
+    Setup(SetupArgs),
     /// Load the stream into this database from now on, and no more into the one that it was loaded into.
     ///
     /// The stream's consumers belong to one database. A loader of another one takes nothing, and says
@@ -211,6 +211,9 @@ struct RunArgs {
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
+    if let Err(failure) = env_file::apply() {
+        return exit::fail(&failure);
+    }
     let cli = Cli::parse();
     exit::run(cli.log, run(cli))
 }
@@ -263,12 +266,17 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         return replay::run(server.jetstream(client), database, args, history, shutdown).await;
     }
     let listener = match cli.command {
-        Some(Command::Migrate | Command::Setup | Command::Adopt) => None,
+        Some(Command::Migrate | Command::Setup(_) | Command::Adopt) => None,
         _ => http::bind(cli.run.http).await.or_exit(Exit::Failed)?,
     };
     let mut connection = database.connect().await.or_exit(Exit::Unreachable)?;
     let is_resident =
-        !matches!(cli.command, Some(Command::Migrate | Command::Setup | Command::Adopt));
+        !matches!(cli.command, Some(Command::Migrate | Command::Setup(_) | Command::Adopt));
+    let made = match cli.command {
+        Some(Command::Setup(args)) => args.prepare(&mut connection, &cli.vault).await,
+        _ => Ok(None),
+    };
+    let made = made.or_exit(Exit::Failed)?;
     match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
         Err(MigrationError::Interrupted) if is_resident => {
             info!(target: MIGRATIONS, "Stopped before the tables were up to date");
@@ -281,15 +289,24 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if matches!(cli.command, Some(Command::Migrate)) {
         return Ok(Exit::Done);
     }
+    let mut done = Exit::Done;
+    if let Some(made) = made {
+        let (words, exit) = made
+            .told(&mut connection, &cli.database, &database.place())
+            .await
+            .or_exit(Exit::Unreachable)?;
+        print(words).or_exit(Exit::Failed)?;
+        done = exit;
+    }
 
     let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
     let servers = server.names();
     let context = server.jetstream(client);
     stream::ensure_stream(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
-    if matches!(cli.command, Some(Command::Setup)) {
+    if matches!(cli.command, Some(Command::Setup(_))) {
         stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
         info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
-        return Ok(Exit::Done);
+        return Ok(done);
     }
     if matches!(cli.command, Some(Command::Adopt)) {
         let done = adopt(&context, &readers, &mut connection).await.or_exit(Exit::Unreachable)?;

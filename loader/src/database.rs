@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
+use shared::eavesdropping::{Tls, postgres_warning};
 use shared::retry::Disposition;
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity, PgSslMode};
 use sqlx::{ConnectOptions as _, PgConnection};
 
 /// Longer than a slow network, shorter than a person's patience.
@@ -111,6 +112,30 @@ impl Database {
         }
     }
 
+    /// Where the server is, for making another user's address.
+    pub(crate) fn place(&self) -> Place {
+        let options = &self.options;
+        let socket = options.get_socket().map(|socket| socket.to_string_lossy().into_owned());
+        let user = options.get_username().to_owned();
+        Place {
+            host: socket.unwrap_or_else(|| options.get_host().to_owned()),
+            port: options.get_port(),
+            name: options.get_database().map_or_else(|| user.clone(), str::to_owned),
+            user,
+        }
+    }
+
+    /// What a person may want to know of the way to the server.
+    pub(crate) async fn warning(&self) -> Option<String> {
+        let Place { host, port, .. } = self.place();
+        let tls = match self.options.get_ssl_mode() {
+            PgSslMode::Disable | PgSslMode::Allow => Tls::Never,
+            PgSslMode::Prefer => Tls::IfOffered,
+            PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => Tls::Always,
+        };
+        postgres_warning(&host, port, tls).await
+    }
+
     /// One connection with the loader's session settings.
     ///
     /// # Errors
@@ -123,6 +148,16 @@ impl Database {
             Err(_) => Err(ConnectError::TimedOut { server: server() }),
         }
     }
+}
+
+/// The parts of an address, but for the password and the settings.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// A name, an address, or the folder of a socket.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) name: String,
 }
 
 /// What a Postgres error means for the batch in hand.
@@ -279,6 +314,20 @@ mod tests {
             for code in codes.split(' ') {
                 assert_eq!(classify_sqlstate(code), trouble, "{code}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_on_the_internet_is_warned_of_unless_tls_is_insisted_on() {
+        for (url, is_warned_of) in [
+            ("postgres://eva:hunter2@8.8.8.8/d", true),
+            ("postgres://eva:hunter2@8.8.8.8/d?sslmode=allow", true),
+            ("postgres://eva:hunter2@8.8.8.8/d?sslmode=verify-full", false),
+            ("postgres://eva:hunter2@%2Frun%2Fpostgresql/d", false),
+            ("postgres://eva:hunter2@10.0.0.1/d", false),
+        ] {
+            let database = DatabaseArgs { database_url: Some(url.into()) }.database().unwrap();
+            assert_eq!(database.warning().await.is_some(), is_warned_of, "{url}");
         }
     }
 

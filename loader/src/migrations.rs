@@ -3,6 +3,7 @@
 mod actor;
 mod apply;
 mod error;
+mod key;
 mod made;
 mod standing;
 mod turn;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use self::error::MigrationError;
+pub(crate) use self::key::{Key, has_vault, make_key};
 use self::made::What;
 pub(crate) use self::standing::{Standing, standing};
 use crate::refusal::{self, Need, Reach};
