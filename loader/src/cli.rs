@@ -289,15 +289,10 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if matches!(cli.command, Some(Command::Migrate)) {
         return Ok(Exit::Done);
     }
-    let mut done = Exit::Done;
-    if let Some(made) = made {
-        let (words, exit) = made
-            .told(&mut connection, &cli.database, &database.place())
-            .await
-            .or_exit(Exit::Unreachable)?;
-        print(words).or_exit(Exit::Failed)?;
-        done = exit;
-    }
+    let done = match made {
+        Some(made) => made.tell(&mut connection, &cli.database, &database.place()).await?,
+        None => Exit::Done,
+    };
 
     let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
     let servers = server.names();

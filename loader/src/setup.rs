@@ -5,7 +5,7 @@ mod address;
 mod login;
 
 use clap::Args;
-use shared::exit::Exit;
+use shared::exit::{Exit, Failure, OrExit as _};
 use shared::telemetry::MIGRATIONS;
 use sqlx::{Connection as _, PgConnection};
 use tracing::info;
@@ -14,6 +14,7 @@ use self::login::Login;
 use crate::database::{DatabaseArgs, Lack, Place, lack};
 use crate::migrations::{self, Key, VaultArgs};
 use crate::refusal::LOADER_ROLE;
+use crate::stdout::print;
 
 const ROLES: &str = include_str!("../../migrations/roles.sql");
 /// The role of `migrations/roles.sql` that fetchers log in as.
@@ -27,8 +28,8 @@ Examples:
 /// What an administrator wants besides the tables, the stream and the bucket.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct SetupArgs {
-    /// Make, too, what keeps credentials in Postgres: the roles toggl_track_loader, toggl_track_fetcher and
-    /// toggl_track_analyst with no more rights than they need, and the vault with its root key where there
+    /// Make, too, what keeps credentials in Postgres: the roles `toggl_track_loader`, `toggl_track_fetcher`
+    /// and `toggl_track_analyst` with no more rights than they need, and the vault with its root key where there
     /// is none. Prints the addresses that loader and fetcher log in with. As often as you like: passwords
     /// that are set stay, and another vault, such as Supabase's, is used as it is.
     #[arg(long)]
@@ -112,8 +113,20 @@ impl SetupArgs {
 }
 
 impl Made {
-    /// What to put where, and how the command ends: incomplete where there is no vault to be used.
-    pub(crate) async fn told(
+    /// Prints what to put where. Incomplete where there is no vault to be used.
+    pub(crate) async fn tell(
+        &self,
+        connection: &mut PgConnection,
+        args: &DatabaseArgs,
+        place: &Place,
+    ) -> Result<Exit, Failure> {
+        let told = self.words(connection, args, place).await;
+        let (words, exit) = told.or_exit(Exit::Unreachable)?;
+        print(words).or_exit(Exit::Failed)?;
+        Ok(exit)
+    }
+
+    async fn words(
         &self,
         connection: &mut PgConnection,
         args: &DatabaseArgs,

@@ -16,7 +16,7 @@ pub struct TogglArgs {
     /// Address of Toggl's API; /api/v9 and /reports/api/v3 are appended.
     #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", hide_env_values = true, value_parser = AddressParser, global = true)]
     pub toggl_url: Url,
-    /// Send the API token in clear where --toggl-url is http:// to another machine. Everybody on the way can
+    /// Send the API token in clear where --toggl-url is `http://` to another machine. Everybody on the way can
     /// read it then; to this machine (localhost) it is sent without.
     #[arg(long, env = "TOGGL_ALLOW_HTTP", value_parser = FalseyValueParser::new(), global = true)]
     pub toggl_allow_http: bool,

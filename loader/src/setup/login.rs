@@ -88,7 +88,8 @@ fn random<const N: usize>() -> Result<[u8; N], SetupError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// A SCRAM-SHA-256 verifier (RFC 5803), as it stands in `pg_authid`.
