@@ -1,6 +1,7 @@
 -- Roles with no more rights than their work needs. Not numbered, for it takes rights that a loader
 -- does not have: run it as a superuser, on Supabase as postgres, before or after `loader migrate` and
--- as often as you like: psql --set ON_ERROR_STOP=1 --single-transaction --file migrations/roles.sql
+-- as often as you like. `loader setup --vault` does, and gives the first two passwords; by hand:
+-- psql --set ON_ERROR_STOP=1 --single-transaction --file migrations/roles.sql
 --
 --   toggl_track_loader    owns what the loader makes in the schemas raw and staging; no right to the vault
 --   toggl_track_fetcher   reads Toggl's secrets in the vault, and no table
@@ -9,7 +10,7 @@
 -- The first two can log in once they have passwords: alter role toggl_track_loader password '…';
 --
 -- A role by which loaders are running already keeps what they need: it becomes a member of
--- toggl_track_loader, and a notice says how to let go of it. Nothing stops meanwhile.
+-- toggl_track_loader, and a warning says how to let go of it. Nothing stops meanwhile.
 do $roles$
 declare
     role    text;
@@ -93,7 +94,7 @@ begin
             end loop;
             back := format('revoke all on all tables in schema raw, staging from %I', former.rolname);
         end if;
-        raise notice using message = format(
+        raise warning using message = format(
             'Loaders logged in as %I go on: it was given the rights of toggl_track_loader, who owns the '
             'tables from now on. Log loaders in as toggl_track_loader at their next start, then run: %s',
             former.rolname, back);

@@ -23,11 +23,7 @@ pub(crate) struct Found {
 /// # Errors
 /// When Toggl refuses the token or does not answer.
 pub(crate) async fn check(client: &Client) -> Result<Found, Error> {
-    let accounts: Vec<Account> = list(client, "me").await?;
-    let account = accounts.into_iter().next().ok_or_else(|| Error::Body {
-        path: "/me".to_owned(),
-        reason: "it is no object with an id".into(),
-    })?;
+    let account = me(client).await?;
     let workspaces: Vec<Workspace> = list(client, "workspaces").await?;
     let quotas = client.get(QUOTA_PATH, &[]).await?;
     let quotas: Vec<ListedQuota> = serde_json::from_slice(&quotas.body)
@@ -41,6 +37,26 @@ pub(crate) async fn check(client: &Client) -> Result<Found, Error> {
         owner: owner(&account),
         workspaces: described,
         quotas: quotas.iter().map(|one| quota(one, &workspaces)).collect(),
+    })
+}
+
+/// Whose the token is, in words.
+///
+/// # Errors
+/// When Toggl refuses the token or does not answer.
+pub(crate) async fn owner_of(client: &Client) -> Result<String, Error> {
+    let account = me(client).await?;
+    let workspace = account
+        .default_workspace_id
+        .map_or_else(String::new, |id| format!(", default workspace {id}"));
+    Ok(format!("{}{workspace}", owner(&account)))
+}
+
+async fn me(client: &Client) -> Result<Account, Error> {
+    let accounts: Vec<Account> = list(client, "me").await?;
+    accounts.into_iter().next().ok_or_else(|| Error::Body {
+        path: "/me".to_owned(),
+        reason: "it is no object with an id".into(),
     })
 }
 

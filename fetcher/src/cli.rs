@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::EnumValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use shared::env_file::{self, EnvFileArgs};
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
@@ -40,6 +41,7 @@ Examples:
   fetcher --workspace all --account all    everything that every stored account can read
   fetcher --team 35                        your entries at every run, everybody's once a day (admins)
   fetcher report --from 2023-01-01         everybody's entries since then
+  fetcher --env-file /etc/toggl-track/fetcher.env    with settings from a file, as for cron
   fetcher check                            token, workspaces, plan and quota
   fetcher credentials set < token.txt      store the API token in the vault";
 
@@ -62,6 +64,8 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct CommonArgs {
+    #[command(flatten)]
+    env_file: EnvFileArgs,
     #[command(flatten)]
     credentials: CredentialArgs,
     #[command(flatten)]
@@ -208,6 +212,9 @@ Examples:
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
+    if let Err(failure) = env_file::apply() {
+        return exit::fail(&failure);
+    }
     let cli = match flags::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         // With the code that clap has for it; help was asked for, and is none.
@@ -237,8 +244,6 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Schedule(args)) => schedule::run(args).await,
         Some(Command::Check) => checkup::run(&cli.common).await,
         Some(Command::Manual(manual)) => manual.run(flags::command()),
-        Some(Command::Credentials(command)) => {
-            credentials::run(command, &cli.common.credentials).await
-        }
+        Some(Command::Credentials(command)) => credentials::run(command, &cli.common).await,
     }
 }

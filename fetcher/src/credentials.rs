@@ -86,6 +86,8 @@ pub struct Credentials {
     pub api_token: SecretString,
     /// Workspace to read, if one was set.
     pub workspace_id: Option<i64>,
+    /// Whose it is, in words, as far as Toggl was asked when it was stored.
+    pub owner: Option<String>,
 }
 
 /// Why there are no credentials.
@@ -138,12 +140,12 @@ pub enum CredentialsError {
         source: std::io::Error,
     },
     /// The file or the input holds no token.
-    #[error(
-        "{place} holds no API token; a token is one word of letters and digits, without quotes"
-    )]
+    #[error("{place} holds no API token: {reason}")]
     NoToken {
         /// Where it was looked for.
         place: String,
+        /// What it is instead.
+        reason: NotAToken,
     },
     /// The secret in the vault is not ours.
     #[error(
@@ -167,7 +169,7 @@ impl CredentialArgs {
     /// See [`CredentialsError`].
     pub async fn load(&self) -> Result<Vec<Login>, CredentialsError> {
         let one = |api_token| {
-            let credentials = Credentials { api_token, workspace_id: None };
+            let credentials = Credentials { api_token, workspace_id: None, owner: None };
             Ok(vec![Login { account: DEFAULT_ACCOUNT.to_owned(), credentials }])
         };
         if let Some(words) = self.contradiction() {
@@ -274,16 +276,20 @@ impl CredentialArgs {
 struct Stored {
     api_token: SecretString,
     workspace_id: Option<i64>,
+    owner: Option<String>,
 }
 
 impl Credentials {
     /// Reads the JSON of the vault's secret. What it says of itself stays out of the error: serde
     /// would quote the value it stumbles over.
-    fn from_secret(secret: &SecretString, account: &str) -> Result<Self, CredentialsError> {
+    pub(crate) fn from_secret(
+        secret: &SecretString,
+        account: &str,
+    ) -> Result<Self, CredentialsError> {
         let stored: Stored = serde_json::from_str(secret.expose_secret())
             .map_err(|_| CredentialsError::Form { account: account.to_owned() })?;
         let api_token = token(stored.api_token.expose_secret(), "the vault")?;
-        Ok(Self { api_token, workspace_id: stored.workspace_id })
+        Ok(Self { api_token, workspace_id: stored.workspace_id, owner: stored.owner })
     }
 
     /// The JSON that the vault keeps.
@@ -292,8 +298,10 @@ impl Credentials {
             "api_token": self.api_token.expose_secret(),
             "_auth_type": "api_key",
         });
-        if let (Some(object), Some(workspace_id)) = (json.as_object_mut(), self.workspace_id) {
-            object.insert("workspace_id".to_owned(), workspace_id.into());
+        if let Some(object) = json.as_object_mut() {
+            let workspace_id = self.workspace_id.map(|id| ("workspace_id".to_owned(), id.into()));
+            let owner = self.owner.clone().map(|owner| ("owner".to_owned(), owner.into()));
+            object.extend(workspace_id.into_iter().chain(owner));
         }
         json.to_string().into()
     }
@@ -337,15 +345,62 @@ fn from_environment() -> Result<Option<SecretString>, CredentialsError> {
     token(text.expose_secret(), "TOGGL_API_TOKEN").map(Some)
 }
 
-/// A token goes into a header: one word of visible ASCII, without the colon that ends a user name.
+/// A token goes into a header: one word of letters and digits. Around it may stand what editors, shells
+/// and other systems leave: spaces, line ends, a byte order mark.
 pub(crate) fn token(text: &str, place: &str) -> Result<SecretString, CredentialsError> {
-    let word = text.trim();
-    if word.is_empty()
-        || !word.bytes().all(|byte| byte.is_ascii_graphic() && !b":\"'".contains(&byte))
-    {
-        return Err(CredentialsError::NoToken { place: place.to_owned() });
+    let word = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    match not_a_token(word) {
+        None => Ok(word.into()),
+        Some(reason) => Err(CredentialsError::NoToken { place: place.to_owned(), reason }),
     }
-    Ok(word.into())
+}
+
+/// What stands where a token should. Nothing of it is repeated, for it may be another secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAToken {
+    /// Nothing.
+    #[error("it is empty")]
+    Empty,
+    /// Several lines.
+    #[error("it has several lines; give the token alone")]
+    Lines,
+    /// An object or a list.
+    #[error("it is JSON; give the token alone")]
+    Json,
+    /// As a line of a file with settings has it.
+    #[error("it is a setting with a name; give what stands behind the equals sign")]
+    Setting,
+    /// As a shell or a file with settings has it.
+    #[error("it stands in quotes; give it without")]
+    Quotes,
+    /// An e-mail address, with or without a password.
+    #[error("it is a log-in; give the API token instead, from the bottom of your Toggl profile")]
+    LogIn,
+    /// Anything else.
+    #[error("a token is one word of letters and digits, from the bottom of your Toggl profile")]
+    Characters,
+}
+
+fn not_a_token(word: &str) -> Option<NotAToken> {
+    let quotes = ['"', '\'', '`'];
+    if word.is_empty() {
+        Some(NotAToken::Empty)
+    } else if word.starts_with(['{', '[']) {
+        Some(NotAToken::Json)
+    } else if word.contains(['\n', '\r']) {
+        Some(NotAToken::Lines)
+    } else if word.contains('@') {
+        Some(NotAToken::LogIn)
+    } else if word.contains('=') {
+        Some(NotAToken::Setting)
+    } else if word.starts_with(quotes) || word.ends_with(quotes) {
+        Some(NotAToken::Quotes)
+    } else if !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    {
+        Some(NotAToken::Characters)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -355,20 +410,63 @@ mod tests {
     #[test]
     fn what_is_stored_is_read_again() {
         for workspace_id in [None, Some(2_230_991)] {
-            let credentials = Credentials { api_token: "abc123".into(), workspace_id };
+            let credentials = Credentials {
+                api_token: "abc123".into(),
+                workspace_id,
+                owner: workspace_id.map(|_| "Eva".to_owned()),
+            };
             let read = Credentials::from_secret(&credentials.to_secret(), DEFAULT_ACCOUNT).unwrap();
             assert_eq!(read.api_token.expose_secret(), "abc123");
             assert_eq!(read.workspace_id, workspace_id);
+            assert_eq!(read.owner, credentials.owner);
         }
     }
 
     #[test]
     fn no_error_or_debug_output_holds_the_token() {
-        let credentials = Credentials { api_token: "hunter2".into(), workspace_id: None };
+        let credentials =
+            Credentials { api_token: "hunter2".into(), workspace_id: None, owner: None };
         assert!(!format!("{credentials:?}").contains("hunter2"));
         for secret in [r#"{"api_token":["hunter2"]}"#, r#"{"api_token":"hunter2 :"}"#, "hunter2"] {
             let error = Credentials::from_secret(&secret.into(), DEFAULT_ACCOUNT).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_out_of_what_stands_around_it() {
+        for text in ["abc", "abc\n", "abc\r\n", "\u{feff}abc\r\n", "\u{feff} abc \t\n\n", "\n abc"]
+        {
+            assert_eq!(token(text, "x").unwrap().expose_secret(), "abc", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_clearly_no_token_is_named_for_what_it_is() {
+        for (text, expected) in [
+            ("", NotAToken::Empty),
+            (" \u{feff}\r\n", NotAToken::Empty),
+            ("abc\ndef", NotAToken::Lines),
+            ("abc\r\ndef\r\n", NotAToken::Lines),
+            ("{\n \"api_token\": \"abc\"\n}", NotAToken::Json),
+            ("[\"abc\"]", NotAToken::Json),
+            ("eva@example.com:hunter2", NotAToken::LogIn),
+            ("eva@example.com", NotAToken::LogIn),
+            ("TOGGL_API_TOKEN=abc", NotAToken::Setting),
+            ("\"abc\"", NotAToken::Quotes),
+            ("'abc'", NotAToken::Quotes),
+            ("abc def", NotAToken::Characters),
+            ("Bearer abc", NotAToken::Characters),
+            ("abc:api_token", NotAToken::Characters),
+            ("äbc", NotAToken::Characters),
+            ("a\0b", NotAToken::Characters),
+        ] {
+            match token(text, "standard input") {
+                Err(CredentialsError::NoToken { reason, .. }) => {
+                    assert_eq!(reason, expected, "{text:?}")
+                }
+                other => panic!("{text:?}: {other:?}"),
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use crate::credentials::{CredentialsError, token};
 use crate::publisher::Publisher;
 use crate::state::{State, StateError};
-use crate::toggl::{self, Client, TogglArgs};
+use crate::toggl::{self, Client, HttpError, TogglArgs};
 use crate::{
     ReportOptions, ReportResult, SyncError, SyncOptions, SyncResult, report_all, sync_all,
 };
@@ -67,9 +67,9 @@ pub enum SetupError {
     /// JetStream does not take the bucket.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The TLS of this machine cannot be set up.
-    #[error("cannot set up TLS for requests to Toggl; does this machine trust any certificates?")]
-    Tls(#[from] reqwest::Error),
+    /// The TLS of this machine cannot be set up, or the token would go out in clear.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// Why a run is no success. What was sent is stored, and harmless.
@@ -127,7 +127,7 @@ impl Fetcher {
     pub async fn connect(mut settings: Settings) -> Result<Self, SetupError> {
         exit::ensure_tls_provider();
         settings.api_token = token(settings.api_token.expose_secret(), "Settings::api_token")?;
-        let http = toggl::http(settings.toggl.toggl_timeout)?;
+        let http = toggl::http(&settings.toggl)?;
         let server = settings.nats.server()?;
         let nats = server.connect("toggl-track-fetcher").await?;
         let max_payload = nats.server_info().max_payload;
@@ -188,6 +188,14 @@ mod tests {
         assert_eq!(settings.toggl.burst, 8);
         assert_eq!(settings.stream.replicas, None);
         assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_would_send_the_token_in_clear_is_refused() {
+        let mut settings = Settings::new("nats://127.0.0.1:1", "hunter2");
+        settings.toggl.toggl_url = "http://toggl.example".parse().unwrap();
+        let error = Fetcher::connect(settings).await.unwrap_err();
+        assert!(matches!(error, SetupError::Http(HttpError::InClear(_))), "{error}");
     }
 
     #[test]

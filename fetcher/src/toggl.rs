@@ -15,8 +15,8 @@ mod traffic;
 mod trouble;
 mod words;
 
-pub use args::TogglArgs;
-pub use client::{Answer, Client};
+pub use args::{InClear, TogglArgs};
+pub use client::{Answer, Client, HttpError};
 pub(crate) use client::{QUOTA_PATH, http};
 pub(crate) use clock::difference;
 pub use error::Error;

@@ -58,6 +58,9 @@ pub(crate) async fn run(
     if let Some(idle) = database.idle() {
         checkup.note(format_args!("of the way to Postgres, {idle}"));
     }
+    if let Some(warning) = database.warning().await {
+        checkup.note(warning);
+    }
     match database.connect_awake().await {
         Ok(mut connection) => {
             if database.has_few_sessions() {
@@ -81,6 +84,9 @@ pub(crate) async fn run(
     match server.connect("toggl-track-loader").await {
         Ok(client) => {
             checkup.good("NATS lets us in");
+            if let Some(warning) = server.warning(&client.server_info()).await {
+                checkup.note(warning);
+            }
             broker(&mut checkup, args, &server.jetstream(client)).await;
         }
         Err(error) => {

@@ -10,6 +10,7 @@ use clap::builder::{EnumValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use shared::catalogue::CATALOGUE;
 use shared::consumer::{CopyName, Readers};
+use shared::env_file::{self, EnvFileArgs};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
@@ -41,6 +42,7 @@ use crate::prune::{self, PruneArgs, RetentionArgs};
 use crate::refusal;
 use crate::replay::{self, ReplayArgs};
 use crate::serve::{self, Settings};
+use crate::setup::{self, SetupArgs};
 use crate::start::Start;
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
@@ -66,10 +68,6 @@ Examples:
   loader migrate
   DATABASE_URL=postgres://postgres@localhost/toggl loader migrate    as a superuser: with a vault";
 
-const SETUP_EXAMPLES: &str = "\
-Examples:
-  NATS_USER=admin NATS_PASSWORD=… loader setup    with an administrator's DATABASE_URL, too";
-
 const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   loader healthcheck
@@ -85,6 +83,8 @@ Examples:
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    env_file: EnvFileArgs,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -116,8 +116,8 @@ enum Command {
     /// Do what needs more rights than loading: `migrate`, and create the stream and the key-value
     /// bucket or bring their settings up to date. For an administrator's users, where those of the
     /// loader and the fetcher have few rights.
-    #[command(after_help = SETUP_EXAMPLES)]
-    Setup,
+    #[command(after_help = setup::EXAMPLES)]
+    Setup(SetupArgs),
     /// Load the stream into this database from now on, and no more into the one that it was loaded into.
     ///
     /// The stream's consumers belong to one database. A loader of another one takes nothing, and says
@@ -220,6 +220,9 @@ struct RunArgs {
 
 /// Parses the command line and runs; what goes wrong is one line on stderr and an exit code.
 pub fn main() -> ExitCode {
+    if let Err(failure) = env_file::apply() {
+        return exit::fail(&failure);
+    }
     let words: Vec<_> = std::env::args_os().collect();
     let cli: Cli = match settings::parse(&words) {
         Ok(cli) => cli,
@@ -276,7 +279,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         return replay::run(server.jetstream(client), database, args, history, shutdown).await;
     }
     let is_resident =
-        !matches!(cli.command, Some(Command::Migrate | Command::Setup | Command::Adopt));
+        !matches!(cli.command, Some(Command::Migrate | Command::Setup(_) | Command::Adopt));
     let listener =
         if is_resident { http::bind(cli.run.http).await.or_exit(Exit::Failed)? } else { None };
     let listener = listener.map(Arc::new);
@@ -287,6 +290,11 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Start::of_command(&shutdown)
     };
     let Some(mut connection) = start.postgres(&database).await? else { return Ok(Exit::Done) };
+    let made = match cli.command {
+        Some(Command::Setup(args)) => args.prepare(&mut connection, &cli.vault).await,
+        _ => Ok(None),
+    };
+    let made = made.or_exit(Exit::Failed)?;
     match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
         Err(MigrationError::Interrupted) if is_resident => {
             info!(target: MIGRATIONS, "Stopped before the tables were up to date");
@@ -299,14 +307,18 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if matches!(cli.command, Some(Command::Migrate)) {
         return Ok(Exit::Done);
     }
+    let done = match made {
+        Some(made) => made.tell(&mut connection, &cli.database, &database.endpoint()).await?,
+        None => Exit::Done,
+    };
 
     let Some(client) = start.nats(&server).await? else { return Ok(Exit::Done) };
     let context = server.jetstream(client);
     let Some(()) = start.stream(&context, &cli.stream).await? else { return Ok(Exit::Done) };
-    if matches!(cli.command, Some(Command::Setup)) {
+    if matches!(cli.command, Some(Command::Setup(_))) {
         stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
         info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
-        return Ok(Exit::Done);
+        return Ok(done);
     }
     if matches!(cli.command, Some(Command::Adopt)) {
         let done = adopt(&context, &readers, &mut connection).await.or_exit(Exit::Unreachable)?;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use secrecy::SecretString;
+pub(crate) use shared::postgres::Endpoint;
 pub use shared::postgres::{AddressError, ConnectError};
 use shared::postgres::{Postgres, Session, Sessions, is_of_shared_session, while_it_wakes};
 use shared::retry::Disposition;
@@ -73,6 +74,16 @@ impl Database {
     /// What of the address has no effect here, if anything.
     pub(crate) fn idle(&self) -> Option<String> {
         self.postgres.idle()
+    }
+
+    /// Where the server is, for making another user's address.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.postgres.endpoint()
+    }
+
+    /// What a person may want to know of the way to the server.
+    pub(crate) async fn warning(&self) -> Option<String> {
+        self.postgres.warning().await
     }
 
     /// One connection with the loader's session settings.

@@ -169,12 +169,14 @@ mod tests {
 
     #[test]
     fn an_address_is_one_with_a_port_or_off() {
-        assert_eq!("off".parse::<Http>().unwrap(), Http::Off);
+        for text in ["off", "OFF"] {
+            assert_eq!(text.parse::<Http>().unwrap(), Http::Off, "{text}");
+        }
         for address in ["127.0.0.1:9464", "0.0.0.0:1", "[::1]:9464"] {
             let parsed = address.parse::<Http>().unwrap();
             assert_eq!(parsed, Http::At(address.parse().unwrap()), "{address}");
         }
-        for text in ["", "localhost:9464", "127.0.0.1", "9464", "OFF"] {
+        for text in ["", "localhost:9464", "127.0.0.1", "9464"] {
             assert!(text.parse::<Http>().is_err(), "{text}");
         }
     }

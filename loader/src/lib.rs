@@ -55,6 +55,7 @@ mod rules;
 mod running;
 pub mod serve;
 mod settle;
+mod setup;
 mod start;
 mod status;
 mod subscriber;

@@ -4,6 +4,7 @@ mod actor;
 mod apply;
 mod encoding;
 mod error;
+mod key;
 mod made;
 mod standing;
 mod turn;
@@ -24,6 +25,7 @@ use tracing::{error, info, warn};
 
 pub(crate) use self::encoding::check_encoding;
 pub use self::error::MigrationError;
+pub(crate) use self::key::{Key, has_vault, make_key};
 use self::made::What;
 pub(crate) use self::standing::{Standing, standing};
 use crate::refusal::{self, Need, Reach};

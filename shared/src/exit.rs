@@ -89,11 +89,14 @@ pub fn run(
     output::release(matches!(ended, Ok(Exit::Done)));
     match ended {
         Ok(exit) => exit.into(),
-        Err(Failure { exit, error }) => {
-            complain(chain(error.as_ref()));
-            exit.into()
-        }
+        Err(failure) => fail(&failure),
     }
+}
+
+/// Reports a failure; for one before [`run`].
+pub fn fail(failure: &Failure) -> ExitCode {
+    complain(chain(failure.error.as_ref()));
+    failure.exit.into()
 }
 
 fn start(

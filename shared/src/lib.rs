@@ -16,6 +16,8 @@ pub mod catalogue;
 pub mod checkup;
 pub mod consumer;
 pub mod destination;
+pub mod eavesdropping;
+pub mod env_file;
 pub mod exit;
 pub mod fault_point;
 pub mod kept;

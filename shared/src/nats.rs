@@ -1,6 +1,7 @@
 //! Connection to NATS: its settings, and what its events mean.
 
 mod address;
+mod clear;
 mod login;
 
 use std::fs::File;

@@ -14,6 +14,7 @@ mod target;
 pub use self::connect::{Postgres, Session, while_it_wakes};
 pub use self::error::{AddressError, ConnectError, is_of_shared_session};
 pub use self::pooler::Sessions;
+pub use self::target::Endpoint;
 
 #[cfg(test)]
 mod tests;

@@ -187,6 +187,7 @@ async fn a_sync_is_a_library_call_that_answers_counts() {
     ensure_stream(&context, &stream).await.unwrap();
     let args = TogglArgs {
         toggl_url: world.toggl.url(),
+        toggl_allow_http: false,
         requests_per_second: 1_000.0,
         burst: 1_000,
         toggl_timeout: std::time::Duration::from_mins(1),

@@ -69,8 +69,9 @@ async fn fail(worker: Worker, words: &str) {
 /// Store, show, use, replace and remove; what is common to every vault.
 async fn the_commands_work(safe: &Safe) {
     fail(safe.fetcher(&["credentials", "show"]), "fetcher credentials set").await;
-    for token in [FIRST_TOKEN, TOKEN] {
-        let set = safe.fetcher(&["credentials", "set"]).stdin(&format!("{token}\n"));
+    for (token, how) in [(FIRST_TOKEN, &["--unchecked"][..]), (TOKEN, &[])] {
+        let set = [&["credentials", "set"], how].concat();
+        let set = safe.fetcher(&set).stdin(&format!("{token}\n"));
         let finished = succeed(set).await;
         assert!(!format!("{finished:?}").contains(token));
     }
@@ -179,12 +180,12 @@ async fn a_role_without_rights_can_neither_read_the_vault_nor_its_key() {
 #[tokio::test]
 async fn a_database_without_a_vault_is_an_error_that_names_the_remedy() {
     let safe = Safe::start().await;
-    fail(safe.fetcher(&[]), "loader migrate").await;
+    fail(safe.fetcher(&[]), "loader setup --vault").await;
 }
 
 /// As Supabase's version 0.3 behaves: sealing happens only inside the functions, `create_secret`
 /// writes what it is given in clear before it seals, and a plain insert is never sealed.
-const SUPABASE: &str = "
+pub(crate) const SUPABASE: &str = "
     create extension pgcrypto;
     create schema vault;
     create table vault.secrets (

@@ -58,7 +58,7 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "NATS_PASSWORD" => return ("hunter2", Some(("NATS_USER", "eva"))),
         "NATS_TOKEN" => "hunter2",
         "NATS_DOMAIN" => "leaf",
-        "NATS_TLS_FIRST" => "false",
+        "NATS_TLS_FIRST" | "TOGGL_ALLOW_HTTP" => "false",
         "NATS_URL" => "nats://localhost:4222",
         "STATE_MAX_BYTES" | "STREAM_MAX_BYTES" => "1048576",
         "STREAM_MAX_AGE" => "30d",

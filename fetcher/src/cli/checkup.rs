@@ -12,7 +12,7 @@ use super::CommonArgs;
 use super::runs::{account_of, client, credentials_failure, failure};
 use super::summary;
 use crate::check;
-use crate::credentials::Login;
+use crate::credentials::{Login, vault};
 use crate::state::{BUCKET, State, StateError};
 
 /// No stream has that many messages: whatever is said to come after this one is refused, by a server
@@ -39,6 +39,9 @@ enum ProbeError {
 pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
     let server = common.nats.server().or_exit(Exit::Usage)?;
     let mut checkup = Checkup::default();
+    if let Some(warning) = vault::warning(common.credentials.database_url.as_ref()).await {
+        checkup.note(warning);
+    }
     match common.credentials.load().await.map_err(credentials_failure) {
         Ok(logins) => {
             for login in &logins {
@@ -54,6 +57,9 @@ pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
         Ok(connected) => {
             let max_payload = connected.server_info().max_payload;
             checkup.good(format_args!("NATS lets us in; messages of up to {max_payload} bytes"));
+            if let Some(warning) = server.warning(&connected.server_info()).await {
+                checkup.note(warning);
+            }
             broker(&mut checkup, common, &server.jetstream(connected)).await;
         }
         Err(error) => {

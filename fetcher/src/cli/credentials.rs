@@ -1,11 +1,15 @@
 //! `fetcher credentials`.
 
 use clap::Subcommand;
+use secrecy::SecretString;
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::output::{print, report};
 
-use super::runs::{credentials_failure, vault_failure};
+use super::CommonArgs;
+use super::runs::{credentials_failure, failure, vault_failure};
+use crate::check;
 use crate::credentials::{CredentialArgs, Credentials, CredentialsError, ask_for_token};
+use crate::toggl::{self, Client};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +22,8 @@ const SET_EXAMPLES: &str = "\
 Examples:
   fetcher credentials set                               asks for the token
   fetcher credentials set < token.txt
-  fetcher credentials set --account eva --workspace 1234567";
+  fetcher credentials set --account eva --workspace 1234567
+  fetcher credentials set --unchecked < token.txt       where Toggl cannot be asked";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -34,9 +39,15 @@ Examples:
 pub(super) enum Command {
     /// Store the API token of an account, read from standard input or a prompt; --workspace is stored
     /// with it.
+    ///
+    /// Toggl is asked first whose the token is: one that it refuses is not stored (exit code 3).
     #[command(after_help = SET_EXAMPLES)]
-    Set,
-    /// Say whether credentials are stored, without showing them.
+    Set {
+        /// Store the token without asking Toggl whose it is, as where Toggl is out of reach.
+        #[arg(long)]
+        unchecked: bool,
+    },
+    /// Say whether credentials are stored, and whose, without showing them.
     #[command(after_help = SHOW_EXAMPLES)]
     Show,
     /// Delete the stored credentials of an account.
@@ -44,7 +55,8 @@ pub(super) enum Command {
     Remove,
 }
 
-pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(command: &Command, common: &CommonArgs) -> Result<Exit, Failure> {
+    let args = &common.credentials;
     if matches!((command, &args.account), (Command::Show, Some(_))) && args.account_name().is_err()
     {
         let mut vault = args.vault().await.map_err(vault_failure)?;
@@ -55,23 +67,8 @@ pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit
     }
     let account = args.account_name().map_err(credentials_failure)?;
     match command {
-        Command::Set => {
-            let workspace_id = args.stored_workspace_id().map_err(credentials_failure)?;
-            let api_token = ask_for_token().map_err(credentials_failure)?;
-            let secret = Credentials { api_token, workspace_id }.to_secret();
-            let vault = args.vault().await.map_err(vault_failure)?;
-            vault.write(account, &secret).await.map_err(vault_failure)?;
-            report("Stored the Toggl credentials in the vault.\n");
-        }
-        Command::Show => {
-            let vault = args.vault().await.map_err(vault_failure)?;
-            let Some(stored) = vault.show(account).await.map_err(vault_failure)? else {
-                let account = account.to_owned();
-                return Err(credentials_failure(CredentialsError::NotStored { account }));
-            };
-            print(format!("Toggl credentials are stored, last set {}.\n", stored.updated_at))
-                .or_exit(Exit::Failed)?;
-        }
+        Command::Set { unchecked } => set(common, account, *unchecked).await?,
+        Command::Show => show(args, account).await?,
         Command::Remove => {
             let vault = args.vault().await.map_err(vault_failure)?;
             let removed = vault.remove(account).await.map_err(vault_failure)?;
@@ -83,4 +80,64 @@ pub(super) async fn run(command: &Command, args: &CredentialArgs) -> Result<Exit
         }
     }
     Ok(Exit::Done)
+}
+
+/// Nothing is asked of a person, or of Toggl, that cannot be stored for want of a vault.
+async fn set(common: &CommonArgs, account: &str, unchecked: bool) -> Result<(), Failure> {
+    let args = &common.credentials;
+    let workspace_id = args.stored_workspace_id().map_err(credentials_failure)?;
+    let mut vault = args.vault().await.map_err(vault_failure)?;
+    vault.check_writable().await.map_err(vault_failure)?;
+    let api_token = ask_for_token().map_err(credentials_failure)?;
+    let owner = if unchecked { None } else { Some(owner_of(common, api_token.clone()).await?) };
+    let credentials = Credentials { api_token, workspace_id, owner };
+    vault.write(account, &credentials.to_secret()).await.map_err(vault_failure)?;
+    report(match &credentials.owner {
+        Some(owner) => format!("Stored the Toggl credentials of {owner} in the vault.\n"),
+        None => "Stored the Toggl credentials in the vault; whose they are was not asked: `fetcher check` \
+                 does.\n"
+            .to_owned(),
+    });
+    Ok(())
+}
+
+/// Whose the token is, in words.
+async fn owner_of(common: &CommonArgs, api_token: SecretString) -> Result<String, Failure> {
+    let client = Client::new(&common.toggl, api_token).or_exit(Exit::Failed)?;
+    check::owner_of(&client).await.map_err(|error| {
+        let is_refused = matches!(error, toggl::Error::Credentials { .. });
+        let Failure { exit, error } = failure(error.into());
+        let what = if is_refused {
+            "nothing was stored".to_owned()
+        } else {
+            "nothing was stored, for Toggl did not say whose the token is; `fetcher credentials set \
+             --unchecked` stores it unseen"
+                .to_owned()
+        };
+        Failure { exit, error: error.context(what) }
+    })
+}
+
+async fn show(args: &CredentialArgs, account: &str) -> Result<(), Failure> {
+    let mut vault = args.vault().await.map_err(vault_failure)?;
+    let secret = vault.read(account).await.map_err(vault_failure)?;
+    let stored = vault.show(account).await.map_err(vault_failure)?;
+    let (Some(secret), Some(stored)) = (secret, stored) else {
+        let account = account.to_owned();
+        return Err(credentials_failure(CredentialsError::NotStored { account }));
+    };
+    let credentials = Credentials::from_secret(&secret, account).map_err(credentials_failure)?;
+    let workspace =
+        credentials.workspace_id.map_or_else(String::new, |id| format!(", for workspace {id}"));
+    let updated_at = stored.updated_at;
+    let words = match credentials.owner {
+        Some(owner) => {
+            format!("Toggl credentials of {owner} are stored{workspace}, last set {updated_at}.\n")
+        }
+        None => format!(
+            "Toggl credentials are stored{workspace}, last set {updated_at}; whose they are was not asked \
+             then: `fetcher check` does.\n"
+        ),
+    };
+    print(words).or_exit(Exit::Failed)
 }

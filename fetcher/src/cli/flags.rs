@@ -10,13 +10,16 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error, FromArgMatches as _};
 use shared::settings;
 
-use super::{Cli, Command as Chosen};
+use super::{Cli, Command as Chosen, credentials};
 
 /// Which account in which vault.
 const VAULT: &[&str] = &["account", "database_url"];
+/// Settings for the environment, which every command may be given.
+const ENV_FILE: &[&str] = &["env_file"];
 const TOKEN_FILE: &[&str] = &["api_token_file"];
 const WORKSPACES: &[&str] = &["workspaces"];
-const TOGGL: &[&str] = &["toggl_url", "requests_per_second", "burst", "toggl_timeout", "max_wait"];
+const TOGGL: &[&str] =
+    &["toggl_url", "toggl_allow_http", "requests_per_second", "burst", "toggl_timeout", "max_wait"];
 const NATS: &[&str] = &[
     "nats_url",
     "nats_creds",
@@ -37,15 +40,15 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
-    ("report", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG]),
+    ("report", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
-    (SCHEDULE, &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG]),
-    ("check", &[VAULT, TOKEN_FILE, TOGGL, NATS, STREAM, LOG]),
-    ("credentials set", &[VAULT, WORKSPACES, LOG]),
-    ("credentials show", &[VAULT, LOG]),
-    ("credentials remove", &[VAULT, LOG]),
-    ("completions", &[]),
-    ("man", &[]),
+    (SCHEDULE, &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("check", &[VAULT, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),
+    ("credentials set", &[VAULT, WORKSPACES, TOGGL, LOG, ENV_FILE]),
+    ("credentials show", &[VAULT, LOG, ENV_FILE]),
+    ("credentials remove", &[VAULT, LOG, ENV_FILE]),
+    ("completions", &[ENV_FILE]),
+    ("man", &[ENV_FILE]),
 ];
 
 const SCHEDULE: &str = "schedule";
@@ -100,11 +103,25 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     let matches = matches.map_err(|error| settings::named(error, &command, words))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     refuse_contradiction(&cli)?;
+    if asks_toggl(cli.command.as_ref()) {
+        let checked = cli.common.toggl.check();
+        checked.map_err(|error| Error::raw(ErrorKind::ValueValidation, format!("{error}\n")))?;
+    }
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
         parse(&as_words(&schedule.arguments))?;
     }
     Ok(cli)
+}
+
+fn asks_toggl(command: Option<&Chosen>) -> bool {
+    !matches!(
+        command,
+        Some(
+            Chosen::Manual(_)
+                | Chosen::Credentials(credentials::Command::Show | credentials::Command::Remove)
+        )
+    )
 }
 
 fn as_words(arguments: &[OsString]) -> Vec<OsString> {

@@ -179,9 +179,9 @@ async fn start(common: &CommonArgs) -> Result<(Vec<Login>, Broker), Failure> {
 
 async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>, Broker), Failure> {
     let server = common.nats.server().or_exit(Exit::Usage)?;
-    let timeout = common.toggl.toggl_timeout;
+    let toggl = common.toggl.clone();
     // As long as that takes, NATS is waited for anyway.
-    let http = tokio::task::spawn_blocking(move || toggl::http(timeout));
+    let http = tokio::task::spawn_blocking(move || toggl::http(&toggl));
     let logins = common.credentials.load().await.map_err(credentials_failure)?;
     let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
     let max_payload = nats.server_info().max_payload;

@@ -46,17 +46,18 @@ pub enum VaultError {
     Statements(#[source] sqlx::Error),
     /// There is no vault.
     #[error(
-        "this database has no vault; run `loader migrate` as a superuser, or set TOGGL_API_TOKEN"
+        "this database has no vault; run `loader setup --vault` as a superuser, or set TOGGL_API_TOKEN"
     )]
     NotInstalled,
     /// No right to it.
     #[error(
-        "this database role may not do that with the vault; to read it, use the role toggl_track_fetcher of migrations/roles.sql, to store in it, one that owns the vault, such as the superuser"
+        "this database role may not do that with the vault; to read it, use the role toggl_track_fetcher \
+         that `loader setup --vault` makes, to store in it, one that owns the vault, such as the superuser"
     )]
     Forbidden,
     /// The root key is missing or another one.
     #[error(
-        "the vault cannot be opened; check its root key (`loader migrate` says where it belongs)"
+        "the vault cannot be opened; check its root key (`loader setup --vault` says where it belongs)"
     )]
     Locked(#[source] sqlx::Error),
     /// Anything else that Postgres says.
@@ -84,6 +85,11 @@ impl From<sqlx::Error> for VaultError {
             _ => Self::Database(error),
         }
     }
+}
+
+/// What a person may want to know of the way to the server: the token comes by it.
+pub(crate) async fn warning(url: Option<&SecretString>) -> Option<String> {
+    Postgres::read(url, SESSION).ok()?.warning().await
 }
 
 /// A secret without its content.
@@ -139,6 +145,17 @@ impl Vault {
             None => DEFAULT_ACCOUNT.to_owned(),
         };
         Ok(names.iter().map(account).collect())
+    }
+
+    /// Looks that there is a vault that this role may store in, before anybody is asked for a secret.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub async fn check_writable(&mut self) -> Result<(), VaultError> {
+        if self.by_functions {
+            return Err(VaultError::Forbidden);
+        }
+        self.accounts().await.map(drop)
     }
 
     /// The secret of an account in clear, or none.

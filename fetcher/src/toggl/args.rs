@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use shared::settings::{plain, time};
+use shared::eavesdropping::is_loopback;
+use shared::settings::{plain, switch, time};
 use url::Url;
 
 use super::address::AddressParser;
@@ -15,6 +16,10 @@ pub struct TogglArgs {
     /// Address of Toggl's API; /api/v9 and /reports/api/v3 are appended.
     #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", hide_env_values = true, value_parser = plain(AddressParser), global = true)]
     pub toggl_url: Url,
+    /// Send the API token in clear where --toggl-url is `http://` to another machine. Everybody on the way can
+    /// read it then; to this machine (localhost) it is sent without.
+    #[arg(long, env = "TOGGL_ALLOW_HTTP", value_parser = switch(), global = true)]
+    pub toggl_allow_http: bool,
     /// Steady pace of requests; Toggl allows about one a second.
     #[arg(long, env = "TOGGL_REQUESTS_PER_SECOND", default_value_t = 1.0, value_parser = plain(positive), global = true)]
     pub requests_per_second: f64,
@@ -28,6 +33,31 @@ pub struct TogglArgs {
     /// code 4, everything fetched so far sent. 0s never waits.
     #[arg(long, env = "TOGGL_MAX_WAIT", default_value = "5m", value_parser = plain(time), global = true)]
     pub max_wait: Duration,
+}
+
+/// The API token would be readable for everybody on the way to Toggl. The address is left out: what it
+/// holds is not known to be no secret.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "TOGGL_URL (--toggl-url) is http:// to another machine, which would send your API token in clear: \
+     write https://, or set TOGGL_ALLOW_HTTP=true (--toggl-allow-http) if you want that"
+)]
+pub struct InClear;
+
+impl TogglArgs {
+    /// Looks that the token goes out encrypted, or stays on this machine.
+    ///
+    /// # Errors
+    /// When neither holds, and nobody has allowed that.
+    pub fn check(&self) -> Result<(), InClear> {
+        let is_safe = self.toggl_url.scheme() == "https" || self.stays_here();
+        if is_safe || self.toggl_allow_http { Ok(()) } else { Err(InClear) }
+    }
+
+    /// Whether Toggl is on this machine, as a simulated one is.
+    pub(super) fn stays_here(&self) -> bool {
+        self.toggl_url.host().is_some_and(|host| is_loopback(&host))
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -15,7 +15,7 @@ use shared::telemetry::API;
 use tracing::{debug, warn};
 use url::Url;
 
-use super::args::TogglArgs;
+use super::args::{InClear, TogglArgs};
 use super::clock::Clock;
 use super::error::Error;
 use super::exchange::{Exchange, Question, read_body};
@@ -81,26 +81,44 @@ struct ListedQuotas {
     body: Option<Bytes>,
 }
 
+/// Why there is nothing that carries requests.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The token would be readable on the way.
+    #[error(transparent)]
+    InClear(#[from] InClear),
+    /// The TLS of this machine cannot be set up.
+    #[error("cannot set up TLS for requests to Toggl; does this machine trust any certificates?")]
+    Tls(#[from] reqwest::Error),
+}
+
 /// What carries the requests. It reads all certificates that the system trusts, hundreds of files.
 ///
 /// # Errors
-/// When there are none.
-pub(crate) fn http(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
+/// When there are none, or the token would go out in clear.
+pub(crate) fn http(args: &TogglArgs) -> Result<reqwest::Client, HttpError> {
+    args.check()?;
+    let mut builder = reqwest::Client::builder();
+    // A proxy would get the token in clear on its way to this very machine.
+    if args.toggl_url.scheme() == "http" && !args.toggl_allow_http {
+        builder = builder.no_proxy();
+    }
+    let client = builder
         .user_agent(concat!("toggl-track-fetcher/", env!("CARGO_PKG_VERSION")))
         // The API redirects nobody; whoever does shall not get the token.
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        .timeout(timeout)
-        .build()
+        .timeout(args.toggl_timeout)
+        .build()?;
+    Ok(client)
 }
 
 impl Client {
     /// # Errors
-    /// Where the TLS of this machine cannot be set up.
-    pub fn new(args: &TogglArgs, token: SecretString) -> reqwest::Result<Self> {
-        Ok(Self::over(http(args.toggl_timeout)?, args, token))
+    /// Where the TLS of this machine cannot be set up, or the token would go out in clear.
+    pub fn new(args: &TogglArgs, token: SecretString) -> Result<Self, HttpError> {
+        Ok(Self::over(http(args)?, args, token))
     }
 
     /// Over connections that other clients use, too.

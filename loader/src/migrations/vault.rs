@@ -13,7 +13,7 @@ const VAULT: &str = include_str!("../../../migrations/vault.sql");
 
 /// Where the root key lies if nothing else is said: beside the data folder of Debian's packages and
 /// of the official image, not inside it, so that a base backup does not carry key and secrets both.
-const DEFAULT_KEY_FILE: &str = "/var/lib/postgresql/vault/root.key";
+pub(super) const DEFAULT_KEY_FILE: &str = "/var/lib/postgresql/vault/root.key";
 
 /// Serialises vault installations of loaders that start together.
 const VAULT_LOCK: i64 = 0x0074_6f67_676c_0001;
@@ -42,7 +42,7 @@ pub(super) async fn ensure(connection: &mut PgConnection, args: &VaultArgs) {
         Err(error) => warn!(
             target: MIGRATIONS,
             "No vault installed ({}): give credentials by TOGGL_API_TOKEN or --api-token-file, or run \
-             `loader migrate` once as a superuser of a server that has pgcrypto",
+             `loader setup --vault` once as a superuser of a server that has pgcrypto",
             chain(&error)
         ),
     }
@@ -59,14 +59,14 @@ impl Vault {
             Self::Closed => debug!(target: MIGRATIONS, "The vault is closed to this role"),
             Self::NotOurs => debug!(
                 target: MIGRATIONS,
-                "There is no vault, and this role may not make one: `loader migrate` as a superuser \
+                "There is no vault, and this role may not make one: `loader setup --vault` as a superuser \
                  does, for whoever wants to keep credentials in Postgres"
             ),
             Self::Ready { .. } => info!(target: MIGRATIONS, "The vault is ready"),
             Self::NoKey { path, .. } => warn!(
                 target: MIGRATIONS,
-                "The vault has no root key yet. To make one, run on the database server, as the \
-                 user that runs Postgres: `umask 077; mkdir -p \"$(dirname '{path}')\"; \
+                "The vault has no root key yet. `loader setup --vault` as a superuser makes one; or run on the \
+                 database server, as the user that runs Postgres: `umask 077; mkdir -p \"$(dirname '{path}')\"; \
                  od -An -vtx1 -N32 /dev/urandom | tr -d ' \\n' > '{path}'`, and keep a copy \
                  apart from the backups; another place is set by VAULT_KEY_FILE"
             ),
@@ -125,7 +125,7 @@ async fn may_install(connection: &mut PgConnection) -> sqlx::Result<bool> {
     .await
 }
 
-async fn exists(connection: &mut PgConnection, relation: &str) -> sqlx::Result<bool> {
+pub(super) async fn exists(connection: &mut PgConnection, relation: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar("select to_regclass($1) is not null")
         .bind(relation)
         .fetch_one(connection)

@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 use super::environment;
 use super::error::{AddressError, ConnectError, is_tls};
 use super::pooler::{self, Pooler, Sessions};
-use super::target::{Host, Target, Wanted};
+use super::target::{Endpoint, Host, Target, Wanted};
+use crate::eavesdropping::{Tls, postgres_warning};
 use crate::retry::{Delays, wait_out};
 
 const FIRST_DELAY: Duration = Duration::from_millis(200);
@@ -53,6 +54,26 @@ impl Postgres {
     /// Host, port and name, for telling it from others; neither user nor password.
     pub fn name(&self) -> String {
         self.target.name()
+    }
+
+    /// Where the server is, the first one if there are several.
+    pub fn endpoint(&self) -> Endpoint {
+        self.target.endpoint()
+    }
+
+    /// What a person may want to know of the way there: that somebody may listen.
+    pub async fn warning(&self) -> Option<String> {
+        let tls = match self.target.tls {
+            PgSslMode::Disable | PgSslMode::Allow => Tls::Never,
+            PgSslMode::Prefer => Tls::IfOffered,
+            PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => Tls::Always,
+        };
+        for (host, _) in &self.target.hosts {
+            if let Some(warning) = postgres_warning(&host.name, host.port, tls).await {
+                return Some(warning);
+            }
+        }
+        None
     }
 
     /// In words what of the address has no effect here, if anything.

@@ -73,6 +73,19 @@ impl fmt::Display for Host {
     }
 }
 
+/// The parts of an address, but for the password and the settings.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// A name, an address, or the folder of a socket.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who logs in.
+    pub user: String,
+    /// The database.
+    pub name: String,
+}
+
 /// Where to connect, and how. Not to be shown: the options hold the password.
 pub(super) struct Target {
     pub(super) hosts: Vec<(Host, PgConnectOptions)>,
@@ -125,6 +138,19 @@ impl Target {
     pub(super) fn servers(&self) -> String {
         let names: Vec<String> = self.hosts.iter().map(|(host, _)| host.to_string()).collect();
         names.join(", ")
+    }
+
+    /// The first server, the log-in and the database.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        let (host, port, user, name) = match self.hosts.first() {
+            Some((host, options)) => {
+                let user = options.get_username().to_owned();
+                let name = options.get_database().map_or_else(|| user.clone(), str::to_owned);
+                (host.name.clone(), host.port, user, name)
+            }
+            None => Default::default(),
+        };
+        Endpoint { host, port, user, name }
     }
 
     /// Hosts, ports and database.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use sqlx::postgres::PgSslMode::{self, Prefer, Require, VerifyCa, VerifyFull};
 
 use super::address::parse;
+use super::connect::{Postgres, Session};
 use super::error::AddressError;
 use super::pooler::Pooler;
 use super::target::{Target, Wanted};
@@ -389,5 +390,26 @@ proptest! {
         ] {
             prop_assert_eq!(password(&read(&address).unwrap()), secret.clone());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_server_on_the_internet_is_warned_of_unless_tls_is_insisted_on() {
+    for (url, is_warned_of) in [
+        ("postgres://eva:hunter2@8.8.8.8/d", true),
+        ("postgres://eva:hunter2@8.8.8.8/d?sslmode=disable", true),
+        ("postgres://eva:hunter2@8.8.8.8/d?sslmode=allow", true),
+        ("postgres://eva:hunter2@10.0.0.1,8.8.8.8/d", true),
+        ("postgres://eva:hunter2@8.8.8.8/d?sslmode=require", false),
+        ("postgres://eva:hunter2@8.8.8.8/d?sslmode=verify-full", false),
+        ("postgres://eva:hunter2@%2Frun%2Fpostgresql/d", false),
+        ("postgres://eva:hunter2@10.0.0.1/d", false),
+        ("postgres://eva:hunter2@127.0.0.1/d", false),
+    ] {
+        let address = url.into();
+        let session = Session { application: "test", settings: &[] };
+        let warning = Postgres::read(Some(&address), session).unwrap().warning().await;
+        assert_eq!(warning.is_some(), is_warned_of, "{url}");
+        assert!(!warning.unwrap_or_default().contains("hunter2"), "{url}");
     }
 }
