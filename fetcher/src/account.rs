@@ -41,6 +41,8 @@ pub(crate) struct Workspace {
     role: Option<String>,
     premium: Option<bool>,
     business_ws: Option<bool>,
+    /// Since when Toggl tells nothing of it, as it says.
+    pub(crate) suspended_at: Option<String>,
 }
 
 impl Workspace {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use shared::catalogue;
 
-use crate::account::{Account, Workspace};
+use crate::account::{Account, Workspace, Workspaces};
 use crate::masters::{self, Asking};
 use crate::toggl::{Client, Error, ListedQuota, QUOTA_PATH};
 
@@ -22,17 +22,26 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// When Toggl refuses the token or does not answer.
-pub(crate) async fn check(client: &Client) -> Result<Found, Error> {
+pub(crate) async fn check(client: &Client, wanted: &Workspaces) -> Result<Found, Error> {
     let account = me(client).await?;
     let workspaces: Vec<Workspace> = list(client, "workspaces").await?;
-    let quotas = client.get(QUOTA_PATH, &[]).await?;
-    let quotas: Vec<ListedQuota> = serde_json::from_slice(&quotas.body)
-        .map_err(|error| client.misfit(QUOTA_PATH, &quotas.body, &error))?;
+    let quotas = match client.get(QUOTA_PATH, &[]).await {
+        Ok(quotas) => serde_json::from_slice::<Vec<ListedQuota>>(&quotas.body)
+            .map_err(|error| client.misfit(QUOTA_PATH, &quotas.body, &error))?,
+        // Everything else can be read without.
+        Err(Error::Unavailable { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
     let mut described = Vec::with_capacity(workspaces.len());
     for workspace in &workspaces {
         let people = people(client, workspace.id).await;
         described.push(describe(workspace, &account, people));
     }
+    described.extend(none_of(wanted, &workspaces).map(|id| {
+        format!(
+            "{id} is none of this account's (any more): nothing of it is read; is TOGGL_WORKSPACE_ID right?"
+        )
+    }));
     Ok(Found {
         owner: owner(&account),
         workspaces: described,
@@ -69,11 +78,26 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
     masters::decode(client, &fetched.listing)
 }
 
-/// How many people the workspace has, as far as this account is told.
-async fn people(client: &Client, workspace_id: i64) -> Option<usize> {
-    let resource = catalogue::find("users")?;
+/// How many people the workspace has; nothing where this account is not told.
+async fn people(client: &Client, workspace_id: i64) -> Result<Option<usize>, Error> {
+    let Some(resource) = catalogue::find("users") else { return Ok(None) };
     let asking = Asking { client, resource, workspace_id, before: None };
-    asking.fetch(1).await.ok().map(|fetched| fetched.listing.records.len())
+    match asking.fetch(1).await {
+        Ok(fetched) => Ok(Some(fetched.listing.records.len())),
+        Err(broken) => Err(broken.error),
+    }
+}
+
+/// The workspaces that are to be read and are not among these.
+fn none_of<'a>(
+    wanted: &'a Workspaces,
+    workspaces: &'a [Workspace],
+) -> impl Iterator<Item = i64> + 'a {
+    let ids: &[i64] = match wanted {
+        Workspaces::Ids(ids) => ids,
+        Workspaces::Default | Workspaces::All => &[],
+    };
+    ids.iter().copied().filter(|id| workspaces.iter().all(|workspace| workspace.id != *id))
 }
 
 fn owner(account: &Account) -> String {
@@ -83,11 +107,22 @@ fn owner(account: &Account) -> String {
     format!("{name} <{email}>, user {}, time zone {zone}", account.id)
 }
 
-fn describe(workspace: &Workspace, account: &Account, people: Option<usize>) -> String {
+fn describe(
+    workspace: &Workspace,
+    account: &Account,
+    people: Result<Option<usize>, Error>,
+) -> String {
     let name = workspace.name.as_deref().unwrap_or("without a name");
     let default = if account.default_workspace_id == Some(workspace.id) { ", default" } else { "" };
+    let closed = match (&workspace.suspended_at, &people) {
+        (Some(at), _) => format!("suspended since {at}: what is stored of it grows old; "),
+        (None, Err(error @ Error::Unavailable { .. })) => {
+            format!("does not tell who is in it ({}); ", error.told())
+        }
+        (None, _) => String::new(),
+    };
     let whose = match people {
-        Some(people) if people > 1 => {
+        Ok(Some(people)) if people > 1 => {
             format!("a sync reads the entries of 1 of {people} people, yours")
         }
         _ => "a sync reads your entries".to_owned(),
@@ -97,7 +132,7 @@ fn describe(workspace: &Workspace, account: &Account, people: Option<usize>) -> 
     } else {
         "reports show no more than you may see: everybody's need an admin's token"
     };
-    format!("{} {name}{default}: plan {}; {whose}; {sees}", workspace.id, workspace.plan())
+    format!("{} {name}{default}: plan {}; {closed}{whose}; {sees}", workspace.id, workspace.plan())
 }
 
 fn quota(quota: &ListedQuota, workspaces: &[Workspace]) -> String {

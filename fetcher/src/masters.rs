@@ -110,7 +110,7 @@ impl Asking<'_> {
     pub(crate) async fn fetch(self, first_page: usize) -> Result<Fetched, Box<Broken>> {
         let Resource { path, fallback_path, .. } = *self.resource;
         match (self.fetch_from(path, first_page).await, fallback_path) {
-            (Err(broken), Some(fallback)) if matches!(broken.error, Error::Unavailable { .. }) => {
+            (Err(broken), Some(fallback)) if broken.error.is_closed() => {
                 info!(target: MASTERS, "{path} is closed, asking {fallback}");
                 self.fetch_from(fallback, first_page).await
             }

@@ -15,7 +15,7 @@ use crate::masters::Fetched;
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::selection::Selection;
-use crate::state::{Remembered, Since, State, SyncProgress, Work};
+use crate::state::{Membership, Remembered, Since, State, SyncProgress, Work};
 use crate::time_entries::FLOOR_DAYS;
 use crate::toggl::{self, Client};
 
@@ -23,6 +23,7 @@ mod cost;
 mod entries;
 mod history;
 mod lists;
+mod membership;
 mod older_entries;
 mod people;
 mod session;
@@ -116,6 +117,8 @@ struct Sync<'a> {
     workspaces: Vec<Workspace>,
     /// The listing of them, until it is sent.
     workspace_listing: Option<Fetched>,
+    /// Which workspaces are the account's, and which are closed to it.
+    membership: Membership,
     counts: Vec<(&'static Resource, usize)>,
     result: SyncResult,
     /// The first quota that ran out.
@@ -166,6 +169,7 @@ impl<'a> Sync<'a> {
             last_since,
             workspaces: Vec::new(),
             workspace_listing: None,
+            membership: Membership::default(),
             counts: Vec::new(),
             result,
             quota: None,
@@ -208,7 +212,7 @@ impl<'a> Sync<'a> {
             return Err(SyncError::NoWorkspace);
         }
         self.remember_default().await?;
-        Ok(ids)
+        self.still_open(ids).await
     }
 
     /// One word instead of one for each listing. A single workspace that is gone keeps no other from being

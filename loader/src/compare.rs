@@ -221,7 +221,7 @@ pub(crate) fn newest_claim(moment: Moment<'_>, row: &str) -> String {
     let Moment { schema, resource, .. } = moment;
     let covers = match resource.claim {
         Claim::Nothing => "false".to_owned(),
-        Claim::Ids => format!("c.ids @> {row}.source_id"),
+        Claim::Ids | Claim::Gone => format!("c.ids @> {row}.source_id"),
         Claim::Starts => {
             let start = match (row, resource.running_unless) {
                 ("i", Some(_)) => format!(

@@ -50,7 +50,7 @@ pub static CATALOGUE: &[Resource] = &[
         // `/workspaces` is not in the published description; `/me/workspaces` is.
         fallback_path: Some("/me/workspaces"),
         scope: Scope::Account,
-        claim: Claim::Nothing,
+        claim: Claim::Gone,
         holds_secrets: true,
         volatile_fields: &["active_project_count", "last_modified"],
         ..WORKSPACE_LIST

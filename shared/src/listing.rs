@@ -36,6 +36,8 @@ pub enum Span {
     Partial,
     /// Every record of the workspace.
     Ids,
+    /// The record of that id: where the listing does not hold it, there is none.
+    Id(i64),
     /// Every entry that starts in `[from, to)`, of that user if there is one.
     Starts {
         /// Inclusive.
@@ -105,6 +107,7 @@ impl Span {
         match self {
             Self::Partial => Coverage::Partial,
             Self::Ids => Coverage::Ids { after: None, through: None },
+            Self::Id(id) => Coverage::Ids { after: id.checked_sub(1), through: Some(id) },
             Self::Starts { from, to, user_id } => Coverage::Starts { from, to, user_id },
         }
     }

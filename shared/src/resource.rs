@@ -67,10 +67,20 @@ pub enum Paging {
 pub enum Claim {
     /// Nothing: what is missing there is more likely an account's trouble than a deletion.
     Nothing,
+    /// Nothing, either; but what a record's own account no longer lists, and no other account of this
+    /// pipeline either, is said to be gone, by its id alone.
+    Gone,
     /// Every id of the workspace.
     Ids,
     /// Every entry that starts in the window, of one user or of the workspace.
     Starts,
+}
+
+impl Claim {
+    /// Whether complete listings claim anything.
+    pub const fn is_by_listing(self) -> bool {
+        matches!(self, Self::Ids | Self::Starts)
+    }
 }
 
 /// The primary key of the raw table.

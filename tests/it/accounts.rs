@@ -12,20 +12,20 @@ use tests::world::World;
 use crate::expected_rows::resource;
 
 /// The second account's token.
-const TOKEN_OF_B: &str = "0ther0000000000000000000000000000";
+pub(crate) const TOKEN_OF_B: &str = "0ther0000000000000000000000000000";
 const USER_OF_B: i64 = 99;
 /// A workspace that only the second account sees.
 const ONLY_BS: i64 = 777;
 
 /// A vault with the accounts `a` and `b`, who share a workspace, and a loader at work.
-struct Accounts {
-    world: World,
-    toggl: Simulator,
+pub(crate) struct Accounts {
+    pub(crate) world: World,
+    pub(crate) toggl: Simulator,
     loader: Resident,
 }
 
 impl Accounts {
-    async fn start(first: Account, second: Account) -> Self {
+    pub(crate) async fn start(first: Account, second: Account) -> Self {
         let world = World::start_with_own_postgres(Account::empty()).await.unwrap();
         crate::credentials::give_key(&world).await;
         let toggl = Simulator::start_many(vec![first, second]).await;
@@ -49,7 +49,7 @@ impl Accounts {
     }
 
     /// Syncs, and waits until it is stored.
-    async fn sync(&self, arguments: &[&str]) -> Finished {
+    pub(crate) async fn sync(&self, arguments: &[&str]) -> Finished {
         let finished = self.fetcher(arguments).run().await.unwrap();
         self.world.loaded_by(&self.loader).await.unwrap();
         finished
@@ -75,7 +75,7 @@ impl Accounts {
 }
 
 /// The second account, in the sample's workspace and in one of its own.
-fn second() -> Account {
+pub(crate) fn second() -> Account {
     let mut account = Account::sample_at(Timestamp::now());
     account.set_token(TOKEN_OF_B);
     let id = USER_OF_B.to_string();

@@ -47,7 +47,7 @@ pub(crate) fn listing(
     records: Vec<Record>,
 ) -> Vec<Batch> {
     let span = match resource.claim {
-        Claim::Nothing => Span::Partial,
+        Claim::Nothing | Claim::Gone => Span::Partial,
         Claim::Ids => Span::Ids,
         Claim::Starts => Span::Starts { from: start(0), to: start(1_000_000), user_id: Some(USER) },
     };

@@ -18,7 +18,7 @@
 //! | 10 | two loaders and two fetchers at once, two accounts that see different things | `faults_crowd`, `runs_at_once`, `accounts` |
 //! | 11 | a consumer or the stream is deleted, or has other settings | `faults_nats`, `rights_nats` |
 //! |  | a second database on the stream, a dump that is restored there or elsewhere | `ownership`, `restored`, `copies` |
-//! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense, has another clock | `limits`, `quotas`, `odd_answers`, `failures`, `requests`, `memory_reports`, `memory_clock` |
+//! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense, has another clock | `limits`, `quotas`, `odd_answers`, `failures`, `requests`, `refusals`, `timeouts`, `negative_durations`, `left_workspaces`, `memory_reports`, `memory_clock` |
 //! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials`, `rights_postgres` |
 //! | 14 | lists and reports change, are cut or reordered while they are read | `proofs`, `proofs_pages`, `proofs_reports`, `proofs_random` |
 //! | 15 | Postgres refuses log-ins or connections, for whatever reason | `faults_refused` |
@@ -99,6 +99,8 @@ mod history_switch;
 mod kept;
 mod keys;
 mod kills;
+mod left_workspaces;
+mod left_workspaces_staged;
 mod letters;
 mod library;
 mod limits;
@@ -109,6 +111,7 @@ mod metrics;
 mod migrations_owners;
 mod migrations_waits;
 mod nats_ways;
+mod negative_durations;
 mod odd_answers;
 mod operator;
 mod oracle;
@@ -128,6 +131,7 @@ mod pruning;
 mod quotas;
 mod random_histories;
 mod readme;
+mod refusals;
 mod replay;
 mod replay_force;
 mod replay_gone;
@@ -165,6 +169,7 @@ mod staging_values;
 mod status;
 mod status_trouble;
 mod team;
+mod timeouts;
 mod tls;
 mod token_in_clear;
 mod versions;

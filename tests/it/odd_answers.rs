@@ -231,7 +231,7 @@ async fn a_slow_trickle_ends_with_the_time_limit_of_the_request() {
     world.toggl.script(TAGS, drip.forever());
     let fetcher = world.fetcher(&[]).env("TOGGL_TIMEOUT", "2s");
     let finished = fetcher.run().await.unwrap();
-    assert_fails(&finished, 1, &["tags"]);
+    assert_fails(&finished, 1, &["tags", "TOGGL_TIMEOUT"]);
     assert_eq!(world.toggl.count("/api/v9/workspaces/2230991/tags"), 2, "asked for once more");
 }
 

@@ -149,16 +149,3 @@ async fn an_answer_that_is_one_long_text_makes_a_short_error() {
     assert_fails(&finished, 1, &["tags"]);
     assert!(finished.stderr.lines().all(|line| line.len() < 500), "{}", finished.stderr);
 }
-
-#[tokio::test]
-async fn a_refusal_of_the_credentials_says_what_toggl_or_a_proxy_said() {
-    for (body, words) in [
-        (r#""User is not confirmed""#, "User is not confirmed"),
-        ("<html><title>Blocked</title>", "a page of HTML, probably a proxy's: Blocked"),
-    ] {
-        let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
-        world.toggl.script("/api/v9/me", Answer::status(403).body(body).forever());
-        let finished = world.fetcher(&[]).run().await.unwrap();
-        assert_fails(&finished, 3, &["refuses the credentials", words]);
-    }
-}

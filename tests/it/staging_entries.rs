@@ -165,18 +165,25 @@ async fn tags_are_always_lists() {
 }
 
 #[tokio::test]
-async fn an_entry_runs_while_it_has_no_stop_or_a_negative_duration() {
+async fn an_entry_runs_while_it_has_no_stop_whatever_its_duration() {
     let mut staged = Staged::start().await;
     for (name, changes, running, seconds) in [
         (V9, json!({}), true, json!(null)),
         (V9, json!({"stop": null, "duration": -1_790_000_000}), true, json!(null)),
         (V9, json!({"stop": "", "duration": -1}), true, json!(null)),
-        (V9, json!({"stop": "2026-09-21T11:00:00Z", "duration": -1}), true, json!(null)),
+        (V9, json!({"stop": null, "duration": 60}), true, json!(null)),
+        (V9, json!({"stop": "2026-09-21T11:00:00Z", "duration": -1}), false, json!(3_600)),
+        (V9, json!({"stop": "2026-09-21T11:00:00+02:00", "duration": -3_600}), false, json!(0)),
+        (V9, json!({"stop": "2026-09-21T11:00:00+02:00", "duration": 60}), false, json!(60)),
+        (V9, json!({"stop": "soon", "duration": -1}), false, json!(null)),
         (V9, json!({"stop": "2026-09-21T11:00:00Z", "duration": 0}), false, json!(0)),
         (V9, json!({"stop": "2026-09-21T11:00:00Z", "duration": 60}), false, json!(60)),
-        (V9, json!({"stop": "2026-09-21T11:00:00Z", "duration": null}), false, json!(null)),
+        (V9, json!({"stop": "2026-09-21T11:00:00Z", "duration": null}), false, json!(3_600)),
         (V3, json!({"stop": null, "seconds": 60}), true, json!(null)),
+        (V3, json!({"stop": "", "seconds": -1}), true, json!(null)),
         (V3, json!({"stop": "2026-09-21T11:00:00Z", "seconds": 60}), false, json!(60)),
+        (V3, json!({"stop": "2026-09-21T11:00:00Z", "seconds": -1}), false, json!(3_600)),
+        (V3, json!({"stop": "2026-09-21T09:00:00Z", "seconds": -3_600}), false, json!(0)),
     ] {
         let start = json!({"start": "2026-09-21T10:00:00+00:00"});
         let row = staged.typed(resource(name), with(&start, &changes)).await;

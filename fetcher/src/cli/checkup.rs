@@ -9,7 +9,7 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use shared::stream::{self, Found, STREAM};
 
 use super::CommonArgs;
-use super::runs::{account_of, client, credentials_failure, failure};
+use super::runs::{account_of, client, credentials_failure, failure, workspaces};
 use super::summary;
 use crate::check;
 use crate::credentials::{Login, vault};
@@ -76,7 +76,7 @@ async fn toggl(
     login: &Login,
     logins: &[Login],
 ) -> Result<(), Failure> {
-    match check::check(&client(common, login)?).await {
+    match check::check(&client(common, login)?, &workspaces(common, login)).await {
         Ok(found) => {
             checkup
                 .good(format_args!("Toggl takes the API token of the account {}", login.account));

@@ -117,7 +117,7 @@ pub(super) fn account_of<'a>(login: &'a Login, logins: &[Login]) -> Option<&'a s
     (logins.len() > 1).then_some(login.account.as_str())
 }
 
-fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {
+pub(super) fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {
     let stored = || login.credentials.workspace_id.map(|id| Workspaces::Ids(vec![id]));
     common.credentials.workspaces.clone().or_else(stored).unwrap_or_default()
 }

@@ -161,7 +161,7 @@ impl<'a> Pages<'a> {
 
     /// Whether the listing may claim, and what is wrong where it may not.
     async fn verdict(&self, path: &str) -> (bool, Option<String>) {
-        if self.asking.resource.claim == Claim::Nothing {
+        if !self.asking.resource.claim.is_by_listing() {
             return (false, None);
         }
         if self.first_page > 1 {

@@ -90,7 +90,7 @@ impl Sync<'_> {
             Err(Stopped::Run(error)) => return Err(error),
             Err(Stopped::Toggl(error @ toggl::Error::Quota { .. })) => self.out_of_quota(error),
             Err(Stopped::Toggl(error)) => match refused(error)? {
-                Outcome::Skipped(reason) => self.skip(resource, reason),
+                Outcome::Skipped(refusal) => self.skip(resource, refusal.reason),
                 Outcome::Failed(reason) => self.fail(resource, reason),
                 Outcome::Sent(_) | Outcome::OutOfQuota(..) => {}
             },

@@ -15,7 +15,7 @@ use crate::account::{Workspace, Workspaces};
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
 use crate::report::{Report, Scope, Stopped};
-use crate::state::{State, Work};
+use crate::state::{Membership, State, Work};
 use crate::time_entries::first_of;
 use crate::toggl::Client;
 
@@ -77,11 +77,17 @@ pub async fn report_all(
         None if options.workspaces == Workspaces::All => workspaces.iter().map(|w| w.id).collect(),
         None => return Err(SyncError::NoWorkspace),
     };
+    let key = Membership::key(session.account.id);
+    let membership: Membership = state.load(&key).await?.unwrap_or_default();
     let mut result = ReportResult::default();
     result.rest.run_id = publisher.run_id();
     let mut reports = Vec::new();
     for workspace_id in workspace_ids {
         let listed = workspaces.iter().find(|workspace| workspace.id == workspace_id);
+        if listed.is_none() && membership.has_left(workspace_id) {
+            info!(target: REPORT, "Workspace {workspace_id} is not this account's any more");
+            continue;
+        }
         if listed.is_none() {
             let reason = format!(
                 "Toggl does not list workspace {workspace_id} among this account's, so what its report lacks of \
@@ -104,6 +110,10 @@ pub async fn report_all(
                 reports.push(report);
                 info!(target: REPORT, "Sent {count} entries of workspace {workspace_id}");
                 result.entries.push((workspace_id, count));
+            }
+            // A sync has said so.
+            Outcome::Skipped(reason) if membership.closed.contains_key(&workspace_id) => {
+                info!(target: REPORT, "Workspace {workspace_id} is still closed: {reason}");
             }
             Outcome::Skipped(reason) => {
                 warn!(target: REPORT, "Skipped workspace {workspace_id}: {reason}");

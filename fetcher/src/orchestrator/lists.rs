@@ -1,13 +1,13 @@
 //! The lists of a sync: all masters of all workspaces at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use shared::catalogue;
 use shared::exit::chain;
 use shared::listing::{Listing, Span};
-use shared::resource::{Claim, Paging, Resource, Scope};
+use shared::resource::{Paging, Resource, Scope};
 use shared::retry::Disposition;
 use shared::telemetry::MASTERS;
 use tracing::info;
@@ -23,10 +23,23 @@ use crate::toggl;
 /// What became of one listing.
 pub(super) enum Outcome {
     Sent(Sent),
-    Skipped(String),
+    Skipped(Refusal),
     Failed(String),
     /// A quota ran out; this many records were sent, and the page to go on with.
     OutOfQuota(toggl::Error, usize, usize),
+}
+
+/// Why a listing is closed to the account.
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    /// What Toggl said, whichever listing it was.
+    pub(super) told: String,
+}
+
+impl Refusal {
+    pub(super) fn of(error: &toggl::Error) -> Self {
+        Self { reason: chain(error), told: error.told() }
+    }
 }
 
 /// A listing that was sent.
@@ -35,6 +48,14 @@ pub(super) struct Sent {
     at: Timestamp,
     doubt: Option<String>,
     seen: Option<Seen>,
+}
+
+/// What came of the lists of a workspace that were asked for.
+#[derive(Default)]
+struct Asked {
+    lists: usize,
+    is_open: bool,
+    refusals: Vec<(&'static Resource, Refusal)>,
 }
 
 /// A listing that is to be read.
@@ -54,7 +75,44 @@ impl Sync<'_> {
     pub(super) async fn masters(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
         let mut readers = KnownReaders::default();
         let mut memory = self.load_listings(workspace_ids).await?;
-        let jobs = self.jobs(workspace_ids, &memory, &mut readers).await?;
+        let mut jobs = self.jobs(workspace_ids, &memory, &mut readers).await?;
+        let known = self.membership.clone();
+        let held = self.hold_back(&mut jobs);
+        self.read(jobs, &mut memory, &mut readers).await?;
+        let opened: Vec<Job> =
+            held.into_iter().filter(|job| !self.is_closed(job.workspace_id)).collect();
+        if !opened.is_empty() {
+            self.read(opened, &mut memory, &mut readers).await?;
+        }
+        self.save_membership(&known).await?;
+        readers.save(&self.session).await?;
+        for (workspace_id, listings) in memory {
+            let key = listings_key(self.session.account.id, workspace_id);
+            self.session.state.save(&key, &listings).await?;
+        }
+        let counts = self.counts.iter().map(|(resource, count)| (resource.name, *count));
+        self.result.masters_counts = counts.collect();
+        Ok(())
+    }
+
+    /// Of a workspace that has refused everything the last time one list is asked for, and the others, which
+    /// are taken out, if that one has opened.
+    fn hold_back(&self, jobs: &mut Vec<Job>) -> Vec<Job> {
+        let mut tried = HashSet::new();
+        let held = jobs.extract_if(.., |job| {
+            self.is_closed(job.workspace_id) && !tried.insert(job.workspace_id)
+        });
+        held.collect()
+    }
+
+    /// Reads these listings at once, sends them, and notes what came of each.
+    async fn read(
+        &mut self,
+        jobs: Vec<Job>,
+        memory: &mut BTreeMap<i64, Listings>,
+        readers: &mut KnownReaders,
+    ) -> Result<(), SyncError> {
+        let mut asked: BTreeMap<i64, Asked> = BTreeMap::new();
         let (client, publisher) = (self.session.client, self.session.publisher);
         let listings = jobs.into_iter().map(|mut job| async move {
             let Job { resource, workspace_id, first_page, .. } = job;
@@ -71,6 +129,15 @@ impl Sync<'_> {
         for (resource, workspace_id, outcome, mut tally) in join_all(listings).await {
             self.result.add(&mut tally);
             let outcome = outcome?;
+            if resource.scope == Scope::Workspace {
+                let asked = asked.entry(workspace_id).or_default();
+                asked.lists += 1;
+                asked.is_open |= matches!(outcome, Outcome::Sent(_));
+                if let Outcome::Skipped(refusal) = outcome {
+                    asked.refusals.push((resource, refusal));
+                    continue;
+                }
+            }
             if let (Outcome::Sent(sent), Scope::Workspace) = (&outcome, resource.scope) {
                 let me = (resource.name, self.reader(workspace_id));
                 let is_listed = self.workspaces.iter().any(|w| w.id == workspace_id);
@@ -81,14 +148,27 @@ impl Sync<'_> {
             }
             self.note(resource, workspace_id, outcome);
         }
-        readers.save(&self.session).await?;
-        for (workspace_id, listings) in memory {
-            let key = listings_key(self.session.account.id, workspace_id);
-            self.session.state.save(&key, &listings).await?;
+        for (workspace_id, asked) in asked {
+            self.note_refusals(workspace_id, asked);
         }
-        let counts = self.counts.iter().map(|(resource, count)| (resource.name, *count));
-        self.result.masters_counts = counts.collect();
         Ok(())
+    }
+
+    /// Lists that are closed are named each; a workspace of which all are, by itself and once.
+    fn note_refusals(&mut self, workspace_id: i64, asked: Asked) {
+        let Asked { lists, is_open, refusals } = asked;
+        if is_open || self.progress.has_any(workspace_id) {
+            self.opened(workspace_id);
+        } else if refusals.len() == lists
+            && (lists > 1 || self.is_closed(workspace_id) || self.is_suspended(workspace_id))
+            && let Some((_, Refusal { told, .. })) = refusals.first()
+        {
+            self.refused_whole(workspace_id, told);
+            return;
+        }
+        for (resource, refusal) in refusals {
+            self.note(resource, workspace_id, Outcome::Skipped(refusal));
+        }
     }
 
     async fn load_listings(
@@ -227,7 +307,7 @@ impl Sync<'_> {
                     self.doubt(resource, doubt);
                 }
             }
-            Outcome::Skipped(reason) => self.skip(resource, reason),
+            Outcome::Skipped(refusal) => self.skip(resource, refusal.reason),
             Outcome::Failed(reason) => self.fail(resource, reason),
             Outcome::OutOfQuota(error, count, next_page) => {
                 if count > 0 {
@@ -257,7 +337,7 @@ impl Job {
     /// Takes the claim from a listing that may make none.
     fn within_its_rights(self, fetched: Fetched) -> Fetched {
         match self.doubt {
-            Some(doubt) if self.resource.claim != Claim::Nothing => Fetched {
+            Some(doubt) if self.resource.claim.is_by_listing() => Fetched {
                 listing: Listing { span: Span::Partial, ..fetched.listing },
                 doubt: Some(doubt),
                 ..fetched
@@ -302,7 +382,7 @@ pub(super) fn outcome_of(error: toggl::Error) -> Result<Outcome, SyncError> {
 pub(super) fn refused(error: toggl::Error) -> Result<Outcome, SyncError> {
     match error.disposition() {
         Disposition::Stop => Err(error.into()),
-        Disposition::Skip => Ok(Outcome::Skipped(chain(&error))),
+        Disposition::Skip => Ok(Outcome::Skipped(Refusal::of(&error))),
         Disposition::Retry(_) => Ok(Outcome::Failed(chain(&error))),
     }
 }

@@ -20,6 +20,10 @@ impl Sync<'_> {
         };
         let mut count = 0;
         for workspace_id in workspace_ids.iter().copied() {
+            // Which is said already.
+            if self.is_closed(workspace_id) {
+                continue;
+            }
             if let Some(done) = self.progress.done(resource, workspace_id) {
                 count += done.records;
                 continue;

@@ -25,8 +25,13 @@ impl Sync<'_> {
         let Some(resource) = CATALOGUE.iter().find(|r| r.paging == Paging::Report) else {
             return Ok(());
         };
-        let mut is_seen_anywhere = false;
+        let mut is_seen_anywhere = workspace_ids.is_empty();
         for id in workspace_ids {
+            // Which is said already.
+            if self.is_closed(*id) {
+                is_seen_anywhere = true;
+                continue;
+            }
             if !self.is_admin_of(*id) {
                 self.result.notes.push(format!(
                     "This account is no admin of workspace {id}, so its reports show no more than its owner \

@@ -59,7 +59,7 @@ impl<'a> Columns<'a> {
         let Some(source_id) = source_id else {
             return Err(rejected(format!("it has no integer {}", resource.id_fields.join(" or "))));
         };
-        let runs = resource.running_unless.is_some_and(|field| self.text(field).is_none());
+        let runs = resource.running_unless.is_some_and(|field| self.lacks(field));
         Ok(Record {
             source_id,
             workspace_id: self.integer(resource.workspace_fields),
@@ -69,6 +69,11 @@ impl<'a> Columns<'a> {
             deleted_at: time(resource.deleted_field)?,
             data,
         })
+    }
+
+    /// Whether the field is absent, null or an empty text.
+    fn lacks(&self, name: &str) -> bool {
+        self.text(name).is_none_or(|text| text == "\"\"")
     }
 
     fn text(&self, name: &str) -> Option<&'a str> {

@@ -104,6 +104,11 @@ impl SyncProgress {
         self.done.iter().find(is)
     }
 
+    /// Whether something of a workspace was sent whole.
+    pub(crate) fn has_any(&self, workspace_id: i64) -> bool {
+        self.done.iter().any(|done| done.workspace_id == workspace_id)
+    }
+
     /// Page to go on with and records sent before; the first and none where it did not break off.
     pub(crate) fn broken_at(&self, resource: &Resource, workspace_id: i64) -> (usize, usize) {
         let broken = self.broken.iter().find(|broken| broken.is(resource, workspace_id));

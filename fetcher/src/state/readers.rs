@@ -57,6 +57,11 @@ impl Reader {
         Self { user_id, is_admin, at, in_place_of: None }
     }
 
+    /// Whether it is another account, which may still come back to the list.
+    pub(crate) fn is_anothers(&self, user_id: i64, now: Timestamp) -> bool {
+        self.user_id != user_id && is_within(self.at, now, AWAITED)
+    }
+
     /// What this account does with a list whose reader is `known`.
     pub(crate) fn reading(self, known: Option<&Self>) -> Reading {
         let Some(known) = known else { return Reading::Claiming };

@@ -26,11 +26,14 @@ pub struct TogglArgs {
     /// Requests that may go out at once before the pace holds.
     #[arg(long, env = "TOGGL_BURST", default_value_t = 8, value_parser = plain(clap::value_parser!(u32).range(1..=1_000)), global = true)]
     pub burst: u32,
-    /// How long one answer may take, slow trickles included; then it is asked for once more.
+    /// How long one answer may take as a whole, from connecting to its last byte, whether it is silent or
+    /// trickles; then it is asked for once more. No other time-out cuts it: raise it where large lists come
+    /// over a slow line.
     #[arg(long, env = "TOGGL_TIMEOUT", default_value = "60s", value_parser = plain(time), global = true)]
     pub toggl_timeout: Duration,
     /// Wait for an hourly quota to be full again if that takes no longer; else stop with exit
-    /// code 4, everything fetched so far sent. 0s never waits.
+    /// code 4, everything fetched so far sent. 0s never waits. A pause that a 429 (too many requests) asks
+    /// for may be as long, and 5 minutes in any case.
     #[arg(long, env = "TOGGL_MAX_WAIT", default_value = "5m", value_parser = plain(time), global = true)]
     pub max_wait: Duration,
 }

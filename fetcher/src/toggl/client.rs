@@ -27,9 +27,6 @@ use super::traffic::{Meter, Traffic, Wait};
 use super::trouble::{Trouble, judge};
 use super::words::{Redactor, Words};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence in the middle of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Where Toggl tells what is left of every quota.
 pub(crate) const QUOTA_PATH: &str = "/api/v9/me/quota";
 /// Pause before the only second try after a 5xx or a broken connection.
@@ -39,7 +36,7 @@ const BURST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_BURST_PAUSE: Duration = Duration::from_secs(10);
 /// How often in a row a request waits out a 429.
 const MAX_BURSTS: u32 = 5;
-/// A longer wait than this is no burst limit; the run ends and names it.
+/// A longer wait than this is no burst limit; the run ends and names it, unless it may wait as long as that.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// How often in a row a request waits for a quota: somebody else may use up each new window.
 const MAX_RESETS: u32 = 3;
@@ -71,6 +68,8 @@ pub struct Client {
     doubts: Doubts,
     meter: Meter,
     clock: Clock,
+    /// The longest pause that a 429 may ask for.
+    longest_wait: Duration,
     listed_quotas: Mutex<Option<ListedQuotas>>,
 }
 
@@ -92,7 +91,8 @@ pub enum HttpError {
     Tls(#[from] reqwest::Error),
 }
 
-/// What carries the requests. It reads all certificates that the system trusts, hundreds of files.
+/// What carries the requests, each within the time that is set. It reads all certificates that the system
+/// trusts, hundreds of files.
 ///
 /// # Errors
 /// When there are none, or the token would go out in clear.
@@ -107,8 +107,7 @@ pub(crate) fn http(args: &TogglArgs) -> Result<reqwest::Client, HttpError> {
         .user_agent(concat!("toggl-track-fetcher/", env!("CARGO_PKG_VERSION")))
         // The API redirects nobody; whoever does shall not get the token.
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+        // The only one: from connecting to the last byte.
         .timeout(args.toggl_timeout)
         .build()?;
     Ok(client)
@@ -133,6 +132,7 @@ impl Client {
             doubts: Doubts::default(),
             meter: Meter::default(),
             clock: Clock::default(),
+            longest_wait: args.max_wait.max(LONGEST_WAIT),
             listed_quotas: Mutex::default(),
         }
     }
@@ -254,7 +254,7 @@ impl Client {
                     // Whoever says "at once" and refuses again does not mean it.
                     let pause = pauses.next_delay().unwrap_or(BURST_PAUSE);
                     let wait = asked.filter(|asked| bursts == 1 || *asked > pause).unwrap_or(pause);
-                    if bursts > MAX_BURSTS || wait > LONGEST_WAIT {
+                    if bursts > MAX_BURSTS || wait > self.longest_wait {
                         return Err(Error::TooFast { path: path.to_owned(), wait });
                     }
                     warn!(target: API, "Too many requests, waiting {:.1} s", wait.as_secs_f64());
@@ -337,7 +337,8 @@ impl Client {
             request_id = headers.get("x-toggl-request-id").and_then(|id| id.to_str().ok()),
             "{} {path} {query:?}", question.method()
         );
-        Ok(Exchange { status, headers, body })
+        let host = self.base.host_str().unwrap_or_default().to_owned();
+        Ok(Exchange { status, headers, body, host })
     }
 }
 

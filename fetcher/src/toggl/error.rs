@@ -13,10 +13,10 @@ use super::words::Words;
 /// never printed, and [`Words`] hold it no more if an answer repeats it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// 401 anywhere, or 403 on /me.
+    /// 401 anywhere, or 403 on /me, in Toggl's own words.
     #[error(
-        "Toggl refuses the credentials ({status}{message}); check the API token on your Toggl profile \
-         page"
+        "Toggl refuses the credentials ({status}{message}); unless these words ask for something else, check \
+         the API token on your Toggl profile page"
     )]
     Credentials {
         /// What Toggl answered.
@@ -64,8 +64,49 @@ pub enum Error {
         /// Toggl's words, if any.
         message: Words,
     },
+    /// A page of HTML in place of an answer: whoever sent it, Toggl's API did not.
+    #[error(
+        "{path} got a proxy's page of HTML, not Toggl's answer ({status}{title}); is there a proxy, a \
+         firewall or a log-in to the network between this machine and {host}?"
+    )]
+    Page {
+        /// What was asked.
+        path: String,
+        /// What it was sent with.
+        status: StatusCode,
+        /// Its title, if any.
+        title: Words,
+        /// What Toggl's address says.
+        host: String,
+    },
+    /// Toggl's API sends nobody elsewhere; the token was not sent there.
+    #[error(
+        "{path} is redirected ({status}) to {to}; Toggl's API does not do that: is there a log-in to the \
+         network between, or is TOGGL_URL not its address?"
+    )]
+    Redirected {
+        /// What was asked.
+        path: String,
+        /// What was answered.
+        status: StatusCode,
+        /// Where to, without what follows the host.
+        to: String,
+    },
+    /// 407: the proxy on the way asks who we are.
+    #[error(
+        "a proxy on the way to Toggl wants to know who asks for {path} ({status}{message}); give it user and \
+         password in HTTPS_PROXY (http://user:password@host:port)"
+    )]
+    ProxyLogin {
+        /// What was asked.
+        path: String,
+        /// What was answered.
+        status: StatusCode,
+        /// The proxy's words, if any.
+        message: Words,
+    },
     /// No answer, or one that broke off, twice.
-    #[error("could not read {path} from Toggl")]
+    #[error("could not read {path} from Toggl{}", in_time(.source))]
     Transport {
         /// What was asked.
         path: String,
@@ -73,7 +114,7 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// An answer of the wrong form, such as a proxy's page.
+    /// An answer of the wrong form.
     #[error("Toggl's answer to {path} is not what it should be{reason}")]
     Body {
         /// What was asked.
@@ -127,6 +168,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// What was answered, whatever was asked.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Unavailable { status, message, .. } => format!("{status}{message}"),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Whether it says that there is nothing at that address for this account, or nothing to be asked in that
+    /// way, whoever said so.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Page { status, .. } => {
+                [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::GONE].contains(status)
+            }
+            Self::Status { status, .. } => {
+                [StatusCode::BAD_REQUEST, StatusCode::METHOD_NOT_ALLOWED].contains(status)
+            }
+            _ => false,
+        }
+    }
+
     /// [`Disposition::Stop`]: no request of this run can succeed. [`Disposition::Skip`]: go on
     /// without this resource. [`Disposition::Retry`]: the resource fails now and may work next time.
     pub const fn disposition(&self) -> Disposition {
@@ -136,6 +200,9 @@ impl Error {
             Self::Quota { .. }
             | Self::TooFast { .. }
             | Self::Status { .. }
+            | Self::Page { .. }
+            | Self::Redirected { .. }
+            | Self::ProxyLogin { .. }
             | Self::Transport { .. }
             | Self::Body { .. }
             | Self::TooLarge { .. }
@@ -144,6 +211,15 @@ impl Error {
             | Self::Circular { .. }
             | Self::Endless { .. } => Disposition::Retry(None),
         }
+    }
+}
+
+/// Which setting cut it, if one did.
+fn in_time(source: &reqwest::Error) -> &'static str {
+    if source.is_timeout() {
+        " in the time that TOGGL_TIMEOUT (--toggl-timeout) gives it"
+    } else {
+        ""
     }
 }
 

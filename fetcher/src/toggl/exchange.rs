@@ -29,6 +29,8 @@ pub(super) struct Exchange {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Who was asked.
+    pub(super) host: String,
 }
 
 /// The whole body, up to [`MAX_BODY_BYTES`].

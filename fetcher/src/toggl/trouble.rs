@@ -2,11 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::header::{HeaderMap, LOCATION};
+use url::Url;
+
 use super::error::Error;
 use super::exchange::Exchange;
 use super::limits::{self, Quota};
 use super::payment::Payment;
-use super::words::Redactor;
+use super::words::{Redactor, is_page};
 
 /// Why an answer is no good.
 pub(super) enum Trouble {
@@ -22,16 +25,31 @@ pub(super) enum Trouble {
     Lasting(Error),
 }
 
-/// None for a good answer.
+/// None for a good answer, which has a body and is no page.
 pub(super) fn judge(path: &str, exchange: &Exchange, redactor: &Redactor) -> Option<Trouble> {
-    let Exchange { status, headers, body } = exchange;
-    if status.is_success() {
+    let Exchange { status, headers, body, host } = exchange;
+    let is_page = is_page(body);
+    let is_empty = || body.iter().all(u8::is_ascii_whitespace);
+    if status.is_success() && !is_page && !is_empty() {
         return None;
     }
     let (is_me, status) = (path.ends_with("/me"), *status);
     let path = path.to_owned();
     let message = || redactor.said(body);
     Some(match status.as_u16() {
+        429 => Trouble::Burst(limits::retry_after(headers, SystemTime::now())),
+        407 => Trouble::Lasting(Error::ProxyLogin { path, status, message: message() }),
+        300..=399 => {
+            let to = elsewhere(headers, redactor);
+            Trouble::Lasting(Error::Redirected { path, status, to })
+        }
+        _ if is_page => {
+            let (title, host) = (redactor.title(body), host.clone());
+            let error = Error::Page { path, status, title, host };
+            // Those of a front that is down come and go; a log-in or a filter stays.
+            if status.is_server_error() { Trouble::Passing(error) } else { Trouble::Lasting(error) }
+        }
+        200..=299 => Trouble::Passing(Error::Body { path, reason: "it is empty".into() }),
         401 => Trouble::Lasting(Error::Credentials { status, message: message() }),
         // Toggl answers a wrong token with 403.
         403 if is_me => Trouble::Lasting(Error::Credentials { status, message: message() }),
@@ -46,26 +64,77 @@ pub(super) fn judge(path: &str, exchange: &Exchange, redactor: &Redactor) -> Opt
         403 | 404 | 410 => {
             Trouble::Lasting(Error::Unavailable { path, status, message: message() })
         }
-        429 => Trouble::Burst(limits::retry_after(headers, SystemTime::now())),
         500.. => Trouble::Passing(Error::Status { path, status, message: message() }),
         _ => Trouble::Lasting(Error::Status { path, status, message: message() }),
     })
+}
+
+/// Where a redirection leads, as far as it can hold no secret: scheme and host.
+fn elsewhere(headers: &HeaderMap, redactor: &Redactor) -> String {
+    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    let Some(location) = location else { return "nowhere".to_owned() };
+    match Url::parse(location) {
+        Ok(url) => {
+            let origin = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+            redactor.words(&origin).into()
+        }
+        Err(_) => {
+            let path = location.split(['?', '#']).next().unwrap_or_default();
+            redactor.words(path).into()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use reqwest::StatusCode;
-    use reqwest::header::HeaderMap;
+    use reqwest::header::HeaderValue;
 
     use super::*;
     use shared::retry::Disposition;
+
+    fn exchange(status: StatusCode, body: &'static str) -> Exchange {
+        let (headers, host) = (HeaderMap::new(), "toggl".to_owned());
+        Exchange { status, headers, body: Bytes::from_static(body.as_bytes()), host }
+    }
+
+    #[test]
+    fn a_page_says_nothing_of_the_token_whatever_its_status() {
+        let page = "<html><title>Sign in</title>";
+        for status in [200, 204, 400, 401, 402, 403, 404, 500, 502, 503, 511] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let redactor = Redactor::new(&"t0ken".to_owned().into());
+            let error = match judge("/api/v9/me", &exchange(status, page), &redactor).unwrap() {
+                Trouble::Passing(error) if status.is_server_error() => error,
+                Trouble::Lasting(error) if !status.is_server_error() => error,
+                _ => panic!("{status}"),
+            };
+            assert_eq!(error.disposition(), Disposition::Retry(None), "{status}");
+            assert!(error.to_string().contains("Sign in"), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_a_redirection_leads_is_said_without_what_may_be_secret() {
+        let redactor = Redactor::new(&"t0ken".to_owned().into());
+        let to = |location: &'static str| {
+            let location = HeaderValue::from_static(location);
+            elsewhere(&HeaderMap::from_iter([(LOCATION, location)]), &redactor)
+        };
+        assert_eq!(
+            to("https://u:p@login.example.com/sso?token=t0ken"),
+            "https://login.example.com"
+        );
+        assert_eq!(to("/login?next=t0ken"), "/login");
+        assert_eq!(elsewhere(&HeaderMap::new(), &redactor), "nowhere");
+    }
 
     #[test]
     fn a_403_is_about_the_token_only_on_me() {
         let disposition = |status, path| {
             let status = StatusCode::from_u16(status).unwrap();
-            let exchange = Exchange { status, headers: HeaderMap::new(), body: Bytes::new() };
+            let exchange = exchange(status, "");
             match judge(path, &exchange, &Redactor::new(&"t0ken".to_owned().into())).unwrap() {
                 Trouble::Lasting(error) => error.disposition(),
                 _ => panic!("not lasting"),

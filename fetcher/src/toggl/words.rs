@@ -11,12 +11,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use secrecy::{ExposeSecret as _, SecretString};
 
+mod message;
+
 /// Longest part of an answer that is repeated to the user, in characters.
 const LENGTH: usize = 200;
 /// What stands for the token.
 const HIDDEN: &str = "***";
 /// How far the head of a page reaches, in bytes.
 const HEAD: usize = 64 * 1024;
+/// What a page of HTML is called.
+const PAGE: &str = "a page of HTML, probably a proxy's";
 
 /// Words of an answer that may be shown. They print with ": " before them, or as nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,43 +77,47 @@ impl Redactor {
         Words(forms.replace_all(&line, &hidden).chars().take(LENGTH).collect())
     }
 
-    /// What the body of a refusal says: a JSON string, an object with `error.message`, the title of a
-    /// page, or plain text.
+    /// What the body of a refusal says: Toggl's words in any of the forms of JSON that it puts them in, the
+    /// title of a page, or plain text.
     pub(super) fn said(&self, body: &[u8]) -> Words {
-        #[derive(serde::Deserialize)]
-        struct Object {
-            error: Inner,
-        }
-        #[derive(serde::Deserialize)]
-        struct Inner {
-            message: String,
-        }
-        let words = serde_json::from_slice::<String>(body)
-            .or_else(|_| serde_json::from_slice::<Object>(body).map(|object| object.error.message));
-        match words {
-            Ok(words) => self.words(&words),
-            Err(_) => self.page(body).unwrap_or_else(|| self.words(&String::from_utf8_lossy(body))),
-        }
+        let Some(page) = self.page(body) else {
+            let told = serde_json::from_slice(body).ok().and_then(|json| message::of(&json));
+            return self.words(&told.map_or_else(|| String::from_utf8_lossy(body), Cow::Owned));
+        };
+        page
     }
 
     /// What is wrong with the body of a good answer.
     pub(super) fn misfit(&self, body: &[u8], error: &serde_json::Error) -> Words {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Words::from("it is empty");
+        }
         self.page(body).unwrap_or_else(|| self.words(&error.to_string()))
     }
 
-    /// That it is a page of HTML, which Toggl's API never sends, if it is one.
+    /// That it is a page of HTML, if it is one, with its title.
     fn page(&self, body: &[u8]) -> Option<Words> {
-        let head = String::from_utf8_lossy(body.get(..HEAD).unwrap_or(body));
-        let lower = head.to_ascii_lowercase();
-        let start = lower.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        let tags = ["<!doctype html", "<html", "<head", "<body", "<title"];
-        if !start.starts_with('<') || !tags.iter().any(|tag| lower.contains(tag)) {
-            return None;
-        }
-        let title =
-            title(&head, &lower).map_or(Cow::Borrowed(""), |title| format!(": {title}").into());
-        Some(self.words(&format!("a page of HTML, probably a proxy's{title}")))
+        is_page(body).then(|| match self.title(body) {
+            Words(title) if title.is_empty() => Words::from(PAGE),
+            Words(title) => Words(format!("{PAGE}: {title}").chars().take(LENGTH).collect()),
+        })
     }
+
+    /// The title of a page; nothing where it has none.
+    pub(super) fn title(&self, body: &[u8]) -> Words {
+        let head = head(body);
+        self.words(title(&head, &head.to_ascii_lowercase()).unwrap_or_default())
+    }
+}
+
+/// Whether it is a page of HTML or XML, which Toggl's API never sends: neither JSON nor its texts begin so.
+pub(super) fn is_page(body: &[u8]) -> bool {
+    let start = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    start.first() == Some(&b'<')
+}
+
+fn head(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(body.get(..HEAD).unwrap_or(body))
 }
 
 /// What stands between the tags of the title. `lower` is the same in small letters.

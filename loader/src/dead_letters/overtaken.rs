@@ -102,7 +102,7 @@ fn record_sql(schema: &Schema, resource: &Resource) -> String {
 /// claims of a resource.
 fn covered_sql(schema: &Schema, resource: &Resource) -> String {
     let (axis, multirange, of_user) = match resource.claim {
-        Claim::Nothing => return "null::boolean".to_owned(),
+        Claim::Nothing | Claim::Gone => return "null::boolean".to_owned(),
         Claim::Ids => ("ids", "int8multirange", ""),
         Claim::Starts => {
             ("starts", "tstzmultirange", "and (c.user_id is null or c.user_id = d.user_id)")
@@ -147,7 +147,7 @@ fn whole_sql(schema: &Schema) -> String {
 fn without_id_sql(schema: &Schema, resource: &Resource) -> String {
     match resource.claim {
         Claim::Starts => covered_sql(schema, resource),
-        Claim::Nothing | Claim::Ids => format!(
+        Claim::Nothing | Claim::Gone | Claim::Ids => format!(
             "d.fetched_at < greatest((
                  select max(e.fetched_at) from {schema}.toggl_track__dead_letters e
                  where e.resource = $1 and e.workspace_id = $2 and e.source_id is null
@@ -165,7 +165,7 @@ fn without_id_sql(schema: &Schema, resource: &Resource) -> String {
 fn answered_sql(schema: &Schema, resource: &Resource) -> String {
     match resource.claim {
         Claim::Starts | Claim::Ids => "($6 and false)".to_owned(),
-        Claim::Nothing => format!(
+        Claim::Nothing | Claim::Gone => format!(
             "(d.fetched_at < $3 and $6 or exists (
                  select from {schema}.toggl_track__loads l
                  where l.resource = $1 and l.workspace_id = $2 and l.fetched_at > d.fetched_at

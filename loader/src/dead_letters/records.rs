@@ -153,7 +153,8 @@ fn start(resource: &Resource, data: &[u8]) -> (Option<Timestamp>, Option<i64>) {
         return (None, None);
     };
     let field = |name: &str| entry.get(name).filter(|value| !value.is_null());
-    let runs = resource.running_unless.is_some_and(|name| field(name).is_none());
+    let lacks = |name: &str| field(name).is_none_or(|value| value.as_str() == Some(""));
+    let runs = resource.running_unless.is_some_and(lacks);
     let text = resource.started_field.and_then(field).and_then(Value::as_str);
     let started_at = text.filter(|_| !runs).and_then(|text| text.parse().ok());
     let user_id = resource.user_fields.iter().find_map(|name| field(name)?.as_i64());
@@ -194,7 +195,7 @@ impl Same {
 /// were seen at once the same one stays in every order.
 fn keep_sql(schema: &Schema, resource: &Resource, Same { unique, condition }: Same) -> String {
     let (ids, starts) = match resource.claim {
-        Claim::Nothing => (NO_IDS, NO_STARTS),
+        Claim::Nothing | Claim::Gone => (NO_IDS, NO_STARTS),
         Claim::Ids => (IDS, NO_STARTS),
         Claim::Starts => (NO_IDS, STARTS),
     };

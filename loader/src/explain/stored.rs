@@ -156,7 +156,9 @@ impl Asked {
     ) -> sqlx::Result<Vec<Covering>> {
         let covers = match self.resource.claim {
             Claim::Nothing => return Ok(Vec::new()),
-            Claim::Ids => "ids @> $3::bigint and $4::timestamptz is null and $5::bigint is null",
+            Claim::Ids | Claim::Gone => {
+                "ids @> $3::bigint and $4::timestamptz is null and $5::bigint is null"
+            }
             Claim::Starts => {
                 "starts @> $4::timestamptz and (user_id is null or user_id = $5) and $3::bigint is not null"
             }

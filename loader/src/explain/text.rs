@@ -106,7 +106,7 @@ fn no_row(text: &mut String, answer: &Answer) {
              `fetcher report --from DATE` for older ones"
                 .to_owned()
         }
-        (Claim::Nothing, None) => {
+        (Claim::Nothing | Claim::Gone, None) => {
             format!("listings of {name} claim nothing; `fetcher --only {name}` reads one")
         }
     };

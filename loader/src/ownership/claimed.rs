@@ -16,7 +16,7 @@ pub(super) async fn is_covered(
 ) -> Result<bool, LookError> {
     let Some(resource) = catalogue::find(&gone.resource) else { return Ok(true) };
     let sql = match resource.claim {
-        Claim::Nothing => {
+        Claim::Nothing | Claim::Gone => {
             "select exists (select from raw.toggl_track__loads
                             where resource = $1 and fetched_at > $2 and $3::timestamptz is not distinct from $3)"
         }

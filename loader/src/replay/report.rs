@@ -31,7 +31,9 @@ impl Report {
             Claim::Starts => {
                 format!("fetcher report --from {}", gone.fetched.0.strftime("%Y-%m-%d"))
             }
-            Claim::Ids | Claim::Nothing => format!("fetcher --only {}", gone.resource.name),
+            Claim::Ids | Claim::Gone | Claim::Nothing => {
+                format!("fetcher --only {}", gone.resource.name)
+            }
         };
         // A fetcher's batches go to the live tables.
         let target = if self.schema == Schema::RAW { "" } else { " into the live tables" };

@@ -30,6 +30,14 @@ impl Account {
         put(&mut self.workspaces, text);
     }
 
+    /// The user is no longer in a workspace: it is in no list, and whoever asks for it is refused. False if it
+    /// was not there.
+    pub fn leave_workspace(&mut self, id: i64) -> bool {
+        let before = self.workspaces.len();
+        self.workspaces.retain(|workspace| workspace.id() != id);
+        self.workspaces.len() < before
+    }
+
     /// The organisations the user belongs to.
     pub fn organizations(&self) -> &[Record] {
         &self.organizations

@@ -29,7 +29,8 @@ fn a_page_of_html_is_called_one_and_not_pasted() {
             "\u{feff} <!DOCTYPE html><head><TITLE lang=en>\n Log\nin t0ken</TITLE>",
             ": a page of HTML, probably a proxy's: Log in ***",
         ),
-        ("<p>no page</p>", ": <p>no page</p>"),
+        ("<p>Denied</p>", ": a page of HTML, probably a proxy's"),
+        ("a < b", ": a < b"),
     ];
     for (body, words) in forms {
         assert_eq!(redactor("t0ken").said(body.as_bytes()).to_string(), words);

@@ -83,7 +83,7 @@ impl Search<'_> {
         resource: &'static Resource,
         loaded_at: SqlTimestamp,
     ) -> sqlx::Result<bool> {
-        if resource.claim == Claim::Nothing {
+        if !resource.claim.is_by_listing() {
             return Ok(false);
         }
         let table = resource.table();
@@ -101,7 +101,7 @@ impl Search<'_> {
         gone_runs: &[Uuid],
     ) -> sqlx::Result<bool> {
         let (schema, word) = match resource.claim {
-            Claim::Nothing => return Ok(false),
+            Claim::Nothing | Claim::Gone => return Ok(false),
             // Of ids there is one listing, which is whole or not.
             Claim::Ids => (
                 self.schema,
