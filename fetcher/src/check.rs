@@ -35,7 +35,7 @@ pub(crate) async fn check(client: &Client, wanted: &Workspaces) -> Result<Found,
     let mut described = Vec::with_capacity(workspaces.len());
     for workspace in &workspaces {
         let people = people(client, workspace.id).await;
-        described.push(describe(workspace, &account, people));
+        described.push(describe(workspace, &account, &people));
     }
     described.extend(none_of(wanted, &workspaces).map(|id| {
         format!(
@@ -110,11 +110,11 @@ fn owner(account: &Account) -> String {
 fn describe(
     workspace: &Workspace,
     account: &Account,
-    people: Result<Option<usize>, Error>,
+    people: &Result<Option<usize>, Error>,
 ) -> String {
     let name = workspace.name.as_deref().unwrap_or("without a name");
     let default = if account.default_workspace_id == Some(workspace.id) { ", default" } else { "" };
-    let closed = match (&workspace.suspended_at, &people) {
+    let closed = match (&workspace.suspended_at, people) {
         (Some(at), _) => format!("suspended since {at}: what is stored of it grows old; "),
         (None, Err(error @ Error::Unavailable { .. })) => {
             format!("does not tell who is in it ({}); ", error.told())
@@ -122,7 +122,7 @@ fn describe(
         (None, _) => String::new(),
     };
     let whose = match people {
-        Ok(Some(people)) if people > 1 => {
+        Ok(Some(people)) if *people > 1 => {
             format!("a sync reads the entries of 1 of {people} people, yours")
         }
         _ => "a sync reads your entries".to_owned(),

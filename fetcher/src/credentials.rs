@@ -463,7 +463,7 @@ mod tests {
         ] {
             match token(text, "standard input") {
                 Err(CredentialsError::NoToken { reason, .. }) => {
-                    assert_eq!(reason, expected, "{text:?}")
+                    assert_eq!(reason, expected, "{text:?}");
                 }
                 other => panic!("{text:?}: {other:?}"),
             }

@@ -82,7 +82,7 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
         || (first == 192 && second == 0 && third == 0))
 }
 
-/// Of IPv6 only 2000::/3 is given out; in it 2001:db8::/32 is for documents.
+/// Of IPv6 only `2000::/3` is given out; in it `2001:db8::/32` is for documents.
 fn is_global_v6(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)

@@ -77,7 +77,7 @@ pub(crate) fn with_field(record: &Record, field: &str, value: i64) -> Record {
 /// A listing in which the record is no longer there, or says so itself where listings claim nothing.
 fn gone(resource: &'static Resource, fetched_at: i64, last: &Record) -> Vec<Batch> {
     let deleted = Record { deleted_at: Some(moment(fetched_at - 1)), ..last.clone() };
-    let records = if !resource.claim.is_by_listing() { vec![deleted] } else { Vec::new() };
+    let records = if resource.claim.is_by_listing() { Vec::new() } else { vec![deleted] };
     listing(resource, fetched_at, records)
 }
 
@@ -277,7 +277,7 @@ async fn with_history_off_nothing_is_recorded() {
         assert_eq!(applying.changes(resource).await, [""; 0], "{}", resource.name);
         applying.options.history = History::On;
         applying.apply(&listing(resource, 40, named("C"))).await;
-        let first = if !resource.claim.is_by_listing() { 1 } else { 2 };
+        let first = if resource.claim.is_by_listing() { 2 } else { 1 };
         let changes = applying.changes(resource).await;
         assert_eq!(changes[0], "1 restored C @40", "{}", resource.name);
         assert_eq!(changes.len(), first, "{}: {changes:?}", resource.name);

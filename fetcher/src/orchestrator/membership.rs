@@ -210,13 +210,12 @@ impl Sync<'_> {
         let Self { session, .. } = self;
         let (state, user_id, now) = (session.state, session.account.id, session.client.now());
         let members: Option<Members> = state.load(&Members::key(id)).await?;
-        let is_anothers = match members {
-            Some(members) => members.is_anyones(now),
+        let is_anothers = if let Some(members) = members {
+            members.is_anyones(now)
+        } else {
             // Nobody has written down yet who lists it; but who reads it.
-            None => {
-                let readers: Readers = state.load(&readers_key(id)).await?.unwrap_or_default();
-                readers.values().any(|reader| reader.is_anothers(user_id, now))
-            }
+            let readers: Readers = state.load(&readers_key(id)).await?.unwrap_or_default();
+            readers.values().any(|reader| reader.is_anothers(user_id, now))
         };
         let Some(fetched) = self.workspace_listing.as_ref().filter(|_| !is_anothers) else {
             return Ok(false);

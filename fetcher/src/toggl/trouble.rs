@@ -73,15 +73,12 @@ pub(super) fn judge(path: &str, exchange: &Exchange, redactor: &Redactor) -> Opt
 fn elsewhere(headers: &HeaderMap, redactor: &Redactor) -> String {
     let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
     let Some(location) = location else { return "nowhere".to_owned() };
-    match Url::parse(location) {
-        Ok(url) => {
-            let origin = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-            redactor.words(&origin).into()
-        }
-        Err(_) => {
-            let path = location.split(['?', '#']).next().unwrap_or_default();
-            redactor.words(path).into()
-        }
+    if let Ok(url) = Url::parse(location) {
+        let origin = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+        redactor.words(&origin).into()
+    } else {
+        let path = location.split(['?', '#']).next().unwrap_or_default();
+        redactor.words(path).into()
     }
 }
 
