@@ -167,6 +167,7 @@ async fn endings(guarded: &Guarded, secret: &str) -> Vec<(i32, Finished)> {
     let fetcher = || guarded.fetcher(&["--log-level", "debug"]);
     let by_vault = || fetcher().without("TOGGL_API_TOKEN");
     let loader = || guarded.loader(&["--log-level", "debug"]);
+    let command = |name| guarded.loader(&["--log-level", "debug", name]);
     let mut endings = Vec::new();
     for (code, worker) in [
         (2, loader().without("NATS_USER")),
@@ -178,13 +179,14 @@ async fn endings(guarded: &Guarded, secret: &str) -> Vec<(i32, Finished)> {
         (3, by_vault()),
         (3, fetcher().env("TOGGL_API_TOKEN", secret)),
         (3, fetcher().env("TOGGL_API_TOKEN", format!("{secret} {secret}"))),
-        (5, loader().env("DATABASE_URL", &nowhere)),
+        // A loader that is to run waits for its servers.
+        (5, command("migrate").env("DATABASE_URL", &nowhere)),
         (5, loader().env("DATABASE_URL", &refused)),
         (5, by_vault().env("DATABASE_URL", &nowhere)),
         (5, by_vault().env("DATABASE_URL", &refused)),
         (5, loader().env("NATS_PASSWORD", secret)),
         (5, fetcher().env("NATS_PASSWORD", secret)),
-        (5, loader().env("NATS_URL", &nats)),
+        (5, command("adopt").env("NATS_URL", &nats)),
         (5, fetcher().env("NATS_URL", &nats)),
     ] {
         endings.push((code, worker.run().await.unwrap()));

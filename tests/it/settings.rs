@@ -150,7 +150,7 @@ async fn white_space_and_quotes_around_a_value_are_no_part_of_it() {
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert!(finished.stdout.contains(r#"Masters: {"clients":5,"tags":12}"#), "{finished:#?}");
     let quoted = world.fetcher(&[]).env("TOGGL_API_TOKEN", "\"0123456789abcdef\"");
-    assert_fails(&quoted.run().await.unwrap(), 3, &["TOGGL_API_TOKEN", "without quotes"]);
+    assert_fails(&quoted.run().await.unwrap(), 3, &["TOGGL_API_TOKEN", "it stands in quotes"]);
 }
 
 #[tokio::test]

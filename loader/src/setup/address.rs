@@ -71,8 +71,8 @@ mod tests {
             ("postgres://root:hunter2@db.example/toggl", "db.example:5432/toggl"),
             ("postgresql://root:hunter2@[::1]:5/toggl_1", "[::1]:5/toggl_1"),
             (
-                "postgres://h/d?user=root&password=hunter2&sslmode=verify-full&sslrootcert=/a%20b.pem&sslkey=k",
-                "h:5432/d?sslmode=verify-full&sslrootcert=/a%20b.pem",
+                "postgres://h/d?user=root&password=hunter2&sslmode=verify-full&sslrootcert=/dev/%6eull&sslkey=k",
+                "h:5432/d?sslmode=verify-full&sslrootcert=/dev/%6eull",
             ),
             ("postgres://root@h/a%20%2Fb", "h:5432/a%20%2Fb"),
             ("postgres:///toggl?host=/var/run/postgresql", "localhost:5433/toggl"),
