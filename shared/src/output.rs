@@ -46,7 +46,7 @@ pub fn print(bytes: impl AsRef<[u8]>) -> Result<(), OutputError> {
 /// The same of how things are, which a quiet command says only if that is not well.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_unless_quiet(text: impl AsRef<str>) -> Result<(), OutputError> {
     let text = text.as_ref();
     let mut output = output();
