@@ -7,6 +7,7 @@
 //! would ever deliver again. `keeper` does both beside the loading.
 
 pub(crate) mod adopt;
+mod alone;
 mod claimed;
 pub(crate) mod copies;
 mod decide;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use shared::catalogue::CATALOGUE;
+use sqlx::Connection as _;
+use tests::servers::wait_for;
 
 use crate::databases::{disown, dump, loader_of, loads_of, owned};
 use crate::flow;
@@ -10,6 +12,8 @@ use crate::oracle::assert_recovers;
 use crate::watched::{Watched, assert_says, ended};
 
 const DEADLINE: Duration = Duration::from_mins(1);
+/// The advisory lock of who moves consumers.
+const MOVING: i64 = 0x0074_6f67_676c_0011;
 
 #[tokio::test]
 async fn a_second_database_takes_nothing_until_it_adopts_the_stream_and_then_gets_all() {
@@ -41,6 +45,36 @@ async fn a_second_database_takes_nothing_until_it_adopts_the_stream_and_then_get
     let again = ended(world.loader(&["adopt"]), 0).await;
     assert!(again.stdout.contains("already"), "{again:#?}");
     ended(world.loader(&["status"]), 0).await;
+}
+
+/// Where a consumer begins is read and written back by both; what it delivers in between would never come.
+#[tokio::test]
+async fn adopting_waits_for_a_loader_that_is_just_comparing() {
+    let (world, mut flow) = flow::start().await;
+    let first = world.start_loader().await.unwrap();
+    flow.publish(3).await;
+    assert_recovers(&world, &flow.oracle, &[&first]).await;
+    let other = world.postgres().create_database().await.unwrap();
+    ended(loader_of(&world, &other, &["setup"]), 0).await;
+
+    let mut comparing = world.postgres().connect(&other.name).await.unwrap();
+    sqlx::query("select pg_advisory_lock($1)").bind(MOVING).execute(&mut comparing).await.unwrap();
+    let adopting = loader_of(&world, &other, &["adopt"]).start().await.unwrap();
+    wait_for("adopt to ask for its turn", DEADLINE, || async {
+        let asks = "select 1 from pg_stat_activity
+                    where datname = $1 and query like '%pg_try_advisory_xact_lock%'";
+        let mut connection = world.postgres().connect("postgres").await.ok()?;
+        let asking = sqlx::query(asks).bind(&other.name).fetch_optional(&mut connection).await;
+        asking.ok()?.map(drop)
+    })
+    .await
+    .unwrap();
+    assert_eq!(adopting.exit_code(), None, "{}", adopting.log());
+    assert!(!first.log().contains("Not loading"), "{}", first.log());
+
+    comparing.close().await.unwrap();
+    first.logged("Not loading", DEADLINE).await.unwrap();
+    wait_for("adopt to end", DEADLINE, || async { adopting.exit_code() }).await.unwrap();
 }
 
 #[tokio::test]
@@ -88,7 +122,7 @@ async fn the_same_database_takes_consumers_of_the_first_release_without_a_word()
     second.logged("Loading", DEADLINE).await.unwrap();
     flow.publish(10).await;
     assert_recovers(&world, &flow.oracle, &[&first, &second]).await;
-    tests::servers::wait_for("the consumers to be owned", DEADLINE, || async {
+    wait_for("the consumers to be owned", DEADLINE, || async {
         (owned(&world).await == CATALOGUE.len()).then_some(())
     })
     .await

@@ -9,8 +9,9 @@ use shared::consumer::{self, Notes, Owner, Readers};
 use shared::stream::STREAM;
 use sqlx::PgConnection;
 
+use super::alone::alone;
 use super::decide::consumers;
-use super::error::LookError;
+use super::error::{LookError, answered};
 use super::owner::owner;
 use super::positions::forget_gone;
 
@@ -44,8 +45,10 @@ pub(crate) async fn adopt(
     connection: &mut PgConnection,
 ) -> Result<String, LookError> {
     let ours = owner(connection).await?;
-    let forgotten = forget_gone(connection).await?;
+    let mut transaction = alone(connection).await?;
+    let forgotten = forget_gone(&mut transaction).await?;
     let moved = move_consumers(context, readers, &ours).await?;
+    answered(transaction.commit()).await?;
     let what = match readers.copy() {
         None => format!("The stream {STREAM}"),
         Some(name) => format!("The copy {name} of the stream {STREAM}"),

@@ -6,18 +6,15 @@ use async_nats::jetstream::Context;
 use jiff::Timestamp;
 use shared::consumer::{self, Notes, Owner, Readers};
 use shared::telemetry::SUBSCRIBER;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use tracing::{info, warn};
 
+use super::alone::alone;
 use super::claimed::is_covered;
 use super::error::{LookError, answered};
 use super::gone::{Gone, commands};
 use super::ledger::{Examined, Table, examine};
 use super::positions;
-
-/// Of loaders that check at once, each waits for the one before it.
-const LOCK: i64 = 0x0074_6f67_676c_0011;
-const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -41,11 +38,7 @@ pub(super) async fn settle(
     connection: &mut PgConnection,
     settled: &[(&'static str, u64)],
 ) -> Result<Settled, LookError> {
-    let mut transaction = answered(connection.begin()).await?;
-    let lock = || sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(LOCK);
-    while !answered(lock().fetch_one(&mut *transaction)).await? {
-        tokio::time::sleep(LOCK_PAUSE).await;
-    }
+    let mut transaction = alone(connection).await?;
     let Examined { mut tables, max_age } =
         examine(context, readers, &mut transaction, settled).await?;
     for table in &mut tables {
@@ -57,9 +50,9 @@ pub(super) async fn settle(
         }
         positions::write(&mut transaction, table.resource.name, &table.position).await?;
     }
+    let again = begin_anew(context, readers, owner, &tables).await?;
     answered(transaction.commit()).await?;
     warn_of_gone(&tables);
-    let again = begin_anew(context, readers, owner, &tables).await?;
     let lacks = tables.iter().any(|table| table.position.gone.is_some());
     Ok(Settled { again, lacks, max_age })
 }

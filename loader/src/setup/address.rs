@@ -71,7 +71,7 @@ mod tests {
             ("postgres://root:hunter2@db.example/toggl", "db.example:5432/toggl"),
             ("postgresql://root:hunter2@[::1]:5/toggl_1", "[::1]:5/toggl_1"),
             (
-                "postgres://h/d?user=root&password=hunter2&sslmode=verify-full&sslrootcert=/dev/%6eull&sslkey=k",
+                "postgres://h/d?user=root&password=hunter2&sslmode=verify-full&sslrootcert=/dev/%6eull&sslcert=/dev/%6eull&sslkey=/dev/%6eull",
                 "h:5432/d?sslmode=verify-full&sslrootcert=/dev/%6eull",
             ),
             ("postgres://root@h/a%20%2Fb", "h:5432/a%20%2Fb"),
