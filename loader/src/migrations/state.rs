@@ -7,15 +7,16 @@ use sqlx::migrate::Migration;
 
 use super::error::Strangers;
 use super::made::{Made, What, made};
+use super::views::{Outdated, outdated};
 use super::{MIGRATOR, MigrationError, actor};
 use crate::refusal;
 
 /// How the tables stand to this binary, if it can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Every migration is there.
+pub(crate) enum SchemaState {
+    /// Every migration is there, and every view in its present form.
     Current,
-    /// Some are to come, and this role may apply them.
+    /// Something is to come, and this role may apply it.
     Pending,
 }
 
@@ -31,8 +32,8 @@ struct List {
 ///
 /// # Errors
 /// When there is something that this binary does not know or whose name it needs, or when this role may
-/// not do what is to be done.
-pub(crate) async fn standing(connection: &mut PgConnection) -> Result<Standing, MigrationError> {
+/// not do what is to be done: [`MigrationError::Views`] where that is about views alone.
+pub(crate) async fn state(connection: &mut PgConnection) -> Result<SchemaState, MigrationError> {
     let applied = applied(connection).await?;
     for (version, checksum) in &applied {
         let known = MIGRATOR.iter().find(|migration| migration.version == *version);
@@ -45,15 +46,23 @@ pub(crate) async fn standing(connection: &mut PgConnection) -> Result<Standing, 
         |migration: &&Migration| applied.iter().any(|(version, _)| *version == migration.version);
     let before = all_made(MIGRATOR.iter().filter(is_applied));
     let pending = all_made(MIGRATOR.iter().filter(|migration| !is_applied(migration)));
-    if applied.len() == MIGRATOR.iter().count() {
-        return Ok(Standing::Current);
+    let is_migrated = applied.len() == MIGRATOR.iter().count();
+    let views = outdated(connection).await?;
+    if is_migrated && views.is_empty() {
+        return Ok(SchemaState::Current);
     }
-    let strangers = there(connection, pending.difference(&before)).await?;
+    let new_views = views.iter().filter(|view| !view.is_noted).map(Outdated::made);
+    let to_come: BTreeSet<Made> = pending.into_iter().chain(new_views).collect();
+    let strangers = there(connection, to_come.difference(&before)).await?;
     if !strangers.is_empty() {
         return Err(MigrationError::Taken(Strangers(strangers)));
     }
-    actor::check(connection, &before).await?;
-    Ok(Standing::Pending)
+    match actor::check(connection, &before).await {
+        Err(MigrationError::Forbidden(reason)) if is_migrated => {
+            Err(MigrationError::Views(format!("some views are of an earlier loader: {reason}")))
+        }
+        checked => checked.map(|()| SchemaState::Pending),
+    }
 }
 
 /// Everything that these migrations make.
