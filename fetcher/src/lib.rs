@@ -1,7 +1,7 @@
 //! The fetcher: Toggl's resources as batches in JetStream.
 //!
 //! ```text
-//! credentials ─► toggl client ─► masters      ┐
+//! credentials ─► toggl client ─► lists        ┐
 //!                 (pace, quotas) time_entries ┼─► record ─► publisher ─► JetStream
 //!                                report       ┘             state ─────► key-value bucket
 //! ```
@@ -27,15 +27,14 @@
 //! batch.
 
 mod account;
-mod arrival;
 mod check;
 pub mod cli;
 pub mod credentials;
 mod library;
-mod masters;
+mod lists;
 mod orchestrator;
 mod outcome;
-mod progress;
+mod progress_bar;
 pub mod publisher;
 pub mod record;
 mod report;
@@ -43,6 +42,8 @@ mod selection;
 pub mod state;
 mod time_entries;
 pub mod toggl;
+mod wait_until_loaded;
+mod window;
 
 pub use account::{Account, Workspaces};
 pub use library::{FetchError, Fetcher, Settings, SetupError};

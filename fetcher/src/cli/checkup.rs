@@ -9,7 +9,8 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use shared::stream::{self, Found, STREAM};
 
 use super::CommonArgs;
-use super::runs::{account_of, client, credentials_failure, failure, workspaces};
+use super::failures::{credentials_failure, failure};
+use super::runs::{account_of, client, workspaces};
 use super::summary;
 use crate::check;
 use crate::credentials::{Login, vault};
@@ -35,7 +36,7 @@ enum ProbeError {
     Stream(#[source] async_nats::jetstream::context::GetStreamError),
 }
 
-/// Trouble is printed, and is the exit code.
+/// ErrorClass is printed, and is the exit code.
 pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
     let server = common.nats.server().or_exit(Exit::Usage)?;
     let mut checkup = Checkup::default();

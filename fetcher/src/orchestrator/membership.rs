@@ -11,7 +11,7 @@ use shared::telemetry::ORCHESTRATOR;
 use tracing::info;
 
 use super::{Sync, workspaces_resource};
-use crate::masters::Fetched;
+use crate::lists::Fetched;
 use crate::outcome::{SyncError, Tally};
 use crate::state::{Closed, Members, Membership, Readers, listings_key, readers_key};
 use crate::toggl;

@@ -4,10 +4,11 @@ use shared::catalogue::CATALOGUE;
 use shared::resource::Paging;
 
 use super::Sync;
-use super::history::{Outcome as ReportOutcome, RESUME_WITHIN, read};
+use super::report_runs::{Outcome as ReportOutcome, RESUME_WITHIN, read};
 use crate::outcome::Tally;
 use crate::report::{Report, Scope, Stopped};
-use crate::time_entries::{FLOOR_DAYS, first_of};
+use crate::time_entries::FLOOR_DAYS;
+use crate::window::first_of;
 
 impl Sync<'_> {
     /// The token owner's own entries of the days before Toggl's floor, in the chosen workspaces.

@@ -16,8 +16,8 @@ use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
 use crate::report::{Report, Scope, Stopped};
 use crate::state::{Membership, State, Work};
-use crate::time_entries::first_of;
 use crate::toggl::Client;
+use crate::window::first_of;
 
 /// An interrupted report is gone on with for this long after its last page.
 pub(crate) const RESUME_WITHIN: Duration = Duration::from_hours(7 * 24);
@@ -121,7 +121,7 @@ pub async fn report_all(
             }
             Outcome::Failed(reason) => result.rest.failed.push(("time_entries_report", reason)),
             Outcome::OutOfQuota(error) => {
-                session.save_standings().await?;
+                session.save_quotas().await?;
                 let sent = format!("{} entries are sent", tally.records);
                 return Err(SyncError::Quota { error, sent });
             }
@@ -134,7 +134,7 @@ pub async fn report_all(
             report.forget().await?;
         }
     }
-    session.save_standings().await?;
+    session.save_quotas().await?;
     result.elapsed = started.elapsed();
     Ok(result)
 }

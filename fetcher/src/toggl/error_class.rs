@@ -6,13 +6,13 @@ use reqwest::header::{HeaderMap, LOCATION};
 use url::Url;
 
 use super::error::Error;
-use super::exchange::Exchange;
-use super::limits::{self, Quota};
-use super::payment::Payment;
+use super::limit_headers::{self, Quota};
+use super::payment_required::PaymentRequired;
+use super::question_and_reply::Reply;
 use super::words::{Redactor, is_page};
 
 /// Why an answer is no good.
-pub(super) enum Trouble {
+pub(super) enum ErrorClass {
     /// May be over in a second: a 5xx, a broken connection.
     Passing(Error),
     /// Too fast; the wait that was asked for, if any.
@@ -26,8 +26,8 @@ pub(super) enum Trouble {
 }
 
 /// None for a good answer, which has a body and is no page.
-pub(super) fn judge(path: &str, exchange: &Exchange, redactor: &Redactor) -> Option<Trouble> {
-    let Exchange { status, headers, body, host } = exchange;
+pub(super) fn classify(path: &str, reply: &Reply, redactor: &Redactor) -> Option<ErrorClass> {
+    let Reply { status, headers, body, host } = reply;
     let is_page = is_page(body);
     let is_empty = || body.iter().all(u8::is_ascii_whitespace);
     if status.is_success() && !is_page && !is_empty() {
@@ -37,35 +37,39 @@ pub(super) fn judge(path: &str, exchange: &Exchange, redactor: &Redactor) -> Opt
     let path = path.to_owned();
     let message = || redactor.said(body);
     Some(match status.as_u16() {
-        429 => Trouble::Burst(limits::retry_after(headers, SystemTime::now())),
-        407 => Trouble::Lasting(Error::ProxyLogin { path, status, message: message() }),
+        429 => ErrorClass::Burst(limit_headers::retry_after(headers, SystemTime::now())),
+        407 => ErrorClass::Lasting(Error::ProxyLogin { path, status, message: message() }),
         300..=399 => {
             let to = elsewhere(headers, redactor);
-            Trouble::Lasting(Error::Redirected { path, status, to })
+            ErrorClass::Lasting(Error::Redirected { path, status, to })
         }
         _ if is_page => {
             let (title, host) = (redactor.title(body), host.clone());
             let error = Error::Page { path, status, title, host };
             // Those of a front that is down come and go; a log-in or a filter stays.
-            if status.is_server_error() { Trouble::Passing(error) } else { Trouble::Lasting(error) }
+            if status.is_server_error() {
+                ErrorClass::Passing(error)
+            } else {
+                ErrorClass::Lasting(error)
+            }
         }
-        200..=299 => Trouble::Passing(Error::Body { path, reason: "it is empty".into() }),
-        401 => Trouble::Lasting(Error::Credentials { status, message: message() }),
+        200..=299 => ErrorClass::Passing(Error::Body { path, reason: "it is empty".into() }),
+        401 => ErrorClass::Lasting(Error::Credentials { status, message: message() }),
         // Toggl answers a wrong token with 403.
-        403 if is_me => Trouble::Lasting(Error::Credentials { status, message: message() }),
+        403 if is_me => ErrorClass::Lasting(Error::Credentials { status, message: message() }),
         402 => {
             let error = Error::Unavailable { path, status, message: message() };
-            match Payment::of(headers, body) {
-                Payment::Quota(quota) => Trouble::Quota(quota),
-                Payment::Plan => Trouble::Lasting(error),
-                Payment::Doubtful => Trouble::Doubtful(error),
+            match PaymentRequired::of(headers, body) {
+                PaymentRequired::Quota(quota) => ErrorClass::Quota(quota),
+                PaymentRequired::Plan => ErrorClass::Lasting(error),
+                PaymentRequired::Doubtful => ErrorClass::Doubtful(error),
             }
         }
         403 | 404 | 410 => {
-            Trouble::Lasting(Error::Unavailable { path, status, message: message() })
+            ErrorClass::Lasting(Error::Unavailable { path, status, message: message() })
         }
-        500.. => Trouble::Passing(Error::Status { path, status, message: message() }),
-        _ => Trouble::Lasting(Error::Status { path, status, message: message() }),
+        500.. => ErrorClass::Passing(Error::Status { path, status, message: message() }),
+        _ => ErrorClass::Lasting(Error::Status { path, status, message: message() }),
     })
 }
 
@@ -91,9 +95,9 @@ mod tests {
     use super::*;
     use shared::retry::Disposition;
 
-    fn exchange(status: StatusCode, body: &'static str) -> Exchange {
+    fn reply(status: StatusCode, body: &'static str) -> Reply {
         let (headers, host) = (HeaderMap::new(), "toggl".to_owned());
-        Exchange { status, headers, body: Bytes::from_static(body.as_bytes()), host }
+        Reply { status, headers, body: Bytes::from_static(body.as_bytes()), host }
     }
 
     #[test]
@@ -102,9 +106,9 @@ mod tests {
         for status in [200, 204, 400, 401, 402, 403, 404, 500, 502, 503, 511] {
             let status = StatusCode::from_u16(status).unwrap();
             let redactor = Redactor::new(&"t0ken".to_owned().into());
-            let error = match judge("/api/v9/me", &exchange(status, page), &redactor).unwrap() {
-                Trouble::Passing(error) if status.is_server_error() => error,
-                Trouble::Lasting(error) if !status.is_server_error() => error,
+            let error = match classify("/api/v9/me", &reply(status, page), &redactor).unwrap() {
+                ErrorClass::Passing(error) if status.is_server_error() => error,
+                ErrorClass::Lasting(error) if !status.is_server_error() => error,
                 _ => panic!("{status}"),
             };
             assert_eq!(error.disposition(), Disposition::Retry(None), "{status}");
@@ -131,9 +135,9 @@ mod tests {
     fn a_403_is_about_the_token_only_on_me() {
         let disposition = |status, path| {
             let status = StatusCode::from_u16(status).unwrap();
-            let exchange = exchange(status, "");
-            match judge(path, &exchange, &Redactor::new(&"t0ken".to_owned().into())).unwrap() {
-                Trouble::Lasting(error) => error.disposition(),
+            let reply = reply(status, "");
+            match classify(path, &reply, &Redactor::new(&"t0ken".to_owned().into())).unwrap() {
+                ErrorClass::Lasting(error) => error.disposition(),
                 _ => panic!("not lasting"),
             }
         };

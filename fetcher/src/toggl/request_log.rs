@@ -9,7 +9,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(5);
 
 /// Requests and waits of a client so far.
 #[derive(Debug, Clone, Default)]
-pub struct Traffic {
+pub struct RequestLog {
     /// By endpoint (`GET /api/v9/workspaces/{id}/tags`) and status; none where no answer came.
     pub requests: BTreeMap<(String, Option<u16>), Requests>,
     /// By what was waited for.
@@ -59,13 +59,13 @@ impl Wait {
 /// What all tasks of a client count in.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    traffic: Mutex<Traffic>,
+    log: Mutex<RequestLog>,
 }
 
 impl Meter {
     pub(super) fn requested(&self, method: &str, path: &str, status: Option<u16>, bytes: usize) {
-        let mut traffic = self.locked();
-        let requests = traffic.requests.entry((endpoint(method, path), status)).or_default();
+        let mut log = self.locked();
+        let requests = log.requests.entry((endpoint(method, path), status)).or_default();
         requests.count += 1;
         requests.bytes += bytes as u64;
     }
@@ -76,20 +76,20 @@ impl Meter {
         let result = waited.await;
         let elapsed = started.elapsed();
         if elapsed >= LEAST_WAIT {
-            let mut traffic = self.locked();
-            let waits = traffic.waits.entry(wait).or_default();
+            let mut log = self.locked();
+            let waits = log.waits.entry(wait).or_default();
             waits.count += 1;
             waits.total += elapsed;
         }
         result
     }
 
-    pub(super) fn traffic(&self) -> Traffic {
+    pub(super) fn log(&self) -> RequestLog {
         self.locked().clone()
     }
 
-    fn locked(&self) -> MutexGuard<'_, Traffic> {
-        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         meter.requested("GET", "/api/v9/workspaces/1/tags", Some(200), 10);
         meter.requested("GET", "/api/v9/workspaces/23/tags", Some(200), 5);
         meter.requested("GET", "/api/v9/workspaces/23/tags", None, 0);
-        let requests = meter.traffic().requests;
+        let requests = meter.log().requests;
         let tags = |status| requests[&("GET /api/v9/workspaces/{id}/tags".to_owned(), status)];
         assert_eq!((tags(Some(200)).count, tags(Some(200)).bytes), (2, 15));
         assert_eq!((tags(None).count, tags(None).bytes), (1, 0));

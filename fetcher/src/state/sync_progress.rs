@@ -1,15 +1,13 @@
-//! How far an interrupted sync or report came.
+//! How far an interrupted sync came.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use shared::resource::Resource;
 
 use super::is_within;
-use crate::report::Cursor;
-use crate::time_entries::Window;
+use crate::window::Window;
 
 /// How far a sync came that was stopped by a quota. Key `sync.<user>`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,23 +150,4 @@ impl BrokenListing {
     fn is(&self, resource: &Resource, workspace_id: i64) -> bool {
         self.resource == resource.name && self.workspace_id == workspace_id
     }
-}
-
-/// How far a report came. Key `report.<user>.<workspace>.<scope>.<from>.<to>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ReportProgress {
-    /// When the last page of it came, by Toggl's clock.
-    pub(crate) at: Timestamp,
-    /// Last day of the report; "today" of the run that began it.
-    pub(crate) to: Date,
-    /// First day of the span that is being read.
-    pub(crate) span_from: Date,
-    /// Page to go on with; none for the first.
-    pub(crate) cursor: Option<Cursor>,
-    /// Starts of the span that have been claimed.
-    pub(crate) claimed_until: Option<Timestamp>,
-    /// Entries sent so far.
-    pub(crate) records: usize,
-    /// Why it is not complete for all that was asked, if it is not.
-    pub(crate) doubts: Vec<String>,
 }

@@ -9,22 +9,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 
-use super::limits::{self, Quota};
+use super::limit_headers::{self, Quota};
 use super::quotas::WINDOW;
 
 /// What a 402 is about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Payment {
+pub(super) enum PaymentRequired {
     Quota(Quota),
     Plan,
     /// Neither headers nor words tell.
     Doubtful,
 }
 
-impl Payment {
+impl PaymentRequired {
     pub(super) fn of(headers: &HeaderMap, body: &[u8]) -> Self {
-        let quota = limits::quota(headers);
-        let in_words = || limits::reset_in_words(&String::from_utf8_lossy(body));
+        let quota = limit_headers::quota(headers);
+        let in_words = || limit_headers::reset_in_words(&String::from_utf8_lossy(body));
         match quota.remaining {
             // Less than nothing is left where Toggl does not enforce the quota.
             Some(remaining) if remaining != 0 => Self::Plan,
@@ -77,27 +77,27 @@ mod tests {
     const PLAN: &str = "feature is not included in current subscription level of workspace";
     const QUOTA: &str = "Your quota will reset in 2380 seconds.";
 
-    fn payment(remaining: Option<&'static str>, body: &str) -> Payment {
+    fn kind(remaining: Option<&'static str>, body: &str) -> PaymentRequired {
         let mut headers = HeaderMap::new();
         if let Some(remaining) = remaining {
             headers.insert("x-toggl-quota-remaining", HeaderValue::from_static(remaining));
         }
-        Payment::of(&headers, body.as_bytes())
+        PaymentRequired::of(&headers, body.as_bytes())
     }
 
     #[test]
     fn a_402_is_told_apart_by_its_headers_whatever_it_says() {
-        assert!(matches!(payment(Some("0"), PLAN), Payment::Quota(_)));
-        assert_eq!(payment(Some("12"), QUOTA), Payment::Plan);
-        assert_eq!(payment(Some("-3"), QUOTA), Payment::Plan);
+        assert!(matches!(kind(Some("0"), PLAN), PaymentRequired::Quota(_)));
+        assert_eq!(kind(Some("12"), QUOTA), PaymentRequired::Plan);
+        assert_eq!(kind(Some("-3"), QUOTA), PaymentRequired::Plan);
     }
 
     #[test]
     fn without_headers_words_name_the_wait_and_nothing_else() {
         let resets_in = Some(Duration::from_secs(2380));
-        assert_eq!(payment(None, QUOTA), Payment::Quota(Quota { remaining: None, resets_in }));
-        assert_eq!(payment(None, PLAN), Payment::Doubtful);
-        assert_eq!(payment(None, ""), Payment::Doubtful);
+        assert_eq!(kind(None, QUOTA), PaymentRequired::Quota(Quota { remaining: None, resets_in }));
+        assert_eq!(kind(None, PLAN), PaymentRequired::Doubtful);
+        assert_eq!(kind(None, ""), PaymentRequired::Doubtful);
     }
 
     #[test]

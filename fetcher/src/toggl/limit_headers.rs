@@ -49,7 +49,7 @@ pub(super) fn reset_in_words(body: &str) -> Option<Duration> {
 
 /// The organisation's or the user's own quota in the answer of /me/quota; none where that cannot be
 /// read, or where of several organisations only some have anything left.
-pub(super) fn standing_in_list(body: &[u8], of_user: bool) -> Option<Quota> {
+pub(super) fn quota_in_list(body: &[u8], of_user: bool) -> Option<Quota> {
     let list: Vec<ListedQuota> = serde_json::from_slice(body).ok()?;
     let meant = || list.iter().filter(|quota| quota.organization_id.is_none() == of_user);
     let least = meant().min_by_key(|quota| quota.remaining)?;
@@ -163,7 +163,7 @@ mod tests {
                 }
             }
             let _wait = reset_in_words(&format!("reset in {words}"));
-            let _standing = standing_in_list(words.as_bytes(), true);
+            let _standing = quota_in_list(words.as_bytes(), true);
         }
     }
 }

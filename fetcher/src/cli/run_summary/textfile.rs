@@ -9,7 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{AccountRun, Chronicle};
+use super::RunSummary;
+use super::form::AccountRun;
 
 type Number = Gauge<f64, AtomicU64>;
 
@@ -45,22 +46,22 @@ struct OfResource {
 }
 
 /// The whole file.
-pub(super) fn render(chronicle: &Chronicle) -> Result<String, fmt::Error> {
+pub(super) fn render(run_summary: &RunSummary) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("toggl_track_fetcher");
     let one = |registry: &mut Registry, name, help, value| {
         let gauge = Number::default();
         gauge.set(value);
         registry.register(name, help, gauge);
     };
-    let begun = chronicle.started_at.as_duration().as_secs_f64();
-    let ended = begun + chronicle.duration_seconds;
+    let begun = run_summary.started_at.as_duration().as_secs_f64();
+    let ended = begun + run_summary.duration_seconds;
     one(&mut registry, "last_run_timestamp_seconds", "When the last run ended", ended);
-    let duration = chronicle.duration_seconds;
+    let duration = run_summary.duration_seconds;
     one(&mut registry, "last_run_duration_seconds", "How long the last run took", duration);
-    let code = f64::from(chronicle.exit_code);
+    let code = f64::from(run_summary.exit_code);
     one(&mut registry, "last_run_exit_code", "Exit code of the last run, 0 for success", code);
     let meters = Meters::register(&mut registry);
-    for run in &chronicle.accounts {
+    for run in &run_summary.accounts {
         meters.set(run);
     }
     let mut text = String::new();

@@ -25,7 +25,7 @@ impl Question<'_> {
 }
 
 /// An answer of any status.
-pub(super) struct Exchange {
+pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
