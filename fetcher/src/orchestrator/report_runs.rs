@@ -3,24 +3,25 @@
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
-use shared::catalogue::CATALOGUE;
-use shared::exit::chain;
-use shared::resource::Paging;
-use shared::retry::Disposition;
 use shared::telemetry::REPORT;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::{Session, toggl};
+mod one;
+
+pub(super) use self::one::{Outcome, read};
+use super::session::Session;
 use crate::account::{Workspace, Workspaces};
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
-use crate::report::{Report, Scope, Stopped};
+use crate::report::Scope;
 use crate::state::{Membership, State, Work};
 use crate::toggl::Client;
-use crate::window::first_of;
 
 /// An interrupted report is gone on with for this long after its last page.
 pub(crate) const RESUME_WITHIN: Duration = Duration::from_hours(7 * 24);
+
+/// The resource whose records they are.
+const REPORTS: &str = "time_entries_report";
 
 /// Which days a report holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,131 +78,94 @@ pub async fn report_all(
         None if options.workspaces == Workspaces::All => workspaces.iter().map(|w| w.id).collect(),
         None => return Err(SyncError::NoWorkspace),
     };
-    let key = Membership::key(session.account.id);
-    let membership: Membership = state.load(&key).await?.unwrap_or_default();
+    let membership: Option<Membership> = state.load(&Membership::key(session.account.id)).await?;
     let mut result = ReportResult::default();
     result.rest.run_id = publisher.run_id();
-    let mut reports = Vec::new();
-    for workspace_id in workspace_ids {
-        let listed = workspaces.iter().find(|workspace| workspace.id == workspace_id);
-        if listed.is_none() && membership.has_left(workspace_id) {
+    let run = ReportRun {
+        session: &session,
+        options,
+        workspaces,
+        membership: membership.unwrap_or_default(),
+    };
+    let read = run.read(workspace_ids, &mut result).await;
+    // Of a quota that ran out the next run is to know, too.
+    if matches!(read, Ok(()) | Err(SyncError::Quota { .. })) {
+        session.save_quotas().await?;
+    }
+    read?;
+    result.elapsed = started.elapsed();
+    Ok(result)
+}
+
+/// The reports of one run.
+struct ReportRun<'a> {
+    session: &'a Session<'a>,
+    options: &'a ReportOptions,
+    /// Those that Toggl lists.
+    workspaces: Vec<Workspace>,
+    membership: Membership,
+}
+
+impl ReportRun<'_> {
+    /// Reads workspace by workspace. What was read whole is forgotten only when all are: until then none is
+    /// read again, and what broke off goes on where it was.
+    async fn read(&self, ids: Vec<i64>, result: &mut ReportResult) -> Result<(), SyncError> {
+        let mut reports = Vec::new();
+        for workspace_id in ids {
+            let Some(scope) = self.scope(workspace_id, result) else { continue };
+            let resume_within = Some(self.options.resume_within).filter(|_| !self.options.restart);
+            let days = (self.options.days, resume_within);
+            let Some(report) = self.session.report(workspace_id, scope, days)? else { break };
+            let mut tally = Tally::default();
+            let outcome = read(&report, &mut tally).await;
+            result.rest.add(&mut tally);
+            match outcome? {
+                Outcome::Sent(count) => {
+                    reports.push(report);
+                    info!(target: REPORT, "Sent {count} entries of workspace {workspace_id}");
+                    result.entries.push((workspace_id, count));
+                }
+                Outcome::Skipped(reason) => self.skip(workspace_id, reason, result),
+                Outcome::Failed(reason) => result.rest.failed.push((REPORTS, reason)),
+                Outcome::OutOfQuota(error) => {
+                    let sent = format!("{} entries are sent", tally.records);
+                    return Err(SyncError::Quota { error, sent });
+                }
+            }
+        }
+        if result.rest.failed.is_empty() {
+            for report in reports {
+                report.forget().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose entries of a workspace are read; none where it was left.
+    fn scope(&self, workspace_id: i64, result: &mut ReportResult) -> Option<Scope> {
+        let listed = self.workspaces.iter().find(|workspace| workspace.id == workspace_id);
+        if listed.is_none() && self.membership.has_left(workspace_id) {
             info!(target: REPORT, "Workspace {workspace_id} is not this account's any more");
-            continue;
+            return None;
         }
         if listed.is_none() {
             let reason = format!(
                 "Toggl does not list workspace {workspace_id} among this account's, so what its report lacks of \
                  others' entries is not taken for deleted"
             );
-            result.rest.uncertain.push(("time_entries_report", reason));
+            result.rest.uncertain.push((REPORTS, reason));
         }
         let is_admin = listed.is_some_and(Workspace::is_admin);
-        let scope = Scope::Workspace { user_id: session.account.id, is_admin };
-        let resume_within = Some(options.resume_within).filter(|_| !options.restart);
-        let days = (options.days, resume_within);
-        let Some(report) = session.report(workspace_id, scope, days)? else {
-            break;
-        };
-        let mut tally = Tally::default();
-        let outcome = read(&report, &mut tally).await;
-        result.rest.add(&mut tally);
-        match outcome? {
-            Outcome::Sent(count) => {
-                reports.push(report);
-                info!(target: REPORT, "Sent {count} entries of workspace {workspace_id}");
-                result.entries.push((workspace_id, count));
-            }
-            // A sync has said so.
-            Outcome::Skipped(reason) if membership.closed.contains_key(&workspace_id) => {
-                info!(target: REPORT, "Workspace {workspace_id} is still closed: {reason}");
-            }
-            Outcome::Skipped(reason) => {
-                warn!(target: REPORT, "Skipped workspace {workspace_id}: {reason}");
-                result.rest.skipped.push(("time_entries_report", reason));
-            }
-            Outcome::Failed(reason) => result.rest.failed.push(("time_entries_report", reason)),
-            Outcome::OutOfQuota(error) => {
-                session.save_quotas().await?;
-                let sent = format!("{} entries are sent", tally.records);
-                return Err(SyncError::Quota { error, sent });
-            }
-        }
+        Some(Scope::Workspace { user_id: self.session.account.id, is_admin })
     }
-    // Only now, and only what was read whole: until every workspace is read, none is read again, and what
-    // broke off goes on where it was.
-    if result.rest.failed.is_empty() {
-        for report in reports {
-            report.forget().await?;
-        }
-    }
-    session.save_quotas().await?;
-    result.elapsed = started.elapsed();
-    Ok(result)
-}
 
-impl Session<'_> {
-    /// The report of a workspace; none where the catalogue has no reports.
-    pub(super) fn report(
-        &self,
-        workspace_id: i64,
-        scope: Scope,
-        (days, resume_within): (ReportDays, Option<Duration>),
-    ) -> Result<Option<Report<'_>>, SyncError> {
-        let Some(resource) = CATALOGUE.iter().find(|r| r.paging == Paging::Report) else {
-            return Ok(None);
-        };
-        let Self { client, publisher, state, .. } = self;
-        let today = self.today();
-        let (from, to, label) = match days {
-            ReportDays::Between(from, to) => (from, to, None),
-            ReportDays::Last(days) => (first_of(days, today)?, None, Some(format!("last-{days}"))),
-        };
-        let report = Report {
-            client,
-            publisher,
-            state,
-            resource,
-            workspace_id,
-            scope,
-            from,
-            to,
-            today,
-            label,
-            resume_within,
-        };
-        Ok(Some(report))
-    }
-}
-
-/// What became of a report. Whatever it was but sent, the next run goes on there.
-pub(super) enum Outcome {
-    Sent(usize),
-    Skipped(String),
-    Failed(String),
-    OutOfQuota(toggl::Error),
-}
-
-/// Reads a report, or decides what its error means for the run.
-pub(super) async fn read(report: &Report<'_>, tally: &mut Tally) -> Result<Outcome, SyncError> {
-    let error = match report.run(tally).await {
-        Ok(()) => return Ok(Outcome::Sent(tally.records)),
-        Err(Stopped::Run(error)) => return Err(error),
-        Err(Stopped::Toggl(error)) => error,
-    };
-    if matches!(error, toggl::Error::Quota { .. }) {
-        return Ok(Outcome::OutOfQuota(error));
-    }
-    if matches!(error, toggl::Error::Circular { .. } | toggl::Error::Endless { .. }) {
-        // Who went on there would go round for ever.
-        report.forget().await?;
-        return Ok(Outcome::Failed(chain(&error)));
-    }
-    error!(target: REPORT, "Could not read the report: {}", chain(&error));
-    match error.disposition() {
-        Disposition::Stop => Err(error.into()),
-        Disposition::Skip => Ok(Outcome::Skipped(chain(&error))),
-        Disposition::Retry(_) => {
-            Ok(Outcome::Failed(format!("{}; the same command goes on there", chain(&error))))
+    fn skip(&self, workspace_id: i64, reason: String, result: &mut ReportResult) {
+        // A sync has said so.
+        if self.membership.closed.contains_key(&workspace_id) {
+            info!(target: REPORT, "Workspace {workspace_id} is still closed: {reason}");
+            return;
         }
+        warn!(target: REPORT, "Skipped workspace {workspace_id}: {reason}");
+        result.rest.skipped.push((REPORTS, reason));
     }
 }

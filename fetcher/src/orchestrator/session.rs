@@ -36,8 +36,7 @@ impl<'a> Session<'a> {
         state: &'a State,
         (work, patience): (Work, Duration),
     ) -> Result<Self, SyncError> {
-        let Some(me) = catalogue::lists().find(|resource| resource.paging == Paging::Object)
-        else {
+        let Some(me) = catalogue::lists().find(|resource| resource.paging == Paging::Object) else {
             return Err(SyncError::NoWorkspace);
         };
         let asking = Asking { client, resource: me, workspace_id: 0, before: None };

@@ -9,15 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
 use shared::exit::chain;
-use shared::retry::Delays;
 use shared::telemetry::API;
 use tracing::warn;
 use url::Url;
 
+mod bursts;
 mod http;
 mod listed_quotas;
 mod send;
 
+use self::bursts::Bursts;
 pub use self::http::HttpError;
 pub(crate) use self::http::http;
 use self::listed_quotas::ListedQuotas;
@@ -36,11 +37,6 @@ use super::words::{Redactor, Words};
 
 /// Pause before the only second try after a 5xx or a broken connection.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// A 429 that names no wait starts with about two seconds, as other clients found sufficient.
-const BURST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_BURST_PAUSE: Duration = Duration::from_secs(10);
-/// How often in a row a request waits out a 429.
-const MAX_BURSTS: u32 = 5;
 /// A longer wait than this is no burst limit; the run ends and names it, unless it may wait as long as that.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// How often in a row a request waits for a quota: somebody else may use up each new window.
@@ -171,8 +167,7 @@ impl Client {
         let path = question.path;
         let bucket = Bucket::of(path);
         let mut tried_again = false;
-        let (mut bursts, mut resets) = (0, 0);
-        let mut pauses = Delays::forever(BURST_PAUSE, LONGEST_BURST_PAUSE);
+        let (mut bursts, mut resets) = (Bursts::default(), 0);
         let mut waited_for_quota = false;
         loop {
             let admitted = self.meter.waiting(Wait::Quota, self.quotas.admit(bucket)).await;
@@ -213,17 +208,7 @@ impl Client {
                         return Err(Error::Quota { bucket, resets_at });
                     }
                 }
-                ErrorClass::Burst(asked) => {
-                    bursts += 1;
-                    // Whoever says "at once" and refuses again does not mean it.
-                    let pause = pauses.next_delay().unwrap_or(BURST_PAUSE);
-                    let wait = asked.filter(|asked| bursts == 1 || *asked > pause).unwrap_or(pause);
-                    if bursts > MAX_BURSTS || wait > self.longest_wait {
-                        return Err(Error::TooFast { path: path.to_owned(), wait });
-                    }
-                    warn!(target: API, "Too many requests, waiting {:.1} s", wait.as_secs_f64());
-                    self.pace.block(wait);
-                }
+                ErrorClass::Burst(asked) => bursts.wait(self, path, asked)?,
             }
         }
     }
