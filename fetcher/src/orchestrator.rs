@@ -17,6 +17,7 @@ use crate::publisher::Publisher;
 use crate::state::{Membership, Since, State, SyncProgress, Work};
 use crate::toggl::{self, Client};
 
+mod closed_workspaces;
 mod cost;
 mod entries;
 mod lists;
