@@ -6,6 +6,8 @@ mod encoding;
 mod error;
 mod key;
 mod made;
+#[cfg(test)]
+mod released;
 mod state;
 mod turn;
 mod vault;
