@@ -6,6 +6,18 @@
 //!                                report       ┘             state ─────► key-value bucket
 //! ```
 //!
+//! Imports run downwards in this table.
+//!
+//! | what | where |
+//! |---|---|
+//! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
+//! | whether loaders have stored it | `wait_until_loaded` |
+//! | what a run is: whose, of which workspaces, in which order, and what came of it | `orchestrator`, `outcome` |
+//! | what is asked, and what an answer may claim | `report`, `time_entries`, `lists` |
+//! | what is remembered from one run to the next | `state` |
+//! | what is made of an answer, and how it is sent | `record`, `publisher` |
+//! | one request: its turn, its quota, its errors | `toggl` |
+//!
 //! As a library:
 //!
 //! ```no_run
