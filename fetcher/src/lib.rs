@@ -12,8 +12,9 @@
 //! |---|---|
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
 //! | whether loaders have stored it | `wait_until_loaded` |
-//! | what a run is: whose, of which workspaces, in which order, and what came of it | `orchestrator`, `outcome` |
+//! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
 //! | what is asked, and what an answer may claim | `report`, `time_entries`, `lists` |
+//! | what came of a run, and why it ended early | `outcome` |
 //! | what is remembered from one run to the next | `state` |
 //! | what is made of an answer, and how it is sent | `record`, `publisher` |
 //! | one request: its turn, its quota, its errors | `toggl` |
