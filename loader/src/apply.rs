@@ -6,6 +6,29 @@
 //! live, the newest claim covering it.
 
 mod begin;
+mod bisect;
+mod bookkeeping;
+mod checksum;
+mod claims;
+mod compare;
+mod copy;
+mod damage;
+pub(crate) mod dead_letters;
+mod dead_record;
+pub(crate) mod fast_path;
+pub(crate) mod fetch_time;
+pub(crate) mod forgotten;
+pub(crate) mod history;
+mod loads;
+pub(crate) mod lock;
+mod mark_deleted;
+pub(crate) mod origin;
+mod outcome;
+pub(crate) mod pieces;
+pub(crate) mod rows;
+mod running_entries;
+pub(crate) mod settings;
+pub(crate) mod upsert;
 
 use std::time::Duration;
 
@@ -16,24 +39,25 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 pub(crate) use self::begin::{Course, apply_again, apply_by, within};
 pub use self::begin::{apply, apply_in_pieces};
-use crate::beside::Guess;
-use crate::claims::{self, Standing};
-use crate::compare::{Comparison, compare};
-use crate::database::{Trouble, classify};
-use crate::dead_letters::{DeadRecord, Letter};
-pub use crate::delivery::Origin;
-use crate::history::History;
-use crate::isolate::bisect;
-use crate::outcome::ShapeChanged;
-pub use crate::outcome::{Applied, ApplyError, Refused};
-pub(crate) use crate::pieces::APPLY_TIMEOUT;
-use crate::pieces::Piece;
-use crate::rows::Row;
-use crate::rules::Rules;
-use crate::settle::{check_shape, most_dead};
-use crate::sweep::{Swept, sweep_piece};
-use crate::turn::{self, Turn};
-use crate::upsert::{self, Moment};
+use self::bisect::bisect;
+use self::bookkeeping::{check_shape, most_dead};
+use self::claims::Standing;
+use self::compare::{Comparison, compare};
+use self::dead_letters::letter::Letter;
+use self::dead_record::DeadRecord;
+use self::fast_path::Guess;
+pub use self::history::History;
+use self::lock::Turn;
+use self::mark_deleted::{Swept, sweep_piece};
+pub use self::origin::Origin;
+use self::outcome::ShapeChanged;
+pub use self::outcome::{Applied, ApplyError, Refused};
+pub(crate) use self::pieces::APPLY_TIMEOUT;
+use self::pieces::Piece;
+use self::rows::Row;
+use self::settings::Rules;
+use self::upsert::Moment;
+use crate::postgres::database::{Trouble, classify};
 
 /// The longest time for looking for bad records one by one: 250 of 2,500, as many as a shape may have
 /// that has not changed, take about 6,000 round trips.
@@ -117,7 +141,7 @@ impl<'a> Job<'a> {
         let Self { rules, resource, batch, piece, .. } = self;
         let workspace_id = batch.workspace_id;
         let timeout = piece.statement_timeout();
-        turn::begin(connection, &rules.schema, resource, workspace_id, turn, timeout).await
+        lock::begin(connection, &rules.schema, resource, workspace_id, turn, timeout).await
     }
 
     pub(crate) fn moment(&self, standing: Standing) -> Moment<'_> {

@@ -1,14 +1,15 @@
 //! The command line of the loader.
 
+mod start;
+
 use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use clap::builder::{EnumValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::EnumValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use shared::catalogue::CATALOGUE;
 use shared::consumer::{CopyName, Readers};
 use shared::env_file::{self, EnvFileArgs};
 use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
@@ -24,30 +25,29 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::info;
 
+use self::start::Start;
 use crate::apply::Options;
+use crate::apply::history::History;
 use crate::check;
-use crate::database::{AddressError, Database, DatabaseArgs};
+use crate::consume::serve::{self, Settings};
+use crate::consume::troubles::Troubles;
 use crate::dead_letters::{self, DeadLetters};
 use crate::explain::{self, ExplainArgs};
 use crate::forget::{self, ForgetArgs};
-use crate::history::History;
 use crate::http::healthcheck::{Expected, healthcheck};
+use crate::http::watch::watch;
 use crate::http::{self, Http};
-use crate::meters::Meters;
-use crate::migrations::{self, MigrationError, VaultArgs};
+use crate::metrics::Meters;
+use crate::migrations::{self, MigrationError, VaultArgs, rights};
 use crate::ownership::Ownership;
 use crate::ownership::adopt::{self, adopt};
-use crate::pipeline::Pipeline;
+use crate::postgres::database::{AddressError, Database, DatabaseArgs};
 use crate::prune::{self, PruneArgs, RetentionArgs};
-use crate::refusal;
 use crate::replay::{self, ReplayArgs};
-use crate::serve::{self, Settings};
 use crate::setup::{self, SetupArgs};
-use crate::start::Start;
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
-use crate::troubles::Troubles;
-use crate::watch::watch;
+use crate::status::pipeline::Pipeline;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -182,12 +182,6 @@ enum Command {
     Manual(Manual),
 }
 
-/// A value that names a resource.
-pub(crate) fn resource_names() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(CATALOGUE.iter().map(|resource| resource.name))
-        .map(|name| name.to_ascii_lowercase())
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Loading")]
 struct RunArgs {
@@ -235,7 +229,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.clone();
     match (Box::pin(dispatch(cli)).await, database.database()) {
-        (Err(failure), Ok(database)) => Err(refusal::explained(failure, &database).await),
+        (Err(failure), Ok(database)) => Err(rights::explained(failure, &database).await),
         (ended, _) => ended,
     }
 }

@@ -7,6 +7,7 @@ mod page;
 mod plot;
 mod server;
 pub(crate) mod starting;
+pub(crate) mod watch;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,9 +25,9 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 pub(crate) use self::server::serve;
-use crate::meters::Meters;
+use self::watch::Watch;
+use crate::metrics::Meters;
 use crate::status::age;
-use crate::watch::Watch;
 
 /// 9464 is where exporters of OpenTelemetry serve metrics.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);

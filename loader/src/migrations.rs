@@ -6,6 +6,7 @@ mod encoding;
 mod error;
 mod key;
 mod made;
+pub(crate) mod rights;
 mod standing;
 mod turn;
 mod vault;
@@ -27,8 +28,8 @@ pub(crate) use self::encoding::check_encoding;
 pub use self::error::MigrationError;
 pub(crate) use self::key::{Key, has_vault, make_key};
 use self::made::What;
+use self::rights::{Need, Reach};
 pub(crate) use self::standing::{Standing, standing};
-use crate::refusal::{self, Need, Reach};
 
 /// Every numbered file of `migrations/`, forward only.
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -149,7 +150,7 @@ pub async fn migrate(
 /// # Errors
 /// When it can load nothing.
 pub async fn check_rights(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let Some(refusal) = refusal::look(connection).await? else { return Ok(()) };
+    let Some(refusal) = rights::look(connection).await? else { return Ok(()) };
     let is_table = |name: &str| CATALOGUE.iter().any(|resource| resource.table() == name);
     match refusal.reach(is_table) {
         Reach::Everything => return Err(MigrationError::Refused(refusal)),

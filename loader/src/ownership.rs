@@ -6,8 +6,8 @@
 //! that was restored, a standby that was promoted, or a database that is new lacks batches that nobody
 //! would ever deliver again. `keeper` does both beside the loading.
 
+mod absent_loads;
 pub(crate) mod adopt;
-mod alone;
 mod claimed;
 pub(crate) mod copies;
 mod decide;
@@ -16,11 +16,11 @@ mod gone;
 mod heads;
 mod identity;
 mod keeper;
-mod ledger;
 mod lookup;
+mod move_lock;
 mod owner;
 mod positions;
-mod settle;
+mod redeliver;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,13 +31,13 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+pub(crate) use self::absent_loads::examine;
 pub(crate) use self::decide::{Verdict, judge};
 pub(crate) use self::gone::Gone;
 pub(crate) use self::keeper::Keeper;
-pub(crate) use self::ledger::examine;
 pub(crate) use self::owner::{NotMigrated, owner};
 pub(crate) use self::positions::gone;
-pub(crate) use self::settle::words as gone_words;
+pub(crate) use self::redeliver::words as gone_words;
 
 /// Whether this process may take batches. Copies tell the same.
 #[derive(Clone, Default)]

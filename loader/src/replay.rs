@@ -40,12 +40,12 @@ use self::seen::Seen;
 use self::selection::Selection;
 pub(crate) use self::selection::{EXAMPLES, ReplayArgs};
 use self::tally::Tally;
-use crate::applier::Applier;
-use crate::database::Database;
-use crate::delivery::Delivery;
-use crate::history::History;
-use crate::pieces::Fits;
-use crate::rules::Rules;
+use crate::apply::history::History;
+use crate::apply::pieces::Fits;
+use crate::apply::settings::Rules;
+use crate::consume::applier::Applier;
+use crate::consume::delivery::Delivery;
+use crate::postgres::database::Database;
 
 /// Connections to Postgres, as many as a loader has unless it is told otherwise.
 const LANES: usize = 2;

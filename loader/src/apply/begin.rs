@@ -6,13 +6,13 @@ use shared::batch::Batch;
 use shared::resource::Resource;
 use sqlx::PgConnection;
 
-use super::{Applied, ApplyError, Job, Options, Origin};
-use crate::beside::{self, Guess};
-use crate::clock;
-use crate::dead_letters::{DeadRecord, Letter};
-use crate::pieces::{Cutting, Fit, Fits, Piece};
-use crate::rows::{Row, rows};
-use crate::rules::Rules;
+use super::dead_letters::letter::Letter;
+use super::dead_record::DeadRecord;
+use super::fast_path::{self, Guess};
+use super::pieces::{Cutting, Fit, Fits, Piece};
+use super::rows::{Row, rows};
+use super::settings::Rules;
+use super::{Applied, ApplyError, Job, Options, Origin, fetch_time};
 
 /// Applies a batch whole: all good records and their history, the dead letters of the bad ones, the
 /// claim and the ledger row commit together. Applying it again changes nothing.
@@ -91,7 +91,7 @@ pub(crate) async fn apply_by(
     course: Course<'_>,
 ) -> Result<Option<Applied>, ApplyError> {
     let Course { guess, cutting, fits } = course;
-    let (batch, clock_ahead) = clock::believed(batch, origin);
+    let (batch, clock_ahead) = fetch_time::believed(batch, origin);
     let mut known = rules.forgotten.known();
     let mut is_read = false;
     loop {
@@ -122,7 +122,7 @@ async fn apply_piece(
     let (rows, dead) = rows_of(resource, piece);
     let job = Job::new(rules, resource, piece, origin, &rows, &dead);
     if piece.is_whole()
-        && let Some(applied) = within(piece.limit, beside::apply(job, connection, guess)).await?
+        && let Some(applied) = within(piece.limit, fast_path::apply(job, connection, guess)).await?
     {
         return Ok(applied);
     }
@@ -149,7 +149,7 @@ pub(crate) async fn apply_again(
     fits: &Fits,
 ) -> Result<Applied, ApplyError> {
     let (rules, letter) = (Rules::of(options), Some(letter));
-    let (batch, clock_ahead) = clock::believed(batch, origin);
+    let (batch, clock_ahead) = fetch_time::believed(batch, origin);
     let known = rules.forgotten.read(connection).await?;
     let batch = known.without(resource, &batch);
     let mut cutting = Cutting::default();

@@ -8,7 +8,7 @@ use shared::output::OutputError;
 use shared::retry::Delays;
 
 use crate::apply::ApplyError;
-use crate::database::{ConnectError, Lack, Trouble, classify, lack};
+use crate::postgres::database::{ConnectError, Lack, Trouble, classify, lack};
 
 /// Waits while Postgres is in trouble or loaders hold the same rows: a minute in all, as somebody may
 /// be watching.

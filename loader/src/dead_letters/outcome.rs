@@ -4,8 +4,8 @@ use std::fmt;
 
 use shared::exit::Exit;
 
-use super::Kind;
 use super::text::escaped;
+use crate::apply::dead_letters::letter::Kind;
 use crate::apply::{Applied, Refused};
 
 #[derive(Debug)]

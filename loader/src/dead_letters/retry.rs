@@ -11,11 +11,11 @@ use sqlx::{FromRow, PgConnection};
 use super::error::{LettersError, patience};
 use super::filter::Selection;
 use super::outcome::{Outcome, Tally};
-use super::{Kind, Letter};
+use crate::apply::dead_letters::letter::{Kind, Letter};
+use crate::apply::history::History;
+use crate::apply::pieces::Fits;
 use crate::apply::{APPLY_TIMEOUT, ApplyError, Options, Origin, apply_again, within};
-use crate::database::{Database, Trouble, classify};
-use crate::history::History;
-use crate::pieces::Fits;
+use crate::postgres::database::{Database, Trouble, classify};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -6,7 +6,7 @@ use shared::exit::Exit;
 use shared::output::OutputError;
 use shared::stream::STREAM;
 
-use crate::database::{ConnectError, Lack, Trouble, classify, lack};
+use crate::postgres::database::{ConnectError, Lack, Trouble, classify, lack};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExplainError {

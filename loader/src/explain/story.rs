@@ -9,7 +9,7 @@ use shared::resource::Key;
 
 use super::form::{Form, covers, in_range};
 use super::stored::{Asked, Letter, Load, Stored};
-use crate::rows::{Row, rows};
+use crate::apply::rows::{Row, rows};
 
 /// What became of it in one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use shared::consumer::{self, Notes, Owner, Readers};
 use shared::stream::STREAM;
 use sqlx::PgConnection;
 
-use super::alone::alone;
 use super::decide::consumers;
 use super::error::{LookError, answered};
+use super::move_lock::alone;
 use super::owner::owner;
 use super::positions::forget_gone;
 

@@ -19,8 +19,8 @@ use super::decide::decide;
 use super::error::LookError;
 use super::identity::{Identity, identity};
 use super::owner::owner;
-use super::settle::{Settled, settle};
-use crate::database::Database;
+use super::redeliver::{Settled, settle};
+use crate::postgres::database::Database;
 
 /// Between two looks: each reads what has come since the last one.
 const INTERVAL: Duration = Duration::from_mins(10);

@@ -5,9 +5,9 @@ use shared::exit::Exit;
 use shared::retry::Disposition;
 use shared::stream::STREAM;
 
-use crate::applier::WriteError;
-use crate::database::{ConnectError, Trouble, classify};
-use crate::rules::Schema;
+use crate::consume::applier::WriteError;
+use crate::postgres::database::{ConnectError, Trouble, classify};
+use crate::postgres::schema::Schema;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplayError {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::reader::Beginning;
 use super::seen::{BatchKey, Seen};
 use super::selection::Selection;
-use crate::rules::Schema;
+use crate::postgres::schema::Schema;
 
 /// Batches of a resource that are gone, and what that means.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{Connection as _, FromRow, PgConnection};
 
 use super::error::PrepareError;
-use crate::database::{Lack, lack};
+use crate::apply::upsert::query;
 use crate::migrations;
-use crate::rules::Schema;
-use crate::upsert::query;
+use crate::postgres::database::{Lack, lack};
+use crate::postgres::schema::Schema;
 
 /// The table by which a schema is known to have been made by a replay.
 const MARK: &str = "toggl_track__replay";

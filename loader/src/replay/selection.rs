@@ -11,9 +11,10 @@ use shared::resource::Resource;
 
 use super::error::ReplayError;
 use crate::apply::Options;
-use crate::cli::resource_names;
-use crate::history::History;
-use crate::rules::{Rules, Schema};
+use crate::apply::history::History;
+use crate::apply::settings::Rules;
+use crate::postgres::schema::Schema;
+use crate::resource_argument::resource_names;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

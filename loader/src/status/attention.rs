@@ -164,8 +164,8 @@ pub(super) mod tests {
     use shared::consumer::Trouble;
 
     use super::super::clock::ClocksAhead;
+    use super::super::pipeline::Pipeline;
     use super::*;
-    use crate::pipeline::Pipeline;
 
     const NOW: i64 = 1_800_000_000;
 
