@@ -26,8 +26,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use self::start::Start;
-use crate::apply::Options;
-use crate::apply::history::History;
+use crate::apply::settings::{History, Options};
 use crate::check;
 use crate::consume::serve::{self, Settings};
 use crate::consume::troubles::Troubles;
@@ -37,7 +36,7 @@ use crate::forget::{self, ForgetArgs};
 use crate::http::healthcheck::{Expected, healthcheck};
 use crate::http::watch::watch;
 use crate::http::{self, Http};
-use crate::metrics::Meters;
+use crate::metrics::Metrics;
 use crate::migrations::{self, MigrationError, VaultArgs, rights};
 use crate::ownership::Ownership;
 use crate::ownership::adopt::{self, adopt};
@@ -327,7 +326,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         writers: usize::from(cli.run.writers),
         options: Options { history: cli.run.history, ..Options::default() },
         ownership: Ownership::default(),
-        meters: Meters::default(),
+        metrics: Metrics::default(),
         troubles: Troubles::default(),
     };
     // Others answer from here on.
@@ -385,19 +384,19 @@ async fn load(
         beside.spawn(prune::daily(database.clone(), retention));
     }
     if let Some(Eye { pipeline, max_age, listener }) = eye {
-        let meters = settings.meters.clone();
+        let metrics = settings.metrics.clone();
         let (watch, watcher) = watch(
             (pipeline, max_age),
             context.clone(),
             database.clone(),
             (settings.readers.clone(), settings.ownership.clone()),
-            meters.clone(),
+            metrics.clone(),
             settings.troubles.clone(),
             shutdown.soft.clone(),
         );
         beside.spawn(watcher.run());
         http::announce(&listener);
-        beside.spawn(http::serve(listener, http::router(watch, meters)));
+        beside.spawn(http::serve(listener, http::router(watch, metrics)));
     }
     let client = context.client();
     serve::serve(context, database, settings, shutdown).await.or_exit(Exit::Failed)?;

@@ -14,7 +14,7 @@ use clap::Subcommand;
 use shared::exit::{Exit, Failure, OrExit as _};
 
 pub(crate) use self::show::claimed;
-use crate::apply::history::History;
+use crate::apply::settings::History;
 use crate::postgres::database::Database;
 
 pub(crate) const EXAMPLES: &str = "\

@@ -26,7 +26,7 @@ use tracing::{info, warn};
 
 pub(crate) use self::server::serve;
 use self::watch::Watch;
-use crate::metrics::Meters;
+use crate::metrics::Metrics;
 use crate::status::age;
 
 /// 9464 is where exporters of OpenTelemetry serve metrics.
@@ -100,20 +100,20 @@ pub(crate) fn announce(listener: &TcpListener) {
 #[derive(Debug, Clone)]
 struct Views {
     watch: Watch,
-    meters: Meters,
+    metrics: Metrics,
 }
 
-pub(crate) fn router(watch: Watch, meters: Meters) -> Router {
+pub(crate) fn router(watch: Watch, metrics: Metrics) -> Router {
     Router::new()
         .route("/", get(page))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics_text))
         .route(
             "/healthz",
             get(async |State(views): State<Views>| health(&views, views.watch.alive())),
         )
         .route("/readyz", get(ready))
         .layer(middleware::from_fn(guard))
-        .with_state(Views { watch, meters })
+        .with_state(Views { watch, metrics })
 }
 
 /// No bodies come in, and what goes out is neither kept nor taken for anything else.
@@ -134,8 +134,8 @@ async fn page(State(views): State<Views>) -> Response {
     page::response(&views.watch.seen_whole())
 }
 
-async fn metrics(State(views): State<Views>) -> Response {
-    match views.meters.text() {
+async fn metrics_text(State(views): State<Views>) -> Response {
+    match views.metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

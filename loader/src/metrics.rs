@@ -18,8 +18,8 @@ use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
 use uuid::Uuid;
 
-use self::pipeline::PipelineMeters;
-use crate::apply::Applied;
+use self::pipeline::PipelineMetrics;
+use crate::apply::outcome::Applied;
 use crate::status::Status;
 use crate::status::pipeline::Pipeline;
 
@@ -43,7 +43,7 @@ impl Label {
 
 /// Handle on all meters of a process; copies count together.
 #[derive(Clone, Default)]
-pub struct Meters(Arc<Inner>);
+pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
@@ -60,7 +60,7 @@ struct Inner {
     commit_seconds: Family<Label, Histogram, fn() -> Histogram>,
     postgres_reconnects: Counter,
     nats_reconnects: Counter,
-    pipeline: PipelineMeters,
+    pipeline: PipelineMetrics,
     /// The last run whose clock was ahead.
     last_ahead: Mutex<Option<Uuid>>,
 }
@@ -105,7 +105,7 @@ impl Default for Inner {
                 "Connections to Postgres dropped after trouble, to be made anew",
             ),
             nats_reconnects: single(r, "nats_reconnects", "Connections to NATS made anew"),
-            pipeline: PipelineMeters::registered(r),
+            pipeline: PipelineMetrics::registered(r),
             last_ahead: Mutex::default(),
             registry,
         }
@@ -142,7 +142,7 @@ where
     family
 }
 
-impl Meters {
+impl Metrics {
     /// Which pipeline is measured.
     pub(crate) fn belongs_to(&self, pipeline: &Pipeline) {
         self.0.pipeline.belongs_to(pipeline);
@@ -223,8 +223,8 @@ impl Meters {
     }
 }
 
-impl fmt::Debug for Meters {
+impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meters").finish_non_exhaustive()
+        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }

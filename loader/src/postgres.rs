@@ -2,3 +2,4 @@
 
 pub mod database;
 pub(crate) mod schema;
+pub mod trouble;

@@ -14,7 +14,8 @@ use tracing::info;
 use self::login::Login;
 use crate::migrations::rights::LOADER_ROLE;
 use crate::migrations::{self, Key, VaultArgs};
-use crate::postgres::database::{DatabaseArgs, Endpoint, Lack, lack};
+use crate::postgres::database::{DatabaseArgs, Endpoint};
+use crate::postgres::trouble::{Lack, lack};
 
 const ROLES: &str = include_str!("../../migrations/roles.sql");
 /// The role of `migrations/roles.sql` that fetchers log in as.

@@ -2,17 +2,18 @@
 
 use sqlx::{Connection as _, PgConnection};
 
+use super::context::BatchContext;
 use super::dead_record::DeadRecord;
 use super::rows::Row;
-use super::upsert::{self, Moment};
-use crate::postgres::database::{Trouble, classify};
+use super::upsert;
+use crate::postgres::trouble::{Trouble, classify};
 
 /// Writes what can be written: a range that holds a refused record is halved until the record stands
 /// alone. Each range has a savepoint, so that what was written before it stays. Ends early where more
 /// than `most` are dead.
 pub(crate) async fn bisect(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     rows: &[Row<'_>],
     dead: &mut Vec<DeadRecord>,
     most: usize,
@@ -24,7 +25,7 @@ pub(crate) async fn bisect(
             continue;
         }
         let mut savepoint = connection.begin().await?;
-        match upsert::write(&mut savepoint, moment, range).await {
+        match upsert::write(&mut savepoint, context, range).await {
             Ok(count) => {
                 savepoint.commit().await?;
                 written += count;

@@ -7,16 +7,16 @@ use shared::telemetry::RAW_CLIENT;
 use sqlx::PgConnection;
 use tracing::error;
 
-use super::claims::Standing;
+use super::claims::OnRecord;
 use super::dead_letters::letter::Kind;
-use super::dead_letters::overtaken;
 use super::dead_letters::records::{self, NoRows};
-use super::dead_letters::whole;
+use super::dead_letters::{overtaken, whole};
 use super::dead_record::DeadRecord;
-use super::lock::Turn;
-use super::outcome::ShapeChanged;
+use super::job::{Job, commit};
+use super::loads;
+use super::lock::BatchLock;
+use super::outcome::{Applied, ApplyError, ShapeChanged};
 use super::pieces::Piece;
-use super::{Applied, ApplyError, Job, commit, loads};
 
 /// More refused records than this, and more than a tenth of the batch, mean a changed shape.
 const MAX_DEAD: usize = 50;
@@ -36,10 +36,10 @@ impl Job<'_> {
         connection: &mut PgConnection,
         applied: &mut Applied,
         dead: &[DeadRecord],
-        standing: Standing,
+        on_record: OnRecord,
     ) -> Result<(), ApplyError> {
         let Self { resource, piece, origin, .. } = self;
-        let schema = &self.rules.schema;
+        let schema = &self.settings.schema;
         // Dead letters are of the batch that came, and so are the places of their records.
         let whole = piece.whole;
         let refused = applied.refused.map(|refused| refused.to_string());
@@ -62,7 +62,7 @@ impl Job<'_> {
         {
             whole::keep_claim(connection, schema, whole, origin, reason).await?;
         }
-        if standing.letters || applied.dead > 0 || refused.is_some() {
+        if on_record.letters || applied.dead > 0 || refused.is_some() {
             self.drop_overtaken(connection, *applied).await?;
         }
         if applied.dead > 0 {
@@ -85,9 +85,9 @@ impl Job<'_> {
         connection: &mut PgConnection,
         applied: Applied,
     ) -> sqlx::Result<usize> {
-        let Self { rules, resource, piece: Piece { whole, .. }, origin, .. } = self;
+        let Self { settings, resource, piece: Piece { whole, .. }, origin, .. } = self;
         let has_news = applied.dead < applied.received;
-        overtaken::drop_overtaken(connection, &rules.schema, resource, whole, origin, has_news)
+        overtaken::drop_overtaken(connection, &settings.schema, resource, whole, origin, has_news)
             .await
     }
 
@@ -97,12 +97,12 @@ impl Job<'_> {
         connection: &mut PgConnection,
         shape: &ShapeChanged,
     ) -> Result<Applied, ApplyError> {
-        let Self { rules, resource, piece: Piece { whole: batch, .. }, origin, .. } = self;
-        let (schema, reason) = (&rules.schema, shape.to_string());
+        let Self { settings, resource, piece: Piece { whole: batch, .. }, origin, .. } = self;
+        let (schema, reason) = (&settings.schema, shape.to_string());
         let received = batch.records.len() + batch.rejected.len();
         let mut applied =
             Applied { received, dead: received, kept_whole: true, ..Applied::default() };
-        let mut transaction = self.begin(connection, Turn::Alone).await?;
+        let mut transaction = self.begin(connection, BatchLock::Exclusive).await?;
         self.hold_letter(&mut transaction).await?;
         let stays = match self.letter {
             Some(letter) => letter.settle_shape(&mut transaction, &reason).await?,

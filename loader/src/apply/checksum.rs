@@ -9,9 +9,10 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row as _};
 
-use super::claims::{Standing, standing_columns};
+use super::claims::{OnRecord, on_record_columns};
+use super::context::BatchContext;
 use super::rows::Row;
-use super::upsert::{Moment, query};
+use super::sql::query;
 
 /// What rows sum up to, in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +28,7 @@ pub(crate) struct Sums {
 /// What is stored and on record about what a batch claims.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Stored {
-    pub(crate) standing: Standing,
+    pub(crate) on_record: OnRecord,
     pub(crate) sums: Sums,
     /// When the newest of the rows was fetched.
     pub(crate) newest: Option<SqlTimestamp>,
@@ -55,7 +56,7 @@ impl Sums {
 /// What is stored, compared by its sums.
 pub(crate) async fn stored(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     batch: &Batch,
 ) -> sqlx::Result<Stored> {
     let starts = match batch.coverage {
@@ -66,9 +67,9 @@ pub(crate) async fn stored(
     };
     let sums =
         format!("count(*), coalesce(bit_xor(t.content_hash), 0), {starts}, max(t.fetched_at)");
-    let row = look(connection, moment, batch, &sums).await?;
+    let row = look(connection, context, batch, &sums).await?;
     Ok(Stored {
-        standing: standing(&row)?,
+        on_record: on_record(&row)?,
         sums: Sums { rows: row.try_get(3)?, hashes: row.try_get(4)?, starts: row.try_get(5)? },
         newest: row.try_get(6)?,
     })
@@ -77,15 +78,15 @@ pub(crate) async fn stored(
 /// Only how many there are.
 pub(crate) async fn number(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     batch: &Batch,
-) -> sqlx::Result<(Standing, i64)> {
-    let row = look(connection, moment, batch, "count(*)").await?;
-    Ok((standing(&row)?, row.try_get(3)?))
+) -> sqlx::Result<(OnRecord, i64)> {
+    let row = look(connection, context, batch, "count(*)").await?;
+    Ok((on_record(&row)?, row.try_get(3)?))
 }
 
-fn standing(row: &PgRow) -> sqlx::Result<Standing> {
-    Ok(Standing {
+fn on_record(row: &PgRow) -> sqlx::Result<OnRecord> {
+    Ok(OnRecord {
         newer_claims: row.try_get(0)?,
         letters: row.try_get(1)?,
         forgotten: row.try_get(2)?,
@@ -95,16 +96,16 @@ fn standing(row: &PgRow) -> sqlx::Result<Standing> {
 /// Asks once for everything: `$1` to `$4` as in [`range`], `$5` resource, `$6` fetched at.
 async fn look(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     batch: &Batch,
     sums: &str,
 ) -> sqlx::Result<PgRow> {
-    let Moment { schema, resource, .. } = moment;
+    let BatchContext { schema, resource, .. } = context;
     let table = resource.table();
-    let standing = standing_columns(schema, "$5", "$4", "$6");
+    let on_record = on_record_columns(schema, "$5", "$4", "$6");
     let range = range(resource, batch).unwrap_or_else(|| NOTHING.to_owned());
     let sql = format!(
-        "select {standing}, {sums} from {schema}.{table} t
+        "select {on_record}, {sums} from {schema}.{table} t
          where t.deleted_at is null and {range}"
     );
     bind_range(query(sql), batch)

@@ -6,10 +6,13 @@
 
 use jiff_sqlx::ToSqlx as _;
 use shared::batch::{Batch, Coverage};
+use shared::resource::Claim;
 use sqlx::{FromRow, PgConnection};
 
+use super::context::BatchContext;
 use super::forgotten::STAMP_SQL;
-use super::upsert::query;
+use super::running_entries::LONGEST_SQL;
+use super::sql::query;
 use crate::postgres::schema::Schema;
 
 /// Cuts a new range out of the older claims it covers, then stores what newer ones leave of it.
@@ -41,7 +44,7 @@ fn record_sql(schema: &Schema, axis: &str, multirange: &str, range: &str) -> Str
 /// What is on record about the resource and workspace of a batch, and about whoever is forgotten: nearly
 /// always nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Standing {
+pub(crate) struct OnRecord {
     /// A claim newer than the batch. Only then need the claims be looked at.
     pub(crate) newer_claims: bool,
     /// Dead letters, which the batch may have overtaken.
@@ -50,8 +53,8 @@ pub(crate) struct Standing {
     pub(crate) forgotten: i64,
 }
 
-/// The columns of a [`Standing`], given where resource, workspace and time of fetching are bound.
-pub(crate) fn standing_columns(
+/// The columns of a [`OnRecord`], given where resource, workspace and time of fetching are bound.
+pub(crate) fn on_record_columns(
     schema: &Schema,
     resource: &str,
     workspace: &str,
@@ -69,19 +72,19 @@ pub(crate) fn standing_columns(
 }
 
 /// Asks once for all of it.
-pub(crate) async fn standing(
+pub(crate) async fn on_record(
     connection: &mut PgConnection,
     schema: &Schema,
     batch: &Batch,
-) -> sqlx::Result<Standing> {
-    let row = query(format!("select {}", standing_columns(schema, "$1", "$2", "$3")))
+) -> sqlx::Result<OnRecord> {
+    let row = query(format!("select {}", on_record_columns(schema, "$1", "$2", "$3")))
         .bind(&batch.resource)
         .bind(batch.workspace_id)
         .bind(batch.fetched_at.to_sqlx())
         .fetch_one(connection)
         .await?;
     let (newer_claims, letters, forgotten) = FromRow::from_row(&row)?;
-    Ok(Standing { newer_claims, letters, forgotten })
+    Ok(OnRecord { newer_claims, letters, forgotten })
 }
 
 /// Records the batch's claim, if it makes one. Recording it again changes nothing.
@@ -112,4 +115,31 @@ pub(crate) async fn record(
         Coverage::Starts { from, to, .. } => query.bind(from.to_sqlx()).bind(to.to_sqlx()),
     };
     query.execute(connection).await.map(drop)
+}
+
+/// The newest claim after `$6` of resource `$7` and workspace `$8` that covers a row or a record.
+pub(crate) fn newest_claim(context: BatchContext<'_>, row: &str) -> String {
+    let BatchContext { schema, resource, .. } = context;
+    let covers = match resource.claim {
+        Claim::Nothing => "false".to_owned(),
+        Claim::Ids | Claim::Gone => format!("c.ids @> {row}.source_id"),
+        Claim::Starts => {
+            let start = match (row, resource.running_unless) {
+                ("i", Some(_)) => format!(
+                    "c.starts @> coalesce(i.started_at, i.running_since)
+                     and (i.started_at is not null or c.fetched_at > i.running_since + {LONGEST_SQL})"
+                ),
+                _ => format!("c.starts @> {row}.started_at"),
+            };
+            format!("{start} and (c.user_id is null or c.user_id = {row}.user_id)")
+        }
+    };
+    // The range alone is looked up, by its index. Postgres would rather go through all claims of the
+    // resource, newest first, and a long history has thousands.
+    format!(
+        "select max(c.fetched_at) filter (
+             where c.resource = $7 and c.workspace_id = $8 and c.fetched_at > $6
+         ) as at
+         from {schema}.toggl_track__claims c where {covers}"
+    )
 }

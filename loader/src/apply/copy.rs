@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use sqlx::PgConnection;
 use sqlx::error::DatabaseError;
 
+use super::context::BatchContext;
 use super::rows::Row;
-use super::upsert::{Moment, columns};
+use super::sql::columns;
 
 /// From so many rows on it is quicker than an `insert`, for it takes a round trip more.
 pub(crate) const MIN_ROWS: usize = 500;
@@ -28,14 +29,14 @@ const EPOCH: i64 = 946_684_800_000_000;
 /// error of the data, in an aborted transaction.
 pub(crate) async fn copy(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     rows: &[Row<'_>],
 ) -> sqlx::Result<u64> {
-    let mut copy = connection.copy_in_raw(&copy_sql(moment)).await?;
+    let mut copy = connection.copy_in_raw(&copy_sql(context)).await?;
     let mut buffer = BytesMut::with_capacity(CHUNK + CHUNK / 4);
     buffer.put_slice(SIGNATURE);
     for row in rows {
-        put_row(&mut buffer, moment, row);
+        put_row(&mut buffer, context, row);
         if buffer.len() >= CHUNK {
             copy.send(&*buffer).await?;
             buffer.clear();
@@ -53,8 +54,8 @@ pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code == FEATURE_NOT_SUPPORTED)
 }
 
-fn copy_sql(moment: Moment<'_>) -> String {
-    let Moment { schema, resource, .. } = moment;
+fn copy_sql(context: BatchContext<'_>) -> String {
+    let BatchContext { schema, resource, .. } = context;
     let (table, columns) = (resource.table(), columns(resource));
     format!(
         "copy {schema}.{table}
@@ -63,8 +64,8 @@ fn copy_sql(moment: Moment<'_>) -> String {
     )
 }
 
-fn put_row(buffer: &mut BytesMut, moment: Moment<'_>, row: &Row<'_>) {
-    let is_time_entry = moment.resource.is_time_entry();
+fn put_row(buffer: &mut BytesMut, context: BatchContext<'_>, row: &Row<'_>) {
+    let is_time_entry = context.resource.is_time_entry();
     buffer.put_i16(if is_time_entry { 10 } else { 8 });
     put_integer(buffer, Some(row.record.source_id));
     put_integer(buffer, Some(row.workspace_id));
@@ -78,9 +79,9 @@ fn put_row(buffer: &mut BytesMut, moment: Moment<'_>, row: &Row<'_>) {
         put_time(buffer, row.record.started_at);
         put_integer(buffer, row.record.user_id);
     }
-    put_length(buffer, moment.api_version.len());
-    buffer.put_slice(moment.api_version.as_bytes());
-    put_time(buffer, Some(moment.fetched_at));
+    put_length(buffer, context.api_version.len());
+    buffer.put_slice(context.api_version.as_bytes());
+    put_time(buffer, Some(context.fetched_at));
 }
 
 fn put_integer(buffer: &mut BytesMut, value: Option<i64>) {

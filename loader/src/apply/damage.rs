@@ -11,13 +11,13 @@
 
 use shared::resource::Scope;
 
-use super::upsert::Moment;
+use super::context::BatchContext;
 
 /// Whether the stored row `t` may be replaced by any form of it that comes, given what the new one is called
 /// and when it was fetched.
-pub(crate) fn is_damaged(moment: Moment<'_>, new: &str, fetched_at: &str) -> String {
-    let unfounded = if moment.whole {
-        let (known, older) = (ledger(moment, "="), ledger(moment, "<"));
+pub(crate) fn is_damaged(context: BatchContext<'_>, new: &str, fetched_at: &str) -> String {
+    let unfounded = if context.whole {
+        let (known, older) = (ledger(context, "="), ledger(context, "<"));
         format!(" or (not {known} and {older})")
     } else {
         String::new()
@@ -31,9 +31,10 @@ pub(crate) fn is_damaged(moment: Moment<'_>, new: &str, fetched_at: &str) -> Str
 
 /// What of `t` has to be the same as in the batch beyond what is always compared, given where the version of
 /// the API is bound.
-pub(crate) fn same_whole(moment: Moment<'_>, api_version: usize) -> String {
-    let user = if moment.resource.is_time_entry() { SAME_USER } else { "" };
-    let known = if moment.whole { format!(" and {}", ledger(moment, "=")) } else { String::new() };
+pub(crate) fn same_whole(context: BatchContext<'_>, api_version: usize) -> String {
+    let user = if context.resource.is_time_entry() { SAME_USER } else { "" };
+    let known =
+        if context.whole { format!(" and {}", ledger(context, "=")) } else { String::new() };
     format!(" and {SAME_WHOLE} and t.api_version = ${api_version}{user}{known}")
 }
 
@@ -46,8 +47,8 @@ const SAME_WHOLE: &str =
     and (i.told_deleted_at is null or t.deleted_at is not distinct from i.told_deleted_at)";
 
 /// Whether the ledger has a batch that was fetched at, or before, the time of `t`.
-fn ledger(moment: Moment<'_>, fetched: &str) -> String {
-    let Moment { schema, resource, .. } = moment;
+fn ledger(context: BatchContext<'_>, fetched: &str) -> String {
+    let BatchContext { schema, resource, .. } = context;
     let (name, workspace) = match resource.scope {
         Scope::Account => (resource.name, "0"),
         Scope::Workspace => (resource.name, "t.workspace_id"),

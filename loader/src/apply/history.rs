@@ -4,27 +4,16 @@
 //! JSON is sent a second time. It is generated as theirs is, and safe for the same reason: identifiers
 //! come from the catalogue's names, everything else is bound.
 
-use clap::ValueEnum;
 use jiff_sqlx::ToSqlx as _;
 use shared::resource::Resource;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{FromRow as _, PgConnection, Postgres};
 
+use super::context::BatchContext;
 use super::rows::Row;
-use super::upsert::{Moment, each, key, query, same_key};
-
-/// Whether changes are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum History {
-    /// A row for every change.
-    #[default]
-    #[value(aliases = ["true", "yes", "1"])]
-    On,
-    /// Nothing is written to the history.
-    #[value(aliases = ["false", "no", "0"])]
-    Off,
-}
+use super::settings::History;
+use super::sql::{each, key, query, same_key};
 
 impl History {
     /// Joined to what a write reads, so that `before` has been read to its end when the first row is
@@ -158,24 +147,24 @@ fn created_sql(name: &str, run: &str, fetched_at: &str, rows: &str) -> String {
 /// Records rows that this transaction has inserted in a way that records nothing.
 pub(crate) async fn record_created(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     rows: &[Row<'_>],
 ) -> sqlx::Result<()> {
-    if moment.history == History::Off {
+    if context.history == History::Off {
         return Ok(());
     }
-    let same_key = same_key(moment.resource);
+    let same_key = same_key(context.resource);
     let stored = format!(
         "unnest($1::bigint[], $2::bigint[]) as i(source_id, workspace_id)
          join raw.{} t on {same_key}",
-        moment.resource.table()
+        context.resource.table()
     );
     query(created_sql("$3", "$4", "$5::timestamptz", &stored))
         .bind(each(rows, |row| row.record.source_id))
         .bind(each(rows, |row| row.workspace_id))
-        .bind(moment.resource.name)
-        .bind(moment.run_id)
-        .bind(moment.fetched_at.to_sqlx())
+        .bind(context.resource.name)
+        .bind(context.run_id)
+        .bind(context.fetched_at.to_sqlx())
         .execute(connection)
         .await
         .map(drop)
@@ -190,10 +179,10 @@ fn binds(resource: &Resource) -> [String; 3] {
 /// Binds what a write's history needs.
 pub(crate) fn bind_write<'q>(
     write: Query<'q, Postgres, PgArguments>,
-    moment: Moment<'q>,
+    context: BatchContext<'q>,
 ) -> Query<'q, Postgres, PgArguments> {
-    match moment.history {
-        History::On => bind_insert(write, moment).bind(moment.resource.volatile_fields),
+    match context.history {
+        History::On => bind_insert(write, context).bind(context.resource.volatile_fields),
         History::Off => write,
     }
 }
@@ -201,10 +190,10 @@ pub(crate) fn bind_write<'q>(
 /// Binds what an insert's history needs.
 pub(crate) fn bind_insert<'q>(
     insert: Query<'q, Postgres, PgArguments>,
-    moment: Moment<'q>,
+    context: BatchContext<'q>,
 ) -> Query<'q, Postgres, PgArguments> {
-    match moment.history {
-        History::On => insert.bind(moment.resource.name).bind(moment.run_id),
+    match context.history {
+        History::On => insert.bind(context.resource.name).bind(context.run_id),
         History::Off => insert,
     }
 }

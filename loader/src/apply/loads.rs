@@ -4,9 +4,9 @@ use jiff_sqlx::ToSqlx;
 use shared::batch::Batch;
 use sqlx::PgConnection;
 
-use super::Applied;
 use super::origin::Origin;
-use super::upsert::query;
+use super::outcome::Applied;
+use super::sql::query;
 use crate::postgres::schema::Schema;
 
 /// Writes the batch's row. A batch that comes again leaves the row as it was, and so does a dead

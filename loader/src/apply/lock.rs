@@ -1,4 +1,4 @@
-//! Whose turn it is: every batch begins by taking a lock on its resource and workspace.
+//! Advisory locks: every batch begins by taking one on its resource and workspace.
 //!
 //! Before that it shares the one lock that forgetting takes alone, so that no batch in flight brings back
 //! what is being deleted.
@@ -16,16 +16,16 @@ use crate::postgres::schema::Schema;
 /// The lock that is every batch's; no resource has this name.
 const FORGETTING: &str = "hashtextextended('forgetting somebody', 0)";
 
-/// How a batch takes its turn among those of its resource and workspace, however many loaders there
+/// How a batch locks its resource and workspace among all batches of them, however many loaders there
 /// are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum BatchLock {
     /// While no other is applied.
-    Alone,
-    /// Beside others of its kind; see [`beside`](super::fast_path).
+    Exclusive,
+    /// Beside others that only add rows; see [`fast_path`](super::fast_path).
     Shared,
-    /// Beside others that add rows, and alone among those that claim.
-    Claiming,
+    /// Beside others that add rows, and exclusive among those that claim.
+    SharedAndClaims,
 }
 
 /// Begins a transaction that holds the locks to its end, in one round trip. A time limit is given where
@@ -35,16 +35,16 @@ pub(crate) async fn begin<'c>(
     schema: &Schema,
     resource: &Resource,
     workspace_id: i64,
-    turn: Turn,
+    batch_lock: BatchLock,
     statement_timeout: Option<Duration>,
 ) -> sqlx::Result<Transaction<'c, Postgres>> {
-    // Names of schemas and resources have no quotes in them; see `upsert`.
+    // Names of schemas and resources have no quotes in them; see `sql`.
     let lock = schema.lock_name(resource.name);
     let key = format!("hashtextextended('{lock}', {workspace_id})");
-    let take = match turn {
-        Turn::Alone => format!("pg_advisory_xact_lock({key})"),
-        Turn::Shared => format!("pg_advisory_xact_lock_shared({key})"),
-        Turn::Claiming => {
+    let take = match batch_lock {
+        BatchLock::Exclusive => format!("pg_advisory_xact_lock({key})"),
+        BatchLock::Shared => format!("pg_advisory_xact_lock_shared({key})"),
+        BatchLock::SharedAndClaims => {
             let claims = claims_lock(schema, resource, workspace_id);
             format!("pg_advisory_xact_lock_shared({key}); {claims}")
         }

@@ -6,19 +6,20 @@ use shared::resource::Scope;
 use sqlx::{FromRow, PgConnection};
 
 use super::checksum::{bind_range, range};
-use super::compare::newest_claim;
-use super::history::History;
+use super::claims::newest_claim;
+use super::context::BatchContext;
+use super::gone_running_entries;
 use super::outcome::Refused;
 use super::pieces::Piece;
-use super::running_entries;
-use super::upsert::{Moment, query};
+use super::settings::History;
+use super::sql::query;
 
 /// From this many live rows on, a claim that would delete more than half of them is not believed.
 const GUARDED_ROWS: i64 = 20;
 
 /// What a claim found among the stored rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Swept {
+pub(crate) enum MarkOutcome {
     /// So many rows were marked deleted.
     Marked(usize),
     /// Nothing was marked: more is missing than a person would delete.
@@ -30,52 +31,52 @@ pub(crate) enum Swept {
     },
 }
 
-/// Sweeps for a batch or a piece of one. Whether a claim is believed is decided by all that the batch
+/// Marks for a batch or a piece of one. Whether a claim is believed is decided by all that the batch
 /// claims, before the first piece of it marks anything: half of a cut batch deletes half as much.
-pub(crate) async fn sweep_piece(
+pub(crate) async fn mark_piece(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     piece: &Piece<'_>,
     allow_mass_delete: bool,
-) -> sqlx::Result<Swept> {
+) -> sqlx::Result<MarkOutcome> {
     if piece.is_whole() {
-        return sweep(connection, moment, &piece.batch, allow_mass_delete).await;
+        return mark(connection, context, &piece.batch, allow_mass_delete).await;
     }
     let refused = if piece.is_first() && !allow_mass_delete {
-        missing(&mut *connection, moment, piece.whole).await?.and_then(|missing| missing.refused())
+        missing(&mut *connection, context, piece.whole).await?.and_then(|missing| missing.refused())
     } else {
         piece.before.refused
     };
     match refused {
-        Some(Refused { covered, missing }) => Ok(Swept::Refused { covered, missing }),
-        None => sweep(connection, moment, &piece.batch, true).await,
+        Some(Refused { covered, missing }) => Ok(MarkOutcome::Refused { covered, missing }),
+        None => mark(connection, context, &piece.batch, true).await,
     }
 }
 
 /// Marks the live rows that the batch's claim covers, that are not in the batch, and that were
 /// confirmed before it was fetched. Rows that are marked by a later claim only because this one comes
 /// late were gone at this one already. Costs in proportion to the claimed range.
-async fn sweep(
+async fn mark(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     batch: &Batch,
     allow_mass_delete: bool,
-) -> sqlx::Result<Swept> {
-    let Some(missing) = missing(&mut *connection, moment, batch).await? else {
-        return Ok(Swept::Marked(0));
+) -> sqlx::Result<MarkOutcome> {
+    let Some(missing) = missing(&mut *connection, context, batch).await? else {
+        return Ok(MarkOutcome::Marked(0));
     };
     if !allow_mass_delete && let Some(Refused { covered, missing }) = missing.refused() {
-        return Ok(Swept::Refused { covered, missing });
+        return Ok(MarkOutcome::Refused { covered, missing });
     }
-    let mut mark = query(mark_sql(moment))
+    let mut mark = query(mark_sql(context))
         .bind(missing.ids)
         .bind(batch.workspace_id)
         .bind(batch.fetched_at.to_sqlx());
-    if moment.history == History::On {
-        mark = mark.bind(moment.resource.name).bind(moment.run_id);
+    if context.history == History::On {
+        mark = mark.bind(context.resource.name).bind(context.run_id);
     }
-    let marked = moment.history.run(connection, mark).await?;
-    Ok(Swept::Marked(usize::try_from(marked).unwrap_or(usize::MAX)))
+    let marked = context.history.run(connection, mark).await?;
+    Ok(MarkOutcome::Marked(usize::try_from(marked).unwrap_or(usize::MAX)))
 }
 
 /// What a claim lacks of the rows that it covers.
@@ -100,22 +101,22 @@ impl Missing {
 /// None where nothing is missing.
 async fn missing(
     connection: &mut PgConnection,
-    moment: Moment<'_>,
+    context: BatchContext<'_>,
     batch: &Batch,
 ) -> sqlx::Result<Option<Missing>> {
-    let Some(missing_sql) = missing_sql(moment, batch) else { return Ok(None) };
+    let Some(missing_sql) = missing_sql(context, batch) else { return Ok(None) };
     let present: Vec<i64> = batch.records.iter().map(|record| record.source_id).collect();
     let row = bind_range(query(missing_sql), batch)
         .bind(batch.workspace_id)
         .bind(present)
         .bind(batch.fetched_at.to_sqlx())
-        .bind(moment.resource.name)
+        .bind(context.resource.name)
         .bind(batch.workspace_id)
         .fetch_one(&mut *connection)
         .await?;
     let (covered, missing, ids): (i64, i64, Option<Vec<i64>>) = FromRow::from_row(&row)?;
     let mut ids = ids.unwrap_or_default();
-    ids.extend(running_entries::gone(connection, moment, batch).await?);
+    ids.extend(gone_running_entries::gone(connection, context, batch).await?);
     Ok((!ids.is_empty()).then_some(Missing { covered, number: missing, ids }))
 }
 
@@ -123,11 +124,11 @@ async fn missing(
 /// fetched at, `$7` and `$8` resource and workspace of the claims. None where nothing is claimed.
 /// `not in` is looked up in a hash table; a join of as few rows as Postgres expects would be made by
 /// comparing all with all.
-fn missing_sql(moment: Moment<'_>, batch: &Batch) -> Option<String> {
-    let Moment { schema, resource, newer_claims, .. } = moment;
+fn missing_sql(context: BatchContext<'_>, batch: &Batch) -> Option<String> {
+    let BatchContext { schema, resource, newer_claims, .. } = context;
     let range = range(resource, batch)?;
     let (live, unconfirmed) = if newer_claims {
-        let newest = newest_claim(moment, "t");
+        let newest = newest_claim(context, "t");
         (
             "(t.deleted_at is null or t.deleted_at > $6)",
             format!(
@@ -154,14 +155,14 @@ fn missing_sql(moment: Moment<'_>, batch: &Batch) -> Option<String> {
 
 /// `$1` the ids, `$2` workspace, `$3` fetched at. What another workspace's batch, which has a lock of its
 /// own, has moved there or brought anew since the rows were looked at is left as it is.
-fn mark_sql(moment: Moment<'_>) -> String {
-    let Moment { schema, resource, .. } = moment;
+fn mark_sql(context: BatchContext<'_>) -> String {
+    let BatchContext { schema, resource, .. } = context;
     let table = resource.table();
     let workspace = match resource.scope {
         Scope::Account => "$2::bigint is not null",
         Scope::Workspace => "workspace_id = $2::bigint",
     };
-    moment.history.around_mark(format!(
+    context.history.around_mark(format!(
         "update {schema}.{table} set deleted_at = $3, synced_at = now()
          where source_id = any($1::bigint[]) and {workspace} and fetched_at < $3
              and (deleted_at is null or deleted_at > $3)"

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use shared::batch::EncodeError;
 use shared::retry::Disposition;
 
-use crate::postgres::database::{Trouble, classify, is_out_of_time};
+use crate::postgres::trouble::{Trouble, classify, is_out_of_time};
 
 /// What applying a batch did, in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

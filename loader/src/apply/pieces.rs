@@ -1,35 +1,16 @@
 //! Batches that do not fit into the time that a transaction may take: they are cut, and their claims
 //! with them, as a fetcher cuts a listing into messages. Each piece is a transaction of its own; the
-//! ledger row comes with the last one, and the message is acknowledged after that.
-//!
-//! How much fits is learnt for each table: half after each time that ran out, down to one record, and
-//! more time, too; and both go back as the table gets quicker.
+//! row of `loads` comes with the last one, and the message is acknowledged after that.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use shared::batch::{Batch, Coverage, Record};
-use shared::listing::MAX_RECORDS;
-use shared::resource::Resource;
 
-use super::outcome::{Applied, ApplyError};
-
-/// What a batch may take as a rule. Past it the peer is taken for dead. Less than a minute, in which
-/// loading goes on again after any trouble.
-pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What one that cannot be cut may take.
-const LONGEST_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// How much sooner the server ends a statement than we give up the connection.
-const STATEMENT_MARGIN: Duration = Duration::from_secs(5);
-
-/// What is done in less than this part of its time may be more the next time.
-const QUICK: u32 = 4;
+use super::fits::{APPLY_TIMEOUT, Fit, STATEMENT_MARGIN, Size};
+use super::outcome::Applied;
 
 /// How far a batch has been applied.
 #[derive(Debug, Clone, Default)]
@@ -41,14 +22,27 @@ pub(crate) struct Cutting {
 }
 
 impl Cutting {
-    /// Notes that a piece is committed. What the whole batch did, if it was the last one.
-    pub(crate) fn advance(&mut self, piece: &Piece<'_>, applied: Applied) -> Option<Applied> {
-        self.at = piece.range.end;
-        self.before = self.before.and(applied);
-        // One that is kept whole is done with, whichever piece showed that.
-        let is_kept = applied.received > piece.range.len() + piece.batch.rejected.len();
-        (piece.is_last() || is_kept).then_some(self.before)
+    /// Notes that something is committed. What the whole batch did, if there is no more to come.
+    pub(crate) fn advance(&mut self, piece: &Piece<'_>, done: Done) -> Option<Applied> {
+        match done {
+            Done::Piece(applied) => {
+                self.at = piece.range.end;
+                self.before = self.before.and(applied);
+                piece.is_last().then_some(self.before)
+            }
+            Done::Whole(applied) => Some(self.before.and(applied)),
+        }
     }
+}
+
+/// What is committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Done {
+    /// What the piece did.
+    Piece(Applied),
+    /// The rest of the batch is done with, too: its shape has changed, whichever piece showed that, and
+    /// all of it was kept.
+    Whole(Applied),
 }
 
 /// What is applied in one transaction: a batch, or a part of one.
@@ -167,6 +161,11 @@ impl<'a> Piece<'a> {
         self.members.as_ref().is_none_or(|members| members.get(record_index) == Some(&true))
     }
 
+    /// What is learnt from, of how long it takes.
+    pub(crate) fn size(&self) -> Size {
+        Size { records: self.range.len(), can_be_cut: self.can_be_cut }
+    }
+
     /// How long a statement may take, where that is not what it may in every session.
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         (self.limit != APPLY_TIMEOUT).then(|| self.limit.saturating_sub(STATEMENT_MARGIN))
@@ -210,109 +209,6 @@ impl Bounds {
                 user_id,
             },
         }
-    }
-}
-
-/// How much of a table fits into one transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fit {
-    /// Records in a piece.
-    most: usize,
-    /// How long it may take.
-    limit: Duration,
-    /// How often in a row nobody answered in time.
-    silences: u32,
-}
-
-impl Default for Fit {
-    fn default() -> Self {
-        Self { most: usize::MAX, limit: APPLY_TIMEOUT, silences: 0 }
-    }
-}
-
-impl Fit {
-    pub(crate) fn of_at_most(most: usize) -> Self {
-        Self { most, ..Self::default() }
-    }
-
-    /// The server itself says that a statement took too long.
-    fn ran_out(self, piece: &Piece<'_>) -> Self {
-        Self { most: half(piece), limit: longer(self.limit), silences: 0 }
-    }
-
-    /// Nobody answered: a peer that is gone, or much that takes little each. What cannot be cut gets
-    /// more time only where that was so before, for a peer that is gone would be waited for as long.
-    fn fell_silent(self, piece: &Piece<'_>) -> Self {
-        let is_slow = !piece.can_be_cut && self.silences > 0;
-        let limit = if is_slow { longer(self.limit) } else { self.limit };
-        Self { most: half(piece), limit, silences: self.silences + 1 }
-    }
-
-    fn fitted(self, piece: &Piece<'_>, elapsed: Duration) -> Self {
-        let Self { most, limit, .. } = self;
-        let records = u32::try_from(piece.range.len().max(1)).unwrap_or(u32::MAX);
-        let full = u32::try_from(most).unwrap_or(u32::MAX).min(records.saturating_mul(QUICK * 2));
-        // What as many records as there may be would have taken.
-        let elapsed = elapsed * full.max(records) / records;
-        if elapsed * QUICK > limit {
-            return Self { silences: 0, ..self };
-        }
-        if limit > APPLY_TIMEOUT {
-            return Self { most, limit: (limit / 2).max(APPLY_TIMEOUT), silences: 0 };
-        }
-        let most = most.saturating_mul(2);
-        Self { most: if most < MAX_RECORDS { most } else { usize::MAX }, limit, silences: 0 }
-    }
-}
-
-fn half(piece: &Piece<'_>) -> usize {
-    (piece.range.len() / 2).max(1)
-}
-
-fn longer(limit: Duration) -> Duration {
-    (limit * 2).min(LONGEST_TIMEOUT)
-}
-
-/// What is known of all tables, shared by the connections of a process.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fits(Arc<Mutex<HashMap<&'static str, Fit>>>);
-
-impl Fits {
-    /// Where this is known of one table.
-    pub(crate) fn with(resource: &'static Resource, fit: Fit) -> Self {
-        Self(Arc::new(Mutex::new(HashMap::from([(resource.name, fit)]))))
-    }
-
-    pub(crate) fn of(&self, resource: &Resource) -> Fit {
-        self.lock().get(resource.name).copied().unwrap_or_default()
-    }
-
-    /// Whether batches of the table are cut, or take longer than others.
-    pub(crate) fn is_slow(&self, resource: &Resource) -> bool {
-        let fit = self.of(resource);
-        fit.most < usize::MAX || fit.limit > APPLY_TIMEOUT
-    }
-
-    /// Learns from what became of a piece.
-    pub(crate) fn learn(
-        &self,
-        resource: &'static Resource,
-        piece: &Piece<'_>,
-        result: &Result<Applied, ApplyError>,
-        elapsed: Duration,
-    ) {
-        let mut fits = self.lock();
-        let fit = fits.entry(resource.name).or_default();
-        *fit = match result {
-            Ok(_) => fit.fitted(piece, elapsed),
-            Err(ApplyError::TimedOut(_)) => fit.fell_silent(piece),
-            Err(error) if error.is_out_of_time() => fit.ran_out(piece),
-            Err(_) => *fit,
-        };
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Fit>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,16 +8,12 @@
 //! it brings it back.
 
 use jiff::{SignedDuration, Timestamp};
-use jiff_sqlx::ToSqlx as _;
 use serde_json::Value;
-use shared::batch::{Batch, Coverage, Record, is_storable};
-use shared::resource::{Resource, Scope};
-use sqlx::{FromRow as _, PgConnection};
-
-use super::upsert::{Moment, query};
+use shared::batch::{Record, is_storable};
+use shared::resource::Resource;
 
 /// A timer may be forgotten over long holidays' weekends, hardly for longer.
-const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// [`LONGEST`], in SQL.
 pub(crate) const LONGEST_SQL: &str = "interval '168 hours'";
@@ -31,58 +27,9 @@ pub(crate) fn is_running(resource: &Resource, record: &Record) -> bool {
 pub(crate) fn since(resource: &Resource, record: &Record) -> Option<Timestamp> {
     let start = resource.started_field.filter(|_| is_running(resource, record))?;
     let fields: Value = serde_json::from_slice(&record.data).ok()?;
-    moment(fields.get(start)?.as_str()?)
+    self::start(fields.get(start)?.as_str()?)
 }
 
-fn moment(text: &str) -> Option<Timestamp> {
+pub(super) fn start(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|start| is_storable(*start))
-}
-
-/// The rows of running entries that the batch's claim says are gone, and that are not known to be.
-pub(crate) async fn gone(
-    connection: &mut PgConnection,
-    moment: Moment<'_>,
-    batch: &Batch,
-) -> sqlx::Result<Vec<i64>> {
-    let (Some(_), Some(start), &Coverage::Starts { from, to, user_id }) =
-        (moment.resource.running_unless, moment.resource.started_field, &batch.coverage)
-    else {
-        return Ok(Vec::new());
-    };
-    let present: Vec<i64> = batch.records.iter().map(|record| record.source_id).collect();
-    let rows = query(stored_sql(moment, start))
-        .bind(batch.workspace_id)
-        .bind(batch.fetched_at.to_sqlx())
-        .bind(user_id)
-        .bind(present)
-        .fetch_all(connection)
-        .await?;
-    let mut gone = Vec::new();
-    for row in &rows {
-        let (id, start): (i64, Option<String>) = <_>::from_row(row)?;
-        let start = start.as_deref().and_then(self::moment);
-        let is_claimed = start.is_some_and(|start| {
-            from <= start && start < to && batch.fetched_at.duration_since(start) > LONGEST
-        });
-        if is_claimed {
-            gone.push(id);
-        }
-    }
-    Ok(gone)
-}
-
-/// `$1` workspace, `$2` fetched at, `$3` user, `$4` the ids in the batch.
-fn stored_sql(moment: Moment<'_>, start: &str) -> String {
-    let Moment { schema, resource, .. } = moment;
-    let table = resource.table();
-    let workspace = match resource.scope {
-        Scope::Account => "$1::bigint is not null",
-        Scope::Workspace => "workspace_id = $1::bigint",
-    };
-    format!(
-        "select source_id, data->>'{start}' from {schema}.{table}
-         where started_at is null and {workspace} and fetched_at < $2
-             and (deleted_at is null or deleted_at > $2)
-             and ($3::bigint is null or user_id = $3) and source_id <> all($4::bigint[])"
-    )
 }

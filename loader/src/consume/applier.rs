@@ -8,21 +8,26 @@ use shared::resource::Resource;
 use shared::retry::Disposition;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::apply::begin::{Course, apply_by};
 use crate::apply::dead_letters::whole::{Undecodable, keep_message};
-use crate::apply::fast_path::Guess;
-use crate::apply::pieces::{Cutting, Fits};
-use crate::apply::settings::Rules;
-use crate::apply::{APPLY_TIMEOUT, Applied, ApplyError, Course, Origin, apply_by, within};
+use crate::apply::expectation::Expectation;
+use crate::apply::fits::{APPLY_TIMEOUT, Fits};
+use crate::apply::origin::Origin;
+use crate::apply::outcome::{Applied, ApplyError};
+use crate::apply::pieces::Cutting;
+use crate::apply::settings::ApplySettings;
+use crate::apply::time_limit::within;
 use crate::ownership::Ownership;
-use crate::postgres::database::{ConnectError, Database, advice, is_of_connection};
+use crate::postgres::database::{ConnectError, Database};
+use crate::postgres::trouble::{advice, is_of_connection};
 
 /// Owns one connection and makes it anew when it is needed.
 #[derive(Debug)]
 pub(crate) struct Applier {
     line: Line,
-    rules: Rules,
+    settings: ApplySettings,
     /// What the next batch of a table is likely to bring.
-    guesses: HashMap<&'static str, Guess>,
+    expectations: HashMap<&'static str, Expectation>,
     fits: Fits,
 }
 
@@ -51,10 +56,10 @@ impl Line {
 }
 
 impl Applier {
-    pub(crate) fn new(database: Database, rules: Rules, fits: Fits) -> Self {
+    pub(crate) fn new(database: Database, settings: ApplySettings, fits: Fits) -> Self {
         let ownership = Ownership::default();
         let line = Line { database, connection: None, ownership, was_lost: false };
-        Self { line, rules, guesses: HashMap::new(), fits }
+        Self { line, settings, expectations: HashMap::new(), fits }
     }
 
     /// Has doubts about the database told.
@@ -74,11 +79,11 @@ impl Applier {
         origin: &Origin,
         cutting: &mut Cutting,
     ) -> Result<Option<Applied>, WriteError> {
-        let Self { line, rules, guesses, fits } = self;
+        let Self { line, settings, expectations, fits } = self;
         let connection = line.connected().await?;
-        let guess = guesses.entry(resource.name).or_default();
-        let course = Course { guess, cutting, fits };
-        Ok(apply_by(rules, connection, resource, batch, origin, course).await?)
+        let expected = expectations.entry(resource.name).or_default();
+        let course = Course { expected, cutting, fits };
+        Ok(apply_by(settings, connection, resource, batch, origin, course).await?)
     }
 
     /// Keeps a message that cannot be decoded as a dead letter.
@@ -91,7 +96,7 @@ impl Applier {
         reason: &str,
     ) -> Result<(), WriteError> {
         let connection = self.line.connected().await?;
-        let keeping = keep_message(connection, &self.rules.schema, message, reason);
+        let keeping = keep_message(connection, &self.settings.schema, message, reason);
         within(APPLY_TIMEOUT, keeping).await?;
         // A letter can be discarded: that the message was here is put on record before.
         self.line.ownership.doubt();

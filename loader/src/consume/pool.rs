@@ -13,8 +13,8 @@ use tracing::{debug, info, warn};
 
 use super::applier::{Applier, WriteError};
 use super::gate::{Gate, Trying};
-use crate::apply::pieces::Fits;
-use crate::apply::settings::Rules;
+use crate::apply::fits::Fits;
+use crate::apply::settings::ApplySettings;
 use crate::ownership::Ownership;
 use crate::postgres::database::Database;
 
@@ -26,7 +26,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Pool {
     database: Database,
-    rules: Rules,
+    settings: ApplySettings,
     ownership: Ownership,
     /// How much of each table fits into the time.
     pub(crate) fits: Fits,
@@ -62,14 +62,14 @@ pub(crate) struct Lent<'a> {
 impl Pool {
     pub(crate) fn new(
         database: Database,
-        rules: Rules,
+        settings: ApplySettings,
         ownership: Ownership,
         connections: usize,
     ) -> Self {
         let outage = Outage { delays: Delays::forever(FIRST_DELAY, LONGEST_DELAY), told: None };
         Self {
             database,
-            rules,
+            settings,
             ownership,
             fits: Fits::default(),
             free: Semaphore::new(connections),
@@ -93,8 +93,8 @@ impl Pool {
 
     /// A connection that is made when it is needed.
     fn applier(&self) -> Applier {
-        let Self { database, rules, ownership, fits, .. } = self;
-        Applier::new(database.clone(), rules.clone(), fits.clone()).telling(ownership.clone())
+        let Self { database, settings, ownership, fits, .. } = self;
+        Applier::new(database.clone(), settings.clone(), fits.clone()).telling(ownership.clone())
     }
 
     /// Waits until Postgres is there, as far as is known.

@@ -16,10 +16,9 @@ use super::fetcher_questions::answer_questions;
 use super::pool::Pool;
 use super::subscriber::Subscriber;
 use super::troubles::Troubles;
-use super::worker::Writer;
-use crate::apply::Options;
-use crate::apply::settings::Rules;
-use crate::metrics::Meters;
+use super::worker::Worker;
+use crate::apply::settings::{ApplySettings, Options};
+use crate::metrics::Metrics;
 use crate::ownership::{Keeper, Ownership};
 use crate::postgres::database::Database;
 
@@ -39,7 +38,7 @@ pub struct Settings {
     /// Whether anything may be taken; `serve` finds it out.
     pub ownership: Ownership,
     /// Where the work is counted.
-    pub meters: Meters,
+    pub metrics: Metrics,
     /// What keeps tables from being loaded.
     pub troubles: Troubles,
 }
@@ -62,17 +61,18 @@ pub async fn serve(
     settings: Settings,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let (rules, ownership) = (Rules::of(settings.options), settings.ownership.clone());
-    let pool = Pool::new(database.clone(), rules, ownership, settings.writers);
-    let meters = settings.meters.clone();
-    let writer = Arc::new(Writer::new(pool, settings.writers, meters, shutdown.clone()));
+    let apply_settings = ApplySettings::of(settings.options);
+    let ownership = settings.ownership.clone();
+    let pool = Pool::new(database.clone(), apply_settings, ownership, settings.writers);
+    let metrics = settings.metrics.clone();
+    let worker = Arc::new(Worker::new(pool, settings.writers, metrics, shutdown.clone()));
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
     if settings.readers == Readers::Main {
         beside.spawn(answer_questions(context.client(), database.clone()));
     }
     let (readers, troubles) = (settings.readers.clone(), settings.troubles.clone());
-    beside.spawn(troubles.tell(context.clone(), readers, Arc::clone(&writer)));
+    beside.spawn(troubles.tell(context.clone(), readers, Arc::clone(&worker)));
     let keeper = Keeper::new(
         settings.ownership.clone(),
         context.clone(),
@@ -89,8 +89,8 @@ pub async fn serve(
             readers: settings.readers.clone(),
             stream_args: settings.stream.clone(),
             ack_wait: settings.ack_wait,
-            writer: Arc::clone(&writer),
-            meters: settings.meters.clone(),
+            worker: Arc::clone(&worker),
+            metrics: settings.metrics.clone(),
             ownership: settings.ownership.clone(),
             stop: shutdown.soft.clone(),
         };
@@ -100,27 +100,27 @@ pub async fn serve(
         target: SUBSCRIBER,
         "Loading {} tables with {} writers", CATALOGUE.len(), settings.writers
     );
-    finish(subscribers, &writer, shutdown).await
+    finish(subscribers, &worker, shutdown).await
 }
 
 /// Waits for the subscribers, and for what they handed on. A task that dies ends the process: a loader
 /// that looks alive and loads nothing is the worst kind.
 async fn finish(
     mut subscribers: JoinSet<()>,
-    writer: &Writer,
+    worker: &Worker,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let ended = async {
         while let Some(subscriber) = subscribers.join_next().await {
             subscriber.map_err(|_| ServeError::Died)?;
         }
-        writer.finish().await;
+        worker.finish().await;
         Ok(())
     };
     let ended = async {
         tokio::select! {
             biased;
-            () = writer.died.cancelled() => Err(ServeError::Died),
+            () = worker.died.cancelled() => Err(ServeError::Died),
             ended = ended => ended,
         }
     };

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::delivery::Delivery;
-use super::worker::Writer;
-use crate::metrics::Meters;
+use super::worker::Worker;
+use crate::metrics::Metrics;
 use crate::ownership::{Lease, Ownership};
 
 /// Messages pulled at once. More would lie in the client, where nobody holds on to them; the next one is
@@ -52,8 +52,8 @@ pub(crate) struct Subscriber {
     pub(crate) readers: Readers,
     pub(crate) stream_args: StreamArgs,
     pub(crate) ack_wait: Duration,
-    pub(crate) writer: Arc<Writer>,
-    pub(crate) meters: Meters,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) metrics: Metrics,
     /// Whether anything may be taken.
     pub(crate) ownership: Ownership,
     /// Cancelled when the process is asked to end.
@@ -188,8 +188,8 @@ impl Subscriber {
 
     /// Waits until another message is wanted.
     async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        self.writer.pool.reachable().await;
-        self.writer.tables.find(self.resource)?.room().await
+        self.worker.pool.reachable().await;
+        self.worker.tables.find(self.resource)?.room().await
     }
 
     fn hand_on(&self, message: async_nats::jetstream::Message, room: OwnedSemaphorePermit) {
@@ -197,10 +197,10 @@ impl Subscriber {
             return;
         };
         if delivery.redelivered {
-            self.meters.redelivered(self.resource);
+            self.metrics.redelivered(self.resource);
         }
         fault_point::reach(fault_point::DELIVERED);
-        self.writer.take(delivery.hold(self.ack_wait), room);
+        self.worker.take(delivery.hold(self.ack_wait), room);
     }
 
     fn delivery(&self, message: async_nats::jetstream::Message) -> Option<Delivery> {

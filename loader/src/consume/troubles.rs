@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 use super::table::Table;
-use super::worker::Writer;
+use super::worker::Worker;
 use crate::status::queue::Queue;
 
 /// How soon it is told.
@@ -67,8 +67,8 @@ impl Troubles {
     }
 
     /// Looks at all tables again and again, and writes what is new.
-    pub(crate) async fn tell(self, context: Context, readers: Readers, writer: Arc<Writer>) {
-        for table in writer.tables.iter() {
+    pub(crate) async fn tell(self, context: Context, readers: Readers, worker: Arc<Worker>) {
+        for table in worker.tables.iter() {
             // What an earlier loader has written is not true any more when a batch gets through.
             self.lock().entry(table.resource.name).or_default().doubtful = Some(Instant::now());
         }
@@ -76,7 +76,7 @@ impl Troubles {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for table in writer.tables.iter() {
+            for table in worker.tables.iter() {
                 let Some(wanted) = self.wanted(table) else { continue };
                 let begin = Instant::now();
                 let writing = write(&context, &readers, table.resource, wanted.clone());

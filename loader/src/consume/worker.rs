@@ -24,9 +24,10 @@ use super::delivery::{Decoded, Delivery};
 use super::gate::Trying;
 use super::pool::{FIRST_DELAY, Lent, Pool};
 use super::table::{Cause, Table, Tables};
+use crate::apply::fetch_time;
+use crate::apply::outcome::Applied;
 use crate::apply::pieces::Cutting;
-use crate::apply::{Applied, fetch_time};
-use crate::metrics::Meters;
+use crate::metrics::Metrics;
 
 /// Acknowledgements on their way at once: as many as all tables together may have in the hands of a
 /// loader. Committed work is safe without them, so none is worth waiting for.
@@ -42,7 +43,7 @@ const LONGEST_DELAY_OF_MENDING: Duration = Duration::from_secs(30);
 const MOST_LOSSES: u32 = 3;
 
 /// Applies what it is given until the process ends.
-pub(crate) struct Writer {
+pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) tables: Tables,
     /// Batches that are decoded ahead.
@@ -52,7 +53,7 @@ pub(crate) struct Writer {
     /// The same for tables whose batches take long.
     slow: Lane,
     acks: Arc<Semaphore>,
-    meters: Meters,
+    metrics: Metrics,
     shutdown: Shutdown,
     tasks: TaskTracker,
     /// Cancelled when a task has panicked.
@@ -73,7 +74,7 @@ struct Work {
 }
 
 /// Everything that an attempt needs. What it holds is given back when it goes.
-struct Turn<'a> {
+struct Prepared<'a> {
     batch: Decoded,
     lent: Lent<'a>,
     _place: SemaphorePermit<'a>,
@@ -88,8 +89,8 @@ enum Settled {
     Unreadable(DecodeError),
 }
 
-impl Writer {
-    pub(crate) fn new(pool: Pool, writers: usize, meters: Meters, shutdown: Shutdown) -> Self {
+impl Worker {
+    pub(crate) fn new(pool: Pool, writers: usize, metrics: Metrics, shutdown: Shutdown) -> Self {
         let retries = Arc::new(Semaphore::new(1));
         // One is left to those that are healthy and quick, if there are as many.
         let slow = if writers > 2 { Arc::new(Semaphore::new(1)) } else { Arc::clone(&retries) };
@@ -100,7 +101,7 @@ impl Writer {
             retries,
             slow,
             acks: Arc::new(Semaphore::new(MAX_ACKS)),
-            meters,
+            metrics,
             shutdown,
             tasks: TaskTracker::new(),
             died: CancellationToken::new(),
@@ -109,11 +110,11 @@ impl Writer {
 
     /// Settles a delivery, sooner or later; `room` is what it takes among those of its table.
     pub(crate) fn take(self: &Arc<Self>, delivery: Delivery, room: OwnedSemaphorePermit) {
-        let writer = Arc::clone(self);
+        let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             // Cancels when it goes without having been disarmed: after a panic.
-            let alive = writer.died.clone().drop_guard();
-            writer.settle(delivery, room).await;
+            let alive = worker.died.clone().drop_guard();
+            worker.settle(delivery, room).await;
             drop(alive.disarm());
         });
     }
@@ -132,12 +133,13 @@ impl Writer {
         let mut work =
             Work { delivery, cutting: Cutting::default(), due: started, delays: None, losses: 0 };
         let settled = loop {
-            let turn = self.turn(table, &work);
-            let Some(turn) = self.shutdown.soft.run_until_cancelled(turn).await.flatten() else {
+            let prepared = self.prepare(table, &work);
+            let Some(prepared) = self.shutdown.soft.run_until_cancelled(prepared).await.flatten()
+            else {
                 table.forget(sequence);
                 return work.delivery.release().await;
             };
-            if let Some(settled) = self.attempt(table, &mut work, turn).await {
+            if let Some(settled) = self.attempt(table, &mut work, prepared).await {
                 break settled;
             }
         };
@@ -170,7 +172,7 @@ impl Writer {
 
     /// Waits for everything that an attempt needs, the connection last. Of a table that is well and
     /// quick the batch is decoded while it waits for that; others are decoded when it is their turn.
-    async fn turn<'a>(&'a self, table: &'a Table, work: &Work) -> Option<Turn<'a>> {
+    async fn prepare<'a>(&'a self, table: &'a Table, work: &Work) -> Option<Prepared<'a>> {
         sleep_until(work.due).await;
         loop {
             let trying = table.gate.pass().await;
@@ -188,7 +190,7 @@ impl Writer {
             let is_ill = trying.is_none() && !table.gate.is_open();
             let is_slow = lane.is_none() && self.pool.fits.is_slow(table.resource);
             if !is_ill && !is_slow {
-                return Some(Turn {
+                return Some(Prepared {
                     batch,
                     lent,
                     _place: place,
@@ -201,8 +203,13 @@ impl Writer {
     }
 
     /// None where there is more to come, or it is to be tried again.
-    async fn attempt(&self, table: &Table, work: &mut Work, turn: Turn<'_>) -> Option<Settled> {
-        let Turn { batch, mut lent, .. } = turn;
+    async fn attempt(
+        &self,
+        table: &Table,
+        work: &mut Work,
+        prepared: Prepared<'_>,
+    ) -> Option<Settled> {
+        let Prepared { batch, mut lent, .. } = prepared;
         let Work { delivery, cutting, .. } = &mut *work;
         let started = Instant::now();
         let result = match batch {
@@ -225,21 +232,21 @@ impl Writer {
                 succeeded(table, work);
                 match &settled {
                     Some(Settled::Applied(resource, batch, applied)) => {
-                        self.meters.applied(resource, applied, started.elapsed());
+                        self.metrics.applied(resource, applied, started.elapsed());
                         if let Some(ahead) = applied.clock_ahead
-                            && self.meters.is_first_ahead(batch.run_id)
+                            && self.metrics.is_first_ahead(batch.run_id)
                         {
                             fetch_time::warn_of(ahead);
                         }
                     }
-                    Some(Settled::Unreadable(_)) => self.meters.buried(table.resource),
+                    Some(Settled::Unreadable(_)) => self.metrics.buried(table.resource),
                     None => {}
                 }
                 settled
             }
             Err(error) => {
                 lent.applier().forget_connection();
-                self.meters.postgres_lost();
+                self.metrics.postgres_lost();
                 failed(table, work, &lent, &error);
                 None
             }

@@ -6,7 +6,7 @@ use shared::exit::Exit;
 
 use super::text::escaped;
 use crate::apply::dead_letters::letter::Kind;
-use crate::apply::{Applied, Refused};
+use crate::apply::outcome::{Applied, Refused};
 
 #[derive(Debug)]
 pub(super) enum Outcome {

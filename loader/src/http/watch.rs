@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::troubles::Troubles;
-use crate::metrics::Meters;
+use crate::metrics::Metrics;
 use crate::ownership::Ownership;
 use crate::ownership::copies::Copies;
 use crate::postgres::database::Database;
@@ -80,7 +80,7 @@ pub(crate) struct Watcher {
     ownership: Ownership,
     copies: Copies,
     looker: Looker,
-    meters: Meters,
+    metrics: Metrics,
     troubles: Troubles,
     sender: watch::Sender<Arc<Seen>>,
     counts: Option<Arc<Counts>>,
@@ -94,11 +94,11 @@ pub(crate) fn watch(
     context: Context,
     database: Database,
     (readers, ownership): (Readers, Ownership),
-    meters: Meters,
+    metrics: Metrics,
     troubles: Troubles,
     ending: CancellationToken,
 ) -> (Watch, Watcher) {
-    meters.belongs_to(&pipeline);
+    metrics.belongs_to(&pipeline);
     let nothing = Seen {
         status: None,
         minutes: VecDeque::new(),
@@ -123,7 +123,7 @@ pub(crate) fn watch(
         ownership,
         copies: Copies::default(),
         looker: Looker::new(database),
-        meters,
+        metrics,
         troubles,
         sender,
         counts: None,
@@ -202,7 +202,7 @@ impl Watcher {
     pub(crate) async fn run(mut self) {
         while !self.sender.is_closed() {
             let status = self.look().await;
-            self.meters.saw(&status);
+            self.metrics.saw(&status);
             let in_trouble = status.store.is_err()
                 || status.queue.as_ref().map_or(true, |queue| {
                     queue.unserved().next().is_some() || queue.troubles().next().is_some()
@@ -217,7 +217,7 @@ impl Watcher {
 
     async fn look(&mut self) -> Status {
         let client = self.context.client();
-        self.meters.nats_connections(client.statistics().connects.load(Ordering::Relaxed));
+        self.metrics.nats_connections(client.statistics().connects.load(Ordering::Relaxed));
         let (mut queue, store) =
             tokio::join!(queue::look(&self.context, &self.readers), self.looker.look());
         if let Ok(queue) = &mut queue {
@@ -271,7 +271,7 @@ impl Watcher {
 
     /// The last hour, with what is new in its last minute.
     fn minutes(&mut self, status: &Status) -> VecDeque<Minute> {
-        let rows_now = self.meters.rows_received();
+        let rows_now = self.metrics.rows_received();
         let rows = rows_now.saturating_sub(self.rows_before);
         self.rows_before = rows_now;
         let lag = status.queue.as_ref().ok().map(queue::Queue::unloaded);

@@ -29,7 +29,7 @@ type Unlabelled = [(&'static str, &'static str); 0];
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// All of them.
-pub(super) struct PipelineMeters {
+pub(super) struct PipelineMetrics {
     nats_up: Gauge,
     postgres_up: Gauge,
     lag_messages: Family<Label, Gauge>,
@@ -43,7 +43,7 @@ pub(super) struct PipelineMeters {
     last_publish: Family<Unlabelled, Seconds>,
 }
 
-impl PipelineMeters {
+impl PipelineMetrics {
     pub(super) fn registered(r: &mut Registry) -> Self {
         Self {
             nats_up: single(r, "nats_up", "Whether NATS answered at the last look, 1 or 0"),

@@ -7,7 +7,7 @@ use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 
 use super::rights::Refusal;
-use crate::postgres::database::{Trouble, classify};
+use crate::postgres::trouble::{Trouble, classify};
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,8 @@ use shared::exit::Failure;
 use sqlx::{FromRow, PgConnection};
 
 use crate::migrations;
-use crate::postgres::database::{Database, Lack, lack};
+use crate::postgres::database::Database;
+use crate::postgres::trouble::{Lack, lack};
 
 /// The role of `migrations/roles.sql` that loaders log in as.
 pub(crate) const LOADER_ROLE: &str = "toggl_track_loader";

@@ -19,7 +19,7 @@ use super::decide::decide;
 use super::error::LookError;
 use super::identity::{Identity, identity};
 use super::owner::owner;
-use super::redeliver::{Settled, settle};
+use super::redeliver::{Redelivered, redeliver_absent};
 use crate::postgres::database::Database;
 
 /// Between two looks: each reads what has come since the last one.
@@ -131,7 +131,7 @@ impl Keeper {
     }
 
     /// None where the stream is another database's.
-    async fn look(&mut self) -> Result<Option<Settled>, LookError> {
+    async fn look(&mut self) -> Result<Option<Redelivered>, LookError> {
         let Self { context, readers, .. } = self;
         if self.ownership.ready().is_err() {
             // Those who make it anew where it was deleted wait to be admitted.
@@ -144,7 +144,8 @@ impl Keeper {
             self.ownership.refuse(foreign);
             None
         } else {
-            let settled = settle(context, readers, &owner, &mut connection, &self.settled).await?;
+            let settled =
+                redeliver_absent(context, readers, &owner, &mut connection, &self.settled).await?;
             self.ownership.admit(owner);
             Some(settled)
         };
@@ -154,7 +155,7 @@ impl Keeper {
     }
 }
 
-fn interval(settled: &Settled) -> Duration {
+fn interval(settled: &Redelivered) -> Duration {
     let usual = if settled.lacks { INTERVAL_LACKING } else { INTERVAL };
     match settled.max_age {
         Duration::ZERO => usual,

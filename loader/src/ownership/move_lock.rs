@@ -11,7 +11,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Waits for those who check or adopt now. Others wait until the transaction ends: where a consumer
 /// begins is read, and changed by what was read, and what it delivered in between would be passed over.
-pub(super) async fn alone(
+pub(super) async fn lock_moves(
     connection: &mut PgConnection,
 ) -> Result<Transaction<'_, Postgres>, LookError> {
     let mut transaction = answered(connection.begin()).await?;

@@ -13,12 +13,12 @@ use super::absent_loads::{Examined, Table, examine};
 use super::claimed::is_covered;
 use super::error::{LookError, answered};
 use super::gone::{Gone, commands};
-use super::move_lock::alone;
+use super::move_lock::lock_moves;
 use super::positions;
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Settled {
+pub(super) struct Redelivered {
     /// The first message of each table that is delivered again.
     pub(super) again: Vec<(&'static str, u64)>,
     /// Whether messages have left the stream that this database never had.
@@ -31,14 +31,14 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// When either server is in trouble; what was begun anew stays so, and is found again.
-pub(super) async fn settle(
+pub(super) async fn redeliver_absent(
     context: &Context,
     readers: &Readers,
     owner: &Owner,
     connection: &mut PgConnection,
     settled: &[(&'static str, u64)],
-) -> Result<Settled, LookError> {
-    let mut transaction = alone(connection).await?;
+) -> Result<Redelivered, LookError> {
+    let mut transaction = lock_moves(connection).await?;
     let Examined { mut tables, max_age } =
         examine(context, readers, &mut transaction, settled).await?;
     for table in &mut tables {
@@ -54,7 +54,7 @@ pub(super) async fn settle(
     answered(transaction.commit()).await?;
     warn_of_gone(&tables);
     let lacks = tables.iter().any(|table| table.position.gone.is_some());
-    Ok(Settled { again, lacks, max_age })
+    Ok(Redelivered { again, lacks, max_age })
 }
 
 /// Makes the consumers of what is missing deliver it again.

@@ -6,8 +6,9 @@ use shared::retry::Disposition;
 use shared::stream::STREAM;
 
 use crate::consume::applier::WriteError;
-use crate::postgres::database::{ConnectError, Trouble, classify};
+use crate::postgres::database::ConnectError;
 use crate::postgres::schema::Schema;
+use crate::postgres::trouble::{Trouble, classify};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplayError {

@@ -15,7 +15,8 @@ use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
 use crate::migrations::rights;
 use crate::ownership::{Gone, gone};
-use crate::postgres::database::{ConnectError, Database, Lack, Trouble, classify, lack};
+use crate::postgres::database::{ConnectError, Database};
+use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 
 /// Longer than a healthy server takes, shorter than a person's patience.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(12);

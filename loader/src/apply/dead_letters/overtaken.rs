@@ -20,7 +20,7 @@ use sqlx::{PgConnection, Row as _};
 use tracing::info;
 
 use crate::apply::origin::Origin;
-use crate::apply::upsert::query;
+use crate::apply::sql::query;
 use crate::postgres::schema::Schema;
 
 /// Drops the letters of the batch's resource and workspace that are overtaken by now. `has_news` says

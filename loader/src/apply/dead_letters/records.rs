@@ -13,7 +13,7 @@ use super::whole::storable;
 use crate::apply::dead_record::DeadRecord;
 use crate::apply::origin::Origin;
 use crate::apply::outcome::ApplyError;
-use crate::apply::upsert::{query, sql_time};
+use crate::apply::sql::{query, sql_time};
 use crate::postgres::schema::Schema;
 
 /// Bytes that one statement carries at most, and a record more: little enough for a slow line within

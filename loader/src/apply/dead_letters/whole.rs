@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::apply::origin::Origin;
 use crate::apply::outcome::ApplyError;
-use crate::apply::upsert::query;
+use crate::apply::sql::query;
 use crate::postgres::schema::Schema;
 
 /// What a whole batch is about: bounds of ids, `(after, through]`, or of starts, `[from, to)`.

@@ -6,6 +6,8 @@ use shared::catalogue;
 use uuid::Uuid;
 
 use super::*;
+use crate::apply::fits::{Fits, LONGEST_TIMEOUT};
+use crate::apply::outcome::ApplyError;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()
@@ -50,7 +52,7 @@ fn pieces<'a>(batch: &'a Batch, sizes: &[usize]) -> Vec<Piece<'a>> {
     for most in sizes.iter().cycle() {
         let piece = Piece::next(batch, &cutting, Fit::of_at_most(*most));
         let received = piece.batch.records.len() + piece.batch.rejected.len();
-        let done = cutting.advance(&piece, Applied { received, ..Applied::default() });
+        let done = cutting.advance(&piece, Done::Piece(Applied { received, ..Applied::default() }));
         pieces.push(piece);
         if let Some(done) = done {
             assert_eq!(done.received, batch.records.len() + batch.rejected.len());
@@ -148,18 +150,18 @@ fn equal_starts_stay_together() {
 fn what_ran_out_of_time_is_halved_and_has_longer_until_it_fits_and_both_go_back() {
     let resource = catalogue::find("tags").unwrap();
     let (fits, batch) = (Fits::default(), tags(2_500));
-    let out_of_time = || Err(ApplyError::TimedOut(APPLY_TIMEOUT));
+    let out_of_time = ApplyError::TimedOut(APPLY_TIMEOUT);
     let next = |fits: &Fits| Piece::next(&batch, &Cutting::default(), fits.of(resource));
     for length in [2_500, 1_250, 625, 312] {
         let piece = next(&fits);
         assert_eq!(piece.batch.records.len(), length);
-        fits.learn(resource, &piece, &out_of_time(), APPLY_TIMEOUT);
+        fits.learn(resource, piece.size(), Some(&out_of_time), APPLY_TIMEOUT);
         assert!(fits.is_slow(resource));
     }
-    fits.learn(resource, &next(&fits), &Ok(Applied::default()), APPLY_TIMEOUT / 2);
+    fits.learn(resource, next(&fits).size(), None, APPLY_TIMEOUT / 2);
     assert_eq!(next(&fits).batch.records.len(), 156, "it takes half of its time");
     for _ in 0..5 {
-        fits.learn(resource, &next(&fits), &Ok(Applied::default()), Duration::from_secs(1));
+        fits.learn(resource, next(&fits).size(), None, Duration::from_secs(1));
     }
     assert_eq!(fits.of(resource), Fit::default());
     assert!(!fits.is_slow(resource));
@@ -170,17 +172,17 @@ fn a_statement_that_postgres_ended_has_twice_the_time_and_ten_minutes_at_most() 
     let batch = tags(1);
     let mut fit = Fit::default();
     for _ in 0..3 {
-        fit = fit.ran_out(&Piece::whole(&batch, fit.limit));
+        fit = fit.ran_out(Piece::whole(&batch, fit.limit).size());
     }
     assert_eq!((fit.most, fit.limit), (1, APPLY_TIMEOUT * 8));
     let piece = Piece::next(&batch, &Cutting::default(), fit);
     assert_eq!(piece.statement_timeout(), (APPLY_TIMEOUT * 8).checked_sub(STATEMENT_MARGIN));
     for _ in 0..9 {
-        fit = fit.ran_out(&piece);
+        fit = fit.ran_out(piece.size());
     }
     assert_eq!(fit.limit, LONGEST_TIMEOUT);
     for _ in 0..5 {
-        fit = fit.fitted(&piece, Duration::from_secs(1));
+        fit = fit.fitted(piece.size(), Duration::from_secs(1));
     }
     assert_eq!(fit.limit, APPLY_TIMEOUT);
 }
@@ -190,11 +192,11 @@ fn a_silent_peer_is_not_waited_for_longer_at_once() {
     let (one, many) = (tags(1), tags(10));
     let mut fit = Fit::default();
     for _ in 0..3 {
-        fit = fit.fell_silent(&Piece::whole(&many, fit.limit));
+        fit = fit.fell_silent(Piece::whole(&many, fit.limit).size());
     }
     assert_eq!(fit.limit, APPLY_TIMEOUT, "it can be cut");
-    let first = Fit::default().fell_silent(&Piece::whole(&one, APPLY_TIMEOUT));
+    let first = Fit::default().fell_silent(Piece::whole(&one, APPLY_TIMEOUT).size());
     assert_eq!(first.limit, APPLY_TIMEOUT, "it may be gone");
-    let second = first.fell_silent(&Piece::whole(&one, APPLY_TIMEOUT));
+    let second = first.fell_silent(Piece::whole(&one, APPLY_TIMEOUT).size());
     assert_eq!(second.limit, APPLY_TIMEOUT * 2);
 }
