@@ -20,7 +20,7 @@ use super::time_limit::within;
 use super::{fast_path, fetch_time};
 
 /// Applies a batch whole: all good records and their history, the dead letters of the bad ones, the
-/// claim and the ledger row commit together. Applying it again changes nothing.
+/// claim and the row of `loads` commit together. Applying it again changes nothing.
 ///
 /// # Errors
 /// See [`ApplyError`]; drop the connection unless the error is about the data.

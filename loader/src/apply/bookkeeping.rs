@@ -1,4 +1,4 @@
-//! What is kept of a batch beside its rows: dead letters and ledger row, in the transaction that applies
+//! What is kept of a batch beside its rows: dead letters and row of `loads`, in the transaction that applies
 //! it. Of a batch whose shape has changed that is all.
 
 use shared::batch::{Batch, Rejected};
@@ -30,7 +30,7 @@ impl Job<'_> {
         }
     }
 
-    /// What was done, and what was not: dead letters and ledger row.
+    /// What was done, and what was not: dead letters and row of `loads`.
     pub(crate) async fn settle(
         self,
         connection: &mut PgConnection,

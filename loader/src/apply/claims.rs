@@ -1,4 +1,4 @@
-//! The record of what complete listings vouched for.
+//! The claims of complete listings, on record.
 //!
 //! A row that a newer claim covers was there when that listing was read, although the row itself was
 //! left alone because nothing in it had changed. Without that memory a late batch could bring an old

@@ -82,38 +82,10 @@ pub(crate) async fn compare<'a>(
 /// these have no start while they run, the start they have then; at the end, if it is forced, the data,
 /// the deletions and the version of the API.
 fn compare_sql(context: BatchContext<'_>) -> String {
-    let BatchContext { schema, resource, newer_claims, force, .. } = context;
+    let BatchContext { schema, resource, .. } = context;
     let table = resource.table();
     let same_key = same_key(resource);
-    let mut arrays = vec![
-        ("unnest($1::bigint[])".to_owned(), "source_id"),
-        ("unnest($2::bigint[])".to_owned(), "workspace_id"),
-        ("unnest($3::bigint[])".to_owned(), "content_hash"),
-        ("unnest($4::timestamptz[])".to_owned(), "modified_at"),
-        ("unnest($5::boolean[])".to_owned(), "is_deleted"),
-    ];
-    let mut next = if newer_claims { 9 } else { 7 };
-    let mut bound = |kind: &str, name| {
-        arrays.push((format!("unnest(${next}::{kind}[])"), name));
-        next += 1;
-    };
-    let mut same_start = "";
-    if resource.is_time_entry() {
-        bound("timestamptz", "started_at");
-        bound("bigint", "user_id");
-        same_start = SAME_START;
-    }
-    if resource.running_unless.is_some() {
-        bound("timestamptz", "running_since");
-    }
-    let mut same_whole = String::new();
-    if force {
-        bound("text", "data");
-        bound("timestamptz", "told_deleted_at");
-        same_whole = damage::same_whole(context, next);
-    }
-    arrays.push(("generate_subscripts($1::bigint[], 1)".to_owned(), "place"));
-    let input = unnested(&arrays);
+    let Input { rows, same_start, same_whole } = Input::of(context);
     let ClaimTerms { confirmed_at, lacks_record, missing_since, same_deletion } =
         ClaimTerms::of(context);
     let is_live = format!("not i.is_deleted and not ({lacks_record})");
@@ -128,12 +100,54 @@ fn compare_sql(context: BatchContext<'_>) -> String {
                     {missing_since} as missing_since, not ({is_newer}) as stale,
                     t.content_hash is not distinct from i.content_hash
                         and {same_deletion}{same_start}{same_whole} as same
-             from {input}
+             from {rows}
              left join {schema}.{table} t on {same_key}
              {claims}
          ) compared
          where stale or not same"
     )
+}
+
+/// The records of a batch as rows `i`, and what of them is compared beyond what is always.
+struct Input {
+    rows: String,
+    same_start: &'static str,
+    same_whole: String,
+}
+
+impl Input {
+    fn of(context: BatchContext<'_>) -> Self {
+        let BatchContext { resource, newer_claims, force, .. } = context;
+        let mut arrays = vec![
+            ("unnest($1::bigint[])".to_owned(), "source_id"),
+            ("unnest($2::bigint[])".to_owned(), "workspace_id"),
+            ("unnest($3::bigint[])".to_owned(), "content_hash"),
+            ("unnest($4::timestamptz[])".to_owned(), "modified_at"),
+            ("unnest($5::boolean[])".to_owned(), "is_deleted"),
+        ];
+        let mut next = if newer_claims { 9 } else { 7 };
+        let mut bound = |kind: &str, name| {
+            arrays.push((format!("unnest(${next}::{kind}[])"), name));
+            next += 1;
+        };
+        let mut same_start = "";
+        if resource.is_time_entry() {
+            bound("timestamptz", "started_at");
+            bound("bigint", "user_id");
+            same_start = SAME_START;
+        }
+        if resource.running_unless.is_some() {
+            bound("timestamptz", "running_since");
+        }
+        let mut same_whole = String::new();
+        if force {
+            bound("text", "data");
+            bound("timestamptz", "told_deleted_at");
+            same_whole = damage::same_whole(context, next);
+        }
+        arrays.push(("generate_subscripts($1::bigint[], 1)".to_owned(), "place"));
+        Self { rows: unnested(&arrays), same_start, same_whole }
+    }
 }
 
 const SAME_START: &str = " and t.started_at is not distinct from i.started_at";

@@ -5,7 +5,7 @@
 //!
 //! * a row that was fetched when this batch was, is this batch's, and has to say what it says;
 //! * the same text, seen again later, has the same time of change;
-//! * a row was fetched when some batch of the ledger was, unless it is older than the ledger. Whether the
+//! * a row was fetched when some batch of `loads` was, unless it is older than `loads`. Whether the
 //!   one or the other batch holds its true form is only known when all have been read: a replay of a part
 //!   of the stream leaves such rows alone.
 
@@ -17,7 +17,7 @@ use super::context::BatchContext;
 /// and when it was fetched.
 pub(crate) fn is_damaged(context: BatchContext<'_>, new: &str, fetched_at: &str) -> String {
     let unfounded = if context.whole {
-        let (known, older) = (ledger(context, "="), ledger(context, "<"));
+        let (known, older) = (has_load(context, "="), has_load(context, "<"));
         format!(" or (not {known} and {older})")
     } else {
         String::new()
@@ -34,7 +34,7 @@ pub(crate) fn is_damaged(context: BatchContext<'_>, new: &str, fetched_at: &str)
 pub(crate) fn same_whole(context: BatchContext<'_>, api_version: usize) -> String {
     let user = if context.resource.is_time_entry() { SAME_USER } else { "" };
     let known =
-        if context.whole { format!(" and {}", ledger(context, "=")) } else { String::new() };
+        if context.whole { format!(" and {}", has_load(context, "=")) } else { String::new() };
     format!(" and {SAME_WHOLE} and t.api_version = ${api_version}{user}{known}")
 }
 
@@ -46,8 +46,8 @@ const SAME_WHOLE: &str =
     and t.modified_at is not distinct from i.modified_at and t.workspace_id = i.workspace_id
     and (i.told_deleted_at is null or t.deleted_at is not distinct from i.told_deleted_at)";
 
-/// Whether the ledger has a batch that was fetched at, or before, the time of `t`.
-fn ledger(context: BatchContext<'_>, fetched: &str) -> String {
+/// Whether `loads` has a batch that was fetched at, or before, the time of `t`.
+fn has_load(context: BatchContext<'_>, fetched: &str) -> String {
     let BatchContext { schema, resource, .. } = context;
     let (name, workspace) = match resource.scope {
         Scope::Account => (resource.name, "0"),

@@ -102,7 +102,7 @@ async fn grown(
     finish(job, transaction, applied).await
 }
 
-/// Records the claim and the ledger row, and commits; or leaves it to the exclusive way.
+/// Records the claim and the row of `loads`, and commits; or leaves it to the exclusive way.
 async fn finish(
     job: Job<'_>,
     mut transaction: Transaction<'_, Postgres>,

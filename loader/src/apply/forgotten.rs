@@ -1,7 +1,7 @@
 //! Whom nothing is written of: the rows of `raw.toggl_track__forgotten`, as a loader knows them.
 //!
 //! Every batch asks, in the transaction that applies it, whether the list is still the known one; forgetting
-//! takes a lock that no batch in flight leaves free (see [`turn`](super::lock)). So a batch knows the list as
+//! takes a lock that no batch in flight leaves free (see [`lock`](super::lock)). So a batch knows the list as
 //! it is when it commits.
 
 pub(crate) mod person;

@@ -47,7 +47,7 @@ impl<'a> Job<'a> {
         Self { settings, resource, piece, batch: &piece.batch, origin, letter: None, rows, dead }
     }
 
-    /// Begins a transaction in its turn, in which a statement may take as long as the piece.
+    /// Begins a transaction with this lock, in which a statement may take as long as the piece.
     pub(crate) async fn begin(
         self,
         connection: &mut PgConnection,
@@ -115,7 +115,7 @@ pub(crate) fn count(
 }
 
 /// `commit` on an aborted transaction answers Ok and stores nothing. A statement does not, and the
-/// ledger row was one.
+/// row of `loads` was one.
 pub(crate) async fn commit(transaction: Transaction<'_, Postgres>) -> sqlx::Result<()> {
     fault_point::reach(fault_point::BEFORE_COMMIT);
     transaction.commit().await

@@ -1,4 +1,4 @@
-//! The ledger: one row for every applied batch.
+//! The table `loads`, the ledger: one row for every applied batch.
 
 use jiff_sqlx::ToSqlx;
 use shared::batch::Batch;
@@ -10,7 +10,7 @@ use super::sql::query;
 use crate::postgres::schema::Schema;
 
 /// Writes the batch's row. A batch that comes again leaves the row as it was, and so does a dead
-/// letter that is applied later: the ledger tells what each message did when it came.
+/// letter that is applied later: `loads` tells what each message did when it came.
 pub(crate) async fn write(
     connection: &mut PgConnection,
     schema: &Schema,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Where a message came from, for the ledger and dead letters.
+/// Where a message came from, for `loads` and dead letters.
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// Subject it was published on.

@@ -16,9 +16,11 @@ pub struct Applied {
     pub received: usize,
     /// Inserted or updated.
     pub written: usize,
-    /// Equal to the stored row.
+    /// Newer than the stored row, and equal to it in content, start and deletion: not written.
     pub unchanged: usize,
-    /// Older than the stored row.
+    /// The rest: not [newer](super::newer) than the stored row. It is older, or just as old, as when a
+    /// batch comes again; or the batch has its key in a newer form, too. Not counted, but what is left of
+    /// `received`.
     pub stale: usize,
     /// Rows newly marked deleted.
     pub deleted: usize,

@@ -91,11 +91,7 @@ impl<'a> Piece<'a> {
         if at == 0 && len <= fit.most {
             return Self::whole(batch, fit.limit);
         }
-        let mut order: Vec<(i64, usize)> = (0..)
-            .zip(&batch.records)
-            .map(|(index, record)| (place(&batch.coverage, record), index))
-            .collect();
-        order.sort_unstable();
+        let order = order(batch);
         let place_of = |number: usize| order.get(number).map(|(place, _)| *place);
         let mut end = at.saturating_add(fit.most.max(1)).min(len);
         while end < len && place_of(end - 1) == place_of(end) {
@@ -104,12 +100,7 @@ impl<'a> Piece<'a> {
         if at == 0 && end == len {
             return Self::whole(batch, fit.limit);
         }
-        let mut members = vec![false; len];
-        for (_, index) in order.get(at..end).unwrap_or_default() {
-            if let Some(member) = members.get_mut(*index) {
-                *member = true;
-            }
-        }
+        let members = members(order.get(at..end).unwrap_or_default(), len);
         let bounds = Bounds {
             last_before: at.checked_sub(1).and_then(place_of),
             first: (at > 0).then(|| place_of(at)).flatten(),
@@ -170,6 +161,25 @@ impl<'a> Piece<'a> {
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         (self.limit != APPLY_TIMEOUT).then(|| self.limit.saturating_sub(STATEMENT_MARGIN))
     }
+}
+
+/// Places and indices of all records, in the order in which they are cut.
+fn order(batch: &Batch) -> Vec<(i64, usize)> {
+    let places = batch.records.iter().map(|record| place(&batch.coverage, record));
+    let mut order: Vec<_> = places.zip(0..).collect();
+    order.sort_unstable();
+    order
+}
+
+/// For each of so many records, whether it is one of these.
+fn members(chosen: &[(i64, usize)], len: usize) -> Vec<bool> {
+    let mut members = vec![false; len];
+    for (_, index) in chosen {
+        if let Some(member) = members.get_mut(*index) {
+            *member = true;
+        }
+    }
+    members
 }
 
 /// Where a record stands among those that a claim tells apart; what the claim does not cover stands at

@@ -1,4 +1,4 @@
-//! The resident loader: subscribers and what they hand to the writer, and their orderly end.
+//! The resident loader: subscribers and what they hand to the worker, and their orderly end.
 
 use std::sync::Arc;
 use std::time::Duration;

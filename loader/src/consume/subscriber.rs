@@ -1,11 +1,11 @@
-//! The pull loop of one table: keeps its consumer alive and hands messages to the writer.
+//! The pull loop of one table: keeps its consumer alive and hands messages to the worker.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::jetstream::consumer::pull::{MessagesErrorKind, Stream};
+use async_nats::jetstream::consumer::pull::{MessagesError, MessagesErrorKind, Stream};
 use futures::StreamExt as _;
 use shared::consumer::{self, EnsureConsumerError, Readers};
 use shared::fault_point;
@@ -155,25 +155,38 @@ impl Subscriber {
                         self.hand_on(message, room);
                     }
                 }
-                Some(Err(error)) if error.kind() == MessagesErrorKind::MissingHeartbeat => {
-                    missed += 1;
-                    if missed >= MAX_MISSED_HEARTBEATS {
-                        warn!(target: SUBSCRIBER, resource = self.resource.name, "No sign of the server, pulling anew");
+                ended => {
+                    if self.must_rebuild(ended.and_then(Result::err).as_ref(), &mut missed) {
                         break;
                     }
-                }
-                Some(Err(error)) => {
-                    warn!(target: SUBSCRIBER, resource = self.resource.name, %error, "Rebuilding the consumer");
-                    break;
-                }
-                None => {
-                    warn!(target: SUBSCRIBER, resource = self.resource.name, "The message stream ended, rebuilding it");
-                    break;
                 }
             }
         }
         self.hand_back(messages).await;
         delivered
+    }
+
+    /// Whether the stream is to be made anew after this error, or after its end.
+    fn must_rebuild(&self, error: Option<&MessagesError>, missed: &mut u32) -> bool {
+        let resource = self.resource.name;
+        match error {
+            Some(error) if error.kind() == MessagesErrorKind::MissingHeartbeat => {
+                *missed += 1;
+                let is_gone = *missed >= MAX_MISSED_HEARTBEATS;
+                if is_gone {
+                    warn!(target: SUBSCRIBER, resource, "No sign of the server, pulling anew");
+                }
+                is_gone
+            }
+            Some(error) => {
+                warn!(target: SUBSCRIBER, resource, %error, "Rebuilding the consumer");
+                true
+            }
+            None => {
+                warn!(target: SUBSCRIBER, resource, "The message stream ended, rebuilding it");
+                true
+            }
+        }
     }
 
     /// What has been asked for and is on its way goes back at once, instead of after an `ack_wait`.

@@ -120,7 +120,7 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// Whether it is the batch of that row of the ledger.
+    /// Whether it is the batch of that row of `loads`.
     pub(super) fn is_of(&self, load: &Load, batch: &Batch) -> bool {
         let part = i64::from(load.part) == i64::from(batch.part);
         part && batch.resource == self.asked.resource.name

@@ -90,7 +90,7 @@ pub(super) async fn erase(
     Ok(erased)
 }
 
-/// What listings vouched for that were only theirs.
+/// The claims of listings that were only theirs.
 async fn claims(connection: &mut PgConnection, whom: Whom) -> sqlx::Result<Counts> {
     let deleted =
         sqlx::query("delete from raw.toggl_track__claims where user_id = $1 or workspace_id = $2")

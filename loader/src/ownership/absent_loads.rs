@@ -1,4 +1,4 @@
-//! What the stream has had of each table, held against the ledger.
+//! What the stream has had of each table, held against `loads`.
 //!
 //! A message up to the consumer's ack floor was acknowledged, which happens after its commit: what the
 //! ledger does not have of it was committed into another database, or into one that went back to an
@@ -55,17 +55,17 @@ struct Looked<'a> {
     first_at: Timestamp,
 }
 
-/// Looks, and changes nothing. What is `settled` counts as here, whatever the ledger says: it was delivered
-/// again and settled again.
+/// Looks, and changes nothing. What is `redelivered` counts as here, whatever `loads` says: it was delivered
+/// again and redelivered again.
 pub(crate) async fn examine(
     context: &Context,
     readers: &Readers,
     connection: &mut PgConnection,
-    settled: &[(&'static str, u64)],
+    redelivered: &[(&'static str, u64)],
 ) -> Result<Examined, LookError> {
     let stream = context.get_stream(STREAM).await?;
     let looked = Looked::at(&stream, stream.cached_info())?;
-    // Before the ledger: what is acknowledged was committed earlier.
+    // Before `loads`: what is acknowledged was committed earlier.
     let consumers = consumers(&stream, readers).await?;
     let mut positions = positions::read(connection).await?;
     positions.retain(|_, position| position.stream_created_at == looked.created_at);
@@ -83,7 +83,7 @@ pub(crate) async fn examine(
     for resource in CATALOGUE {
         let info = consumers.iter().find(|(known, _)| *known == resource).map(|(_, info)| info);
         let known = positions.get(resource.name);
-        let mut table = looked.table(resource, info, known, settled, connection).await?;
+        let mut table = looked.table(resource, info, known, redelivered, connection).await?;
         // Nothing is missed of what there never was.
         if is_short(resource) && (past.has(resource) || looked.holds(resource).await?) {
             let behind = known.is_some_and(|known| Some(known.complete_through) < furthest);
@@ -146,7 +146,7 @@ impl<'a> Looked<'a> {
         resource: &'static Resource,
         info: Option<&Info>,
         known: Option<&Position>,
-        settled: &[(&'static str, u64)],
+        redelivered: &[(&'static str, u64)],
         connection: &mut PgConnection,
     ) -> Result<Table, LookError> {
         let complete = known.map_or(0, |known| known.complete_through);
@@ -175,7 +175,7 @@ impl<'a> Looked<'a> {
             stream_created_at: self.created_at,
         };
         let mut scan =
-            Scan { lookup, settled, floor, absent: 0, first_absent: None, waiting: None };
+            Scan { lookup, redelivered, floor, absent: 0, first_absent: None, waiting: None };
         scan.take(std::slice::from_ref(&next)).await?;
         if scan.waiting.is_none() {
             let mut heads =
@@ -196,7 +196,7 @@ impl<'a> Looked<'a> {
 /// The messages of one table, looked at one after the other.
 struct Scan<'a> {
     lookup: Lookup<'a>,
-    settled: &'a [(&'static str, u64)],
+    redelivered: &'a [(&'static str, u64)],
     floor: u64,
     absent: u64,
     first_absent: Option<u64>,
@@ -233,7 +233,7 @@ impl Scan<'_> {
     }
 
     async fn is_certain(&mut self, head: &Head) -> Result<bool, LookError> {
-        if self.settled.contains(&(self.lookup.resource.name, head.sequence)) {
+        if self.redelivered.contains(&(self.lookup.resource.name, head.sequence)) {
             return Ok(false);
         }
         Ok(self.lookup.is_loaded(head).await? == Some(false))

@@ -36,11 +36,11 @@ pub(super) async fn redeliver_absent(
     readers: &Readers,
     owner: &Owner,
     connection: &mut PgConnection,
-    settled: &[(&'static str, u64)],
+    redelivered: &[(&'static str, u64)],
 ) -> Result<Redelivered, LookError> {
     let mut transaction = lock_moves(connection).await?;
     let Examined { mut tables, max_age } =
-        examine(context, readers, &mut transaction, settled).await?;
+        examine(context, readers, &mut transaction, redelivered).await?;
     for table in &mut tables {
         if let Some(gone) = &table.position.gone
             && table.newly_gone.is_none()

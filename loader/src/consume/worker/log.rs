@@ -1,4 +1,4 @@
-//! What a writer tells of its work.
+//! What the worker tells of its work.
 
 use std::time::Duration;
 
