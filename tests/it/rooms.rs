@@ -107,7 +107,7 @@ fn firsts(list: &str) -> Vec<String> {
             '}' => depth -= 1,
             ',' if depth == 0 => begin = true,
             c if begin && c.is_ascii_lowercase() => {
-                names.extend(first(&list[place..]));
+                names.extend(list.get(place..).and_then(first));
                 begin = false;
             }
             _ => {}
@@ -117,8 +117,8 @@ fn firsts(list: &str) -> Vec<String> {
 }
 
 fn first(path: &str) -> Option<String> {
-    let end = path.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(path.len());
-    (end > 0).then(|| path[..end].to_owned())
+    let is_part = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    Some(path.chars().take_while(is_part).collect()).filter(|name: &String| !name.is_empty())
 }
 
 /// Rooms that use each other in a ring, in words.

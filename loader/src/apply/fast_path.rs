@@ -82,7 +82,7 @@ async fn grown(
     let mut transaction = job.begin(connection, BatchLock::Shared).await?;
     let compared = match add(&mut transaction, context, rows, *expected).await {
         Ok(compared) => compared,
-        // The bad record is found by who is alone, who also copies nothing.
+        // The bad record is found in the exclusive way, which also copies nothing.
         Err(error) if classify(&error) == Trouble::Data || copy::is_refused(&error) => None,
         Err(error) => return Err(error.into()),
     };
