@@ -1,53 +1,40 @@
 //! The command line of the loader.
 
+mod dispatch;
+mod load;
+mod start;
+mod up;
+
 use std::process::ExitCode;
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
-use clap::builder::{EnumValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use shared::catalogue::CATALOGUE;
-use shared::consumer::{CopyName, Readers};
+use clap::builder::EnumValueParser;
+use clap::{Args, Parser, Subcommand};
+use shared::consumer::CopyName;
 use shared::env_file::{self, EnvFileArgs};
-use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
+use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
-use shared::output::report;
 use shared::settings::{self, plain, switch};
-use shared::shutdown::Shutdown;
-use shared::stream::{self, BUCKET, STREAM, StreamArgs};
-use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
-use sqlx::{Connection as _, PgConnection};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tracing::{error, info};
+use shared::stream::StreamArgs;
+use shared::telemetry::LogArgs;
 
-use crate::apply::Options;
+use self::dispatch::dispatch;
+use crate::apply::settings::History;
 use crate::check;
-use crate::database::{AddressError, Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
 use crate::explain::{self, ExplainArgs};
 use crate::forget::{self, ForgetArgs};
-use crate::history::History;
-use crate::http::healthcheck::{Expected, healthcheck};
-use crate::http::{self, Http};
-use crate::meters::Meters;
-use crate::migrations::{self, MigrationError, VaultArgs};
-use crate::ownership::Ownership;
-use crate::ownership::adopt::{self, adopt};
-use crate::pipeline::Pipeline;
+use crate::http::Http;
+use crate::migrations::{VaultArgs, rights};
+use crate::ownership::adopt;
+use crate::postgres::database::DatabaseArgs;
 use crate::prune::{self, PruneArgs, RetentionArgs};
-use crate::refusal;
 use crate::replay::{self, ReplayArgs};
-use crate::serve::{self, Settings};
 use crate::setup::{self, SetupArgs};
-use crate::start::Start;
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
-use crate::troubles::Troubles;
-use crate::watch::watch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -182,12 +169,6 @@ enum Command {
     Manual(Manual),
 }
 
-/// A value that names a resource.
-pub(crate) fn resource_names() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(CATALOGUE.iter().map(|resource| resource.name))
-        .map(|name| name.to_ascii_lowercase())
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Loading")]
 struct RunArgs {
@@ -235,184 +216,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.clone();
     match (Box::pin(dispatch(cli)).await, database.database()) {
-        (Err(failure), Ok(database)) => Err(refusal::explained(failure, &database).await),
+        (Err(failure), Ok(database)) => Err(rights::explained(failure, &database).await),
         (ended, _) => ended,
     }
-}
-
-async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    if matches!(cli.command, Some(Command::Healthcheck)) {
-        let expected = expected(&cli)?;
-        healthcheck(cli.run.http, &expected).await.or_exit(Exit::Failed)?;
-        return Ok(Exit::Done);
-    }
-    if let Some(Command::Manual(manual)) = &cli.command {
-        return manual.run(Cli::command());
-    }
-    if let Some(Command::Explain(args)) = &cli.command {
-        return explain::run(&cli.nats, &cli.database, args).await;
-    }
-    let database = cli.database.database().or_exit(Exit::Usage)?;
-    if let Some(Command::DeadLetters(command)) = cli.command {
-        return dead_letters::run(database, command, cli.run.history).await;
-    }
-    if let Some(Command::Prune(args)) = &cli.command {
-        return prune::run(database, cli.retention, args).await;
-    }
-    let server = cli.nats.server().or_exit(Exit::Usage)?;
-    let readers = cli.run.copy.map_or(Readers::Main, Readers::Copy);
-    if let Some(Command::Forget(args)) = cli.command {
-        return forget::run(server, database, args).await;
-    }
-    if let Some(Command::Status(args)) = &cli.command {
-        let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
-        return command::run(server, database, &readers, args, max_age).await;
-    }
-    if matches!(cli.command, Some(Command::Check)) {
-        return check::run(server, database, &cli.stream).await;
-    }
-    let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
-    if let Some(Command::Replay(args)) = cli.command {
-        args.check()?;
-        let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
-        let history = cli.run.history;
-        return replay::run(server.jetstream(client), database, args, history, shutdown).await;
-    }
-    let is_resident =
-        !matches!(cli.command, Some(Command::Migrate | Command::Setup(_) | Command::Adopt));
-    let listener =
-        if is_resident { http::bind(cli.run.http).await.or_exit(Exit::Failed)? } else { None };
-    let listener = listener.map(Arc::new);
-    let pipeline = Pipeline::new(database.name(), server.names()).started();
-    let start = if is_resident {
-        Start::of_loader(&shutdown, listener.as_ref(), &pipeline)
-    } else {
-        Start::of_command(&shutdown)
-    };
-    let Some(mut connection) = start.postgres(&database).await? else { return Ok(Exit::Done) };
-    let made = match cli.command {
-        Some(Command::Setup(args)) => args.prepare(&mut connection, &cli.vault).await,
-        _ => Ok(None),
-    };
-    let made = made.or_exit(Exit::Failed)?;
-    match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
-        Err(MigrationError::Interrupted) if is_resident => {
-            info!(target: MIGRATIONS, "Stopped before the tables were up to date");
-            return Ok(Exit::Done);
-        }
-        prepared => {
-            prepared.map_err(|error| Failure { exit: error.exit(), error: error.into() })?;
-        }
-    }
-    if matches!(cli.command, Some(Command::Migrate)) {
-        return Ok(Exit::Done);
-    }
-    let done = match made {
-        Some(made) => made.tell(&mut connection, &cli.database, &database.endpoint()).await?,
-        None => Exit::Done,
-    };
-
-    let Some(client) = start.nats(&server).await? else { return Ok(Exit::Done) };
-    let context = server.jetstream(client);
-    let Some(()) = start.stream(&context, &cli.stream).await? else { return Ok(Exit::Done) };
-    if matches!(cli.command, Some(Command::Setup(_))) {
-        stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
-        info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
-        return Ok(done);
-    }
-    if matches!(cli.command, Some(Command::Adopt)) {
-        let done = adopt(&context, &readers, &mut connection).await.or_exit(Exit::Unreachable)?;
-        report(done);
-        return Ok(Exit::Done);
-    }
-    connection.close().await.or_exit(Exit::Unreachable)?;
-    let settings = Settings {
-        readers,
-        stream: cli.stream,
-        ack_wait: cli.run.ack_wait,
-        writers: usize::from(cli.run.writers),
-        options: Options { history: cli.run.history, ..Options::default() },
-        ownership: Ownership::default(),
-        meters: Meters::default(),
-        troubles: Troubles::default(),
-    };
-    // Others answer from here on.
-    drop(start);
-    let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
-    let eye = listener.map(|listener| Eye { pipeline, max_age, listener });
-    load(context, database, settings, cli.retention, eye, shutdown).await
-}
-
-/// Brings the tables up to date; who stays to load looks whether it may.
-async fn prepare(
-    connection: &mut PgConnection,
-    vault: &VaultArgs,
-    is_resident: bool,
-    shutdown: &Shutdown,
-) -> Result<(), MigrationError> {
-    match migrations::migrate(connection, vault, &shutdown.soft).await {
-        // What is loaded needs no view.
-        Err(error) if is_resident && error.is_of_views() => error!(target: MIGRATIONS, "{error}"),
-        migrated => migrated?,
-    }
-    if is_resident {
-        migrations::check_rights(connection).await?;
-    }
-    Ok(())
-}
-
-/// What a loader that is asked has to be, as far as it is set here.
-fn expected(cli: &Cli) -> Result<Expected, Failure> {
-    let database = match cli.database.database() {
-        Ok(database) => Some(database.name()),
-        Err(AddressError::Missing) => None,
-        Err(error) => return Err(error).or_exit(Exit::Usage),
-    };
-    let nats = cli.nats.server().or_exit(Exit::Usage)?.names();
-    let nats = Some(nats).filter(|_| !cli.nats.is_default());
-    Ok(Expected { database, nats, max_age: cli.run.max_age })
-}
-
-/// What a loader shows of itself, and where.
-struct Eye {
-    pipeline: Pipeline,
-    max_age: Duration,
-    listener: Arc<TcpListener>,
-}
-
-/// Loads until it is stopped, and can be watched if there is an eye.
-async fn load(
-    context: Context,
-    database: Database,
-    settings: Settings,
-    retention: RetentionArgs,
-    eye: Option<Eye>,
-    shutdown: Shutdown,
-) -> Result<Exit, Failure> {
-    // Ended by being dropped, when the loading has ended.
-    let mut beside = JoinSet::new();
-    if retention.is_set() {
-        beside.spawn(prune::daily(database.clone(), retention));
-    }
-    if let Some(Eye { pipeline, max_age, listener }) = eye {
-        let meters = settings.meters.clone();
-        let (watch, watcher) = watch(
-            (pipeline, max_age),
-            context.clone(),
-            database.clone(),
-            (settings.readers.clone(), settings.ownership.clone()),
-            meters.clone(),
-            settings.troubles.clone(),
-            shutdown.soft.clone(),
-        );
-        beside.spawn(watcher.run());
-        http::announce(&listener);
-        beside.spawn(http::serve(listener, http::router(watch, meters)));
-    }
-    let client = context.client();
-    serve::serve(context, database, settings, shutdown).await.or_exit(Exit::Failed)?;
-    // Acknowledgements that are still queued go out before the process ends.
-    drop(tokio::time::timeout(Duration::from_secs(2), client.drain()).await);
-    info!(target: SUBSCRIBER, "Stopped");
-    Ok(Exit::Done)
 }

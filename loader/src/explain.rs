@@ -25,8 +25,8 @@ use sqlx::Connection as _;
 use self::answer::Answer;
 use self::error::ExplainError;
 use self::stored::Asked;
-use crate::cli::resource_names;
-use crate::database::{Database, DatabaseArgs};
+use crate::postgres::database::{Database, DatabaseArgs};
+use crate::resource_argument::resource_names;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

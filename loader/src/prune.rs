@@ -16,7 +16,7 @@ use sqlx::{Connection as _, PgConnection};
 use tracing::{info, warn};
 
 pub(crate) use self::retention::RetentionArgs;
-use crate::database::{ConnectError, Database};
+use crate::postgres::database::{ConnectError, Database};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

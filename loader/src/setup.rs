@@ -12,9 +12,10 @@ use sqlx::{Connection as _, PgConnection};
 use tracing::info;
 
 use self::login::Login;
-use crate::database::{DatabaseArgs, Endpoint, Lack, lack};
+use crate::migrations::rights::LOADER_ROLE;
 use crate::migrations::{self, Key, VaultArgs};
-use crate::refusal::LOADER_ROLE;
+use crate::postgres::database::{DatabaseArgs, Endpoint};
+use crate::postgres::trouble::{Lack, lack};
 
 const ROLES: &str = include_str!("../../migrations/roles.sql");
 /// The role of `migrations/roles.sql` that fetchers log in as.

@@ -152,6 +152,7 @@ mod rights_nats;
 mod rights_postgres;
 mod rights_roles;
 mod rights_words;
+mod rooms;
 mod running;
 mod runs_at_once;
 mod schedule;

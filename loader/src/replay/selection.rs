@@ -10,10 +10,9 @@ use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
 
 use super::error::ReplayError;
-use crate::apply::Options;
-use crate::cli::resource_names;
-use crate::history::History;
-use crate::rules::{Rules, Schema};
+use crate::apply::settings::{ApplySettings, History, Options};
+use crate::postgres::schema::Schema;
+use crate::resource_argument::resource_names;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -96,13 +95,13 @@ impl ReplayArgs {
     }
 
     /// The history is of the live tables alone.
-    pub(super) fn rules(&self, history: History) -> Rules {
+    pub(super) fn apply_settings(&self, history: History) -> ApplySettings {
         let history = if self.into.is_some() { History::Off } else { history };
         let options = Options { allow_mass_delete: self.allow_mass_delete, history };
         let schema = self.into.clone().unwrap_or(Schema::RAW);
         let is_part =
             self.until.is_some() || self.from_time.is_some() || self.from_sequence.is_some();
-        Rules { schema, force: self.force, whole: !is_part, ..Rules::of(options) }
+        ApplySettings { schema, force: self.force, whole: !is_part, ..ApplySettings::of(options) }
     }
 }
 
