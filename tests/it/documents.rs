@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use shared::catalogue::CATALOGUE;
 use sqlx::{Executor as _, SqlSafeStr as _, Statement as _};
 use tests::toggl::Account;
 use tests::world::World;
@@ -71,6 +72,14 @@ fn the_readme_is_short_and_leads_to_every_page() {
         let name = format!("docs/{}", entry.unwrap().file_name().into_string().unwrap());
         assert!(known.contains(&name), "{name} is not among the pages here");
         assert!(readme.contains(&format!("]({name}")), "the README does not lead to {name}");
+    }
+}
+
+#[test]
+fn the_page_about_tables_has_a_row_for_every_resource() {
+    for resource in CATALOGUE {
+        let row = format!("\n| `raw.{}` |", resource.table());
+        assert!(page("docs/tables.md").contains(&row), "no row for {}", resource.name);
     }
 }
 
