@@ -31,10 +31,11 @@ pub(crate) const PAGES: [(&str, &str); 17] = [
     ("docs/watching.md", include_str!("../../docs/watching.md")),
 ];
 /// What tells of the project itself.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("CHANGELOG.md", include_str!("../../CHANGELOG.md")),
     ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
     ("SECURITY.md", include_str!("../../SECURITY.md")),
+    ("tests/fixtures/SOURCES.md", include_str!("../fixtures/SOURCES.md")),
 ];
 const PROVE: &str = include_str!("../compose/prove.sh");
 const CI: &str = include_str!("../../.ci/run");
