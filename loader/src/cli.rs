@@ -22,7 +22,7 @@ use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
 use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::apply::Options;
 use crate::check;
@@ -348,7 +348,11 @@ async fn prepare(
     is_resident: bool,
     shutdown: &Shutdown,
 ) -> Result<(), MigrationError> {
-    migrations::migrate(connection, vault, &shutdown.soft).await?;
+    match migrations::migrate(connection, vault, &shutdown.soft).await {
+        // What is loaded needs no view.
+        Err(error) if is_resident && error.is_of_views() => error!(target: MIGRATIONS, "{error}"),
+        migrated => migrated?,
+    }
     if is_resident {
         migrations::check_rights(connection).await?;
     }
