@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use shared::catalogue;
 
 use crate::account::{Account, Workspace, Workspaces};
-use crate::masters::{self, Asking};
+use crate::lists::{self, Asking};
 use crate::toggl::{Client, Error, ListedQuota, QUOTA_PATH};
 
 /// What was found, in words.
@@ -75,7 +75,7 @@ async fn list<T: DeserializeOwned>(client: &Client, name: &str) -> Result<Vec<T>
     };
     let asking = Asking { client, resource, workspace_id: 0, before: None };
     let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-    masters::decode(client, &fetched.listing)
+    lists::decode(client, &fetched.listing)
 }
 
 /// How many people the workspace has; nothing where this account is not told.

@@ -15,17 +15,19 @@ use shared::settings::{TimeError, plain, switch, time};
 use shared::stream::StreamArgs;
 use shared::telemetry::LogArgs;
 
-use self::chronicle::{Chronicle, ChronicleArgs};
+use self::run_summary::{RunSummary, RunSummaryArgs};
 use crate::credentials::CredentialArgs;
 use crate::orchestrator::ReportDays;
 use crate::selection::Names;
 use crate::toggl::TogglArgs;
 
 mod accounts;
+mod broker;
 mod checkup;
-mod chronicle;
 mod credentials;
+mod failures;
 mod flags;
+mod run_summary;
 mod runs;
 mod schedule;
 mod summary;
@@ -75,7 +77,7 @@ struct CommonArgs {
     #[command(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
-    chronicle: ChronicleArgs,
+    run_summary: RunSummaryArgs,
     #[command(flatten)]
     log: LogArgs,
     /// What to do when another run of the same account is at work: a sync beside a sync, or a report beside a
@@ -226,20 +228,20 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     match &cli.command {
         None => {
-            let mut chronicle = Chronicle::begin("sync");
-            let ended = match cli.common.chronicle.prepare() {
-                Ok(()) => Box::pin(runs::sync(&cli.common, &cli.sync, &mut chronicle)).await,
+            let mut run_summary = RunSummary::begin("sync");
+            let ended = match cli.common.run_summary.prepare() {
+                Ok(()) => Box::pin(runs::sync(&cli.common, &cli.sync, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
-            chronicle.write(&cli.common.chronicle, ended)
+            run_summary.write(&cli.common.run_summary, ended)
         }
         Some(Command::Report(args)) => {
-            let mut chronicle = Chronicle::begin("report");
-            let ended = match cli.common.chronicle.prepare() {
-                Ok(()) => Box::pin(runs::report(&cli.common, args, &mut chronicle)).await,
+            let mut run_summary = RunSummary::begin("report");
+            let ended = match cli.common.run_summary.prepare() {
+                Ok(()) => Box::pin(runs::report(&cli.common, args, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
-            chronicle.write(&cli.common.chronicle, ended)
+            run_summary.write(&cli.common.run_summary, ended)
         }
         Some(Command::Schedule(args)) => schedule::run(args).await,
         Some(Command::Check) => checkup::run(&cli.common).await,

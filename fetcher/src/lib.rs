@@ -1,10 +1,23 @@
 //! The fetcher: Toggl's resources as batches in JetStream.
 //!
 //! ```text
-//! credentials ─► toggl client ─► masters      ┐
+//! credentials ─► toggl client ─► lists        ┐
 //!                 (pace, quotas) time_entries ┼─► record ─► publisher ─► JetStream
 //!                                report       ┘             state ─────► key-value bucket
 //! ```
+//!
+//! Imports run downwards in this table.
+//!
+//! | what | where |
+//! |---|---|
+//! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
+//! | whether loaders have stored it | `wait_until_loaded` |
+//! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
+//! | what is asked, and what an answer may claim | `report`, `time_entries`, `lists` |
+//! | what came of a run, and why it ended early | `outcome` |
+//! | what is remembered from one run to the next | `state` |
+//! | what is made of an answer, and how it is sent | `record`, `publisher` |
+//! | one request: its turn, its quota, its errors | `toggl` |
 //!
 //! As a library:
 //!
@@ -27,15 +40,14 @@
 //! batch.
 
 mod account;
-mod arrival;
 mod check;
 pub mod cli;
 pub mod credentials;
 mod library;
-mod masters;
+mod lists;
 mod orchestrator;
 mod outcome;
-mod progress;
+mod progress_bar;
 pub mod publisher;
 pub mod record;
 mod report;
@@ -43,6 +55,8 @@ mod selection;
 pub mod state;
 mod time_entries;
 pub mod toggl;
+mod wait_until_loaded;
+mod window;
 
 pub use account::{Account, Workspaces};
 pub use library::{FetchError, Fetcher, Settings, SetupError};

@@ -10,12 +10,11 @@ use shared::telemetry::run_span;
 use tracing::Instrument as _;
 
 use crate::credentials::{CredentialsError, token};
+use crate::orchestrator::{ReportOptions, ReportResult, SyncOptions, report_all, sync_all};
+use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::state::{State, StateError};
 use crate::toggl::{self, Client, HttpError, TogglArgs};
-use crate::{
-    ReportOptions, ReportResult, SyncError, SyncOptions, SyncResult, report_all, sync_all,
-};
 
 /// Where everything is, and how to log in. No environment variable is looked at.
 #[derive(Debug, Clone)]

@@ -1,79 +1,41 @@
 //! One sync: who am I, in which workspaces, their lists in parallel, then the time entries, then what has
 //! changed besides, then everybody's entries where that was asked for.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::try_join;
 use jiff::civil::Date;
 use shared::catalogue;
-use shared::resource::{Resource, Scope};
+use shared::resource::Resource;
 use shared::telemetry::ORCHESTRATOR;
 use tracing::{error, info, warn};
 
 use crate::account::{Workspace, Workspaces};
-use crate::masters::Fetched;
+use crate::lists::Fetched;
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
-use crate::selection::Selection;
-use crate::state::{Membership, Remembered, Since, State, SyncProgress, Work};
-use crate::time_entries::FLOOR_DAYS;
+use crate::state::{Membership, Since, State, SyncProgress, Work};
 use crate::toggl::{self, Client};
 
+mod closed_workspaces;
 mod cost;
 mod entries;
-mod history;
 mod lists;
 mod membership;
 mod older_entries;
+mod options;
 mod people;
+mod report_runs;
 mod session;
 mod shared_lists;
 mod team;
+mod workspaces;
 
+use options::{beginning, signature};
 use session::Session;
 
-pub use history::{ReportDays, ReportOptions, ReportResult, report_all};
-
-/// What an interrupted sync has read is not read again for this long.
-pub(crate) const RESUME_WITHIN: Duration = Duration::from_hours(1);
-
-/// What to sync.
-#[derive(Debug, Clone)]
-pub struct SyncOptions {
-    /// Days of time entries, today included, in the time zone of the Toggl profile. What is older
-    /// than Toggl's three months comes from reports.
-    pub days: u32,
-    /// Workspaces to read.
-    pub workspaces: Workspaces,
-    /// Resources to read.
-    pub selection: Selection,
-    /// Days of changes to ask for; none for those since the last sync.
-    pub since_days: Option<u32>,
-    /// Days of everybody's entries to read by report, where the token may; none for the owner's alone.
-    pub team_days: Option<u32>,
-    /// Everybody's entries are read again after this long.
-    pub team_every: Duration,
-    /// What an interrupted sync has read is not read again for this long.
-    pub resume_within: Duration,
-    /// How long another run of the same account is waited for.
-    pub patience: Duration,
-}
-
-impl Default for SyncOptions {
-    /// The last three days and every master of the default workspace.
-    fn default() -> Self {
-        Self {
-            days: 3,
-            workspaces: Workspaces::default(),
-            selection: Selection::default(),
-            since_days: None,
-            team_days: None,
-            team_every: Duration::from_hours(24),
-            resume_within: RESUME_WITHIN,
-            patience: Duration::from_mins(5),
-        }
-    }
-}
+pub use options::SyncOptions;
+pub use report_runs::{ReportDays, ReportOptions, ReportResult, report_all};
 
 /// Reads the chosen resources and publishes them. Resources that are closed to the account are skipped
 /// and named in the result; one that fails does not keep the others from being sent. A sync that a
@@ -94,7 +56,7 @@ pub async fn sync_all(
     let mut sync = Sync::new(session, options).await?;
     let workspace_ids = sync.workspace_ids().await?;
     sync.announce_cost(&workspace_ids).await?;
-    sync.masters(&workspace_ids).await?;
+    sync.lists(&workspace_ids).await?;
     sync.time_entries(&workspace_ids).await?;
     sync.team(&workspace_ids).await?;
     sync.finish(workspace_ids, started).await
@@ -176,99 +138,6 @@ impl<'a> Sync<'a> {
         })
     }
 
-    /// Which workspaces to read. The list of them is asked for where it is to be sent, or needed for that.
-    async fn workspace_ids(&mut self) -> Result<Vec<i64>, SyncError> {
-        let resource = workspaces_resource();
-        let wanted = &self.options.workspaces;
-        let is_chosen = self.options.selection.has(resource);
-        let is_needed = *wanted == Workspaces::All
-            || self.options.team_days.is_some()
-            || (matches!(wanted, Workspaces::Ids(_)) && self.reads_organizations());
-        if is_needed || (is_chosen && self.progress.done(resource, 0).is_none()) {
-            match self.session.workspaces().await {
-                Ok((workspaces, fetched)) => {
-                    self.workspaces = workspaces;
-                    self.workspace_listing = Some(fetched);
-                }
-                Err(error) if is_needed => return Err(error.into()),
-                Err(error) => {
-                    let outcome = lists::outcome_of(error)?;
-                    self.note(resource, 0, outcome);
-                }
-            }
-        }
-        if let Workspaces::Ids(named) = wanted {
-            self.refuse_foreign(named)?;
-        }
-        let ids = match self.session.named_workspaces(wanted) {
-            Some(ids) => ids,
-            None if *wanted == Workspaces::All => self.workspaces.iter().map(|w| w.id).collect(),
-            None => Vec::new(),
-        };
-        if ids.is_empty() && *wanted == Workspaces::All {
-            return Err(SyncError::NoneListed);
-        }
-        if ids.is_empty() && self.needs_workspaces() {
-            return Err(SyncError::NoWorkspace);
-        }
-        self.remember_default().await?;
-        self.still_open(ids).await
-    }
-
-    /// One word instead of one for each listing. A single workspace that is gone keeps no other from being
-    /// read, and where the list of them was not asked for, it is not asked for that.
-    fn refuse_foreign(&self, named: &[i64]) -> Result<(), SyncError> {
-        let is_there = |id: &i64| self.workspaces.iter().any(|there| there.id == *id);
-        if self.workspaces.is_empty() || named.iter().any(is_there) {
-            return Ok(());
-        }
-        let there = self.workspaces.iter().map(|there| match &there.name {
-            Some(name) => format!("{} ({name})", there.id),
-            None => there.id.to_string(),
-        });
-        let there = there.collect::<Vec<_>>().join(", ");
-        let named = named.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-        Err(SyncError::NotYours { named, there })
-    }
-
-    fn reads_organizations(&self) -> bool {
-        catalogue::find("organizations").is_some_and(|r| self.options.selection.has(r))
-    }
-
-    /// Whether anything of a workspace's is to be read.
-    fn needs_workspaces(&self) -> bool {
-        let has = |r: &Resource| r.scope == Scope::Workspace && self.options.selection.has(r);
-        catalogue::CATALOGUE.iter().any(has)
-            || self.options.days > FLOOR_DAYS
-            || self.options.team_days.is_some()
-    }
-
-    /// A default workspace that was changed in the profile takes the place of the one that was read until now.
-    async fn remember_default(&mut self) -> Result<(), SyncError> {
-        if self.options.workspaces != Workspaces::Default || !self.needs_workspaces() {
-            return Ok(());
-        }
-        let (state, account) = (self.session.state, &self.session.account);
-        let key = Remembered::key(account.id);
-        let now = Remembered { default_workspace_id: account.default_workspace_id };
-        let before: Option<Remembered> = state.load(&key).await?;
-        if before.as_ref() == Some(&now) {
-            return Ok(());
-        }
-        if let (Some(old), Some(new)) =
-            (before.and_then(|b| b.default_workspace_id), now.default_workspace_id)
-        {
-            self.result.uncertain.push((
-                workspaces_resource().name,
-                format!(
-                    "the profile's default workspace is {new} now; {old}, which was read until now, is read \
-                     no more. To read both: --workspace {old},{new} (TOGGL_WORKSPACE_ID)"
-                ),
-            ));
-        }
-        Ok(state.save(&key, &now).await?)
-    }
-
     /// The workspaces that entries may be of; all where none were named.
     fn chosen(&self) -> Option<&'a [i64]> {
         match &self.options.workspaces {
@@ -320,21 +189,4 @@ impl<'a> Sync<'a> {
         info!(target: ORCHESTRATOR, "Finished in {:.2} s", self.result.elapsed.as_secs_f64());
         Ok(self.result)
     }
-}
-
-/// What a sync is going to read, in words.
-fn beginning(options: &SyncOptions) -> String {
-    let SyncOptions { days, selection, .. } = options;
-    if *selection == Selection::default() {
-        return format!("full sync ({days} days)");
-    }
-    let entries = selection.names().split(',').any(|name| name == "time_entries");
-    let days = if entries { format!(" ({days} days)") } else { String::new() };
-    format!("sync of {}{days}", selection.names().replace(',', ", "))
-}
-
-/// What tells one sync from another.
-fn signature(options: &SyncOptions) -> String {
-    let SyncOptions { days, workspaces, selection, since_days, .. } = options;
-    format!("days {days}, since {since_days:?}, {workspaces:?}, {}", selection.names())
 }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::listing::Listing;
-use shared::telemetry::ORCHESTRATOR;
-use tracing::warn;
 use uuid::Uuid;
 
-use crate::publisher::{PublishError, Publisher};
-use crate::state::{LeaseError, StateError};
-use crate::toggl;
+mod error;
+mod tally;
+
+pub use self::error::SyncError;
+pub(crate) use self::tally::Tally;
 
 /// What a sync did. Every record counted here has been acknowledged by JetStream.
 #[derive(Debug, Clone, Default)]
@@ -94,89 +93,4 @@ impl SyncResult {
         self.unsent.append(&mut tally.unsent);
         self.uncertain.append(&mut tally.uncertain);
     }
-}
-
-/// What became of the records of one resource.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// Sent.
-    pub(crate) records: usize,
-    pub(crate) rejected: Vec<(&'static str, Option<i64>, String)>,
-    pub(crate) unsent: Vec<(&'static str, i64)>,
-    /// Why it may not be all there is.
-    pub(crate) uncertain: Vec<(&'static str, String)>,
-}
-
-impl Tally {
-    /// Publishes a listing, and notes and reports what in it could not be used or sent. Answers how
-    /// many records were acknowledged.
-    pub(crate) async fn send(
-        &mut self,
-        publisher: &Publisher,
-        listing: Listing,
-    ) -> Result<usize, PublishError> {
-        let name = listing.resource.name;
-        let rejected: Vec<_> =
-            listing.rejected.iter().map(|r| (name, r.source_id, r.reason.clone())).collect();
-        let published = publisher.publish(listing).await?;
-        for (name, id, reason) in &rejected {
-            let id = id.map_or_else(|| "without id".to_owned(), |id| id.to_string());
-            warn!(target: ORCHESTRATOR, "Record {id} of {name} cannot be used: {reason}; sent as a dead letter");
-        }
-        for id in published.too_large {
-            warn!(
-                target: ORCHESTRATOR,
-                "Record {id} of {name} was not sent: it is larger than the NATS server's max_payload"
-            );
-            self.unsent.push((name, id));
-        }
-        self.rejected.extend(rejected);
-        Ok(published.records)
-    }
-}
-
-/// Why a run ended early. What was sent before is stored, and harmless.
-#[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// Toggl refuses the token, or /me does not answer.
-    #[error(transparent)]
-    Toggl(#[from] toggl::Error),
-    /// A quota is used up for longer than the run may wait.
-    #[error("{error}; {sent}, and the next run goes on with the rest")]
-    Quota {
-        /// Which, and when to come back.
-        error: toggl::Error,
-        /// What was sent.
-        sent: String,
-    },
-    /// JetStream does not take the batches.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// JetStream does not keep what the next run needs.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// Another run of the same account is at work.
-    #[error(transparent)]
-    Lease(#[from] LeaseError),
-    /// Neither the settings nor the profile name a workspace.
-    #[error(
-        "the Toggl profile has no default workspace; name one with --workspace (TOGGL_WORKSPACE_ID)"
-    )]
-    NoWorkspace,
-    /// Toggl lists others than those that were named.
-    #[error(
-        "none of the workspaces {named} (--workspace, TOGGL_WORKSPACE_ID) is this account's; it has {there}"
-    )]
-    NotYours {
-        /// What was asked for.
-        named: String,
-        /// Those of the account, with their names.
-        there: String,
-    },
-    /// All were asked for, and Toggl named none.
-    #[error("Toggl lists no workspace of this account; try again, or name one with --workspace")]
-    NoneListed,
-    /// The calendar ends before the window does.
-    #[error("cannot reckon the days of the time entries")]
-    Calendar(#[from] jiff::Error),
 }

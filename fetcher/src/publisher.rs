@@ -5,12 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::{PublishError as NatsError, PublishErrorKind};
+use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::{self, Context, ErrorCode};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use shared::batch::{Batch, EncodeError, ZSTD};
+use shared::batch::{Batch, ZSTD};
 use shared::fault_point;
 use shared::listing::{Listing, MAX_BYTES};
 use shared::resource::Resource;
@@ -19,6 +18,12 @@ use shared::stream::STREAM;
 use shared::telemetry::PUBLISHER;
 use tracing::{debug, warn};
 use uuid::Uuid;
+
+mod error;
+
+pub use self::error::PublishError;
+pub(crate) use self::error::is_full;
+use self::error::{disposition, refused};
 
 /// Batches of one listing on their way at once; 32 half-megabyte messages are 16 MiB in flight.
 const IN_FLIGHT: usize = 32;
@@ -72,39 +77,6 @@ impl Published {
             sum
         })
     }
-}
-
-/// Why a batch could not be stored.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// A bug.
-    #[error("could not encode a batch")]
-    Encode(#[from] EncodeError),
-    /// The stream refuses new messages until there is room.
-    #[error(
-        "the stream {STREAM} is full or its server has no room left; raise STREAM_MAX_BYTES or \
-         max_file_store, lower STREAM_MAX_AGE, or free the disk"
-    )]
-    Full(#[source] NatsError),
-    /// No stream takes the subject.
-    #[error("the stream {STREAM} does not take {subject}; start a loader, or the fetcher again")]
-    NoStream {
-        /// The subject.
-        subject: String,
-    },
-    /// Not acknowledged in a minute, with repetitions.
-    #[error(
-        "NATS did not acknowledge a batch on {subject} within {} s; its log says why (a full disk, for \
-         instance)",
-        PATIENCE.as_secs()
-    )]
-    Unacknowledged {
-        /// The subject.
-        subject: String,
-        /// The last attempt's error.
-        #[source]
-        source: NatsError,
-    },
 }
 
 impl Publisher {
@@ -278,38 +250,4 @@ fn shortened(batch: &Batch) -> Batch {
         );
     }
     batch
-}
-
-fn disposition(error: &NatsError) -> Disposition {
-    match error.kind() {
-        // No stream answers just after a server's start, while a cluster chooses its leader, or until
-        // somebody has made it anew.
-        PublishErrorKind::StreamNotFound
-        | PublishErrorKind::TimedOut
-        | PublishErrorKind::BrokenPipe
-        | PublishErrorKind::MaxAckPending => Disposition::Retry(None),
-        PublishErrorKind::Other if !is_full(error) => Disposition::Retry(None),
-        _ => Disposition::Stop,
-    }
-}
-
-fn refused(subject: String, error: NatsError) -> PublishError {
-    match error.kind() {
-        PublishErrorKind::StreamNotFound => PublishError::NoStream { subject },
-        _ if is_full(&error) => PublishError::Full(error),
-        _ => PublishError::Unacknowledged { subject, source: error },
-    }
-}
-
-/// Whether JetStream had no room, as one of the causes says then.
-pub(crate) fn is_full(error: &dyn std::error::Error) -> bool {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.filter_map(|cause| cause.downcast_ref::<jetstream::Error>()).any(|error| {
-        matches!(
-            error.error_code(),
-            ErrorCode::STREAM_STORE_FAILED
-                | ErrorCode::INSUFFICIENT_RESOURCES
-                | ErrorCode::STORAGE_RESOURCES_EXCEEDED
-        )
-    })
 }

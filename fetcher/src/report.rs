@@ -15,54 +15,24 @@ use shared::telemetry::REPORT;
 use tracing::{info, warn};
 
 mod claims;
-mod cursor;
 mod days;
 mod page;
+mod scope;
 mod span;
+mod stopped;
 
-use crate::outcome::{SyncError, Tally};
-use crate::progress::Progress;
-use crate::publisher::{PublishError, Publisher};
+use crate::outcome::Tally;
+use crate::progress_bar::Progress;
+use crate::publisher::Publisher;
 use crate::state::{ReportProgress, SeenStarts, State, StateError, is_within};
-use crate::toggl::{Client, Error};
+use crate::toggl::Client;
 use claims::Part;
-pub(crate) use cursor::Cursor;
 use days::{FIRST_DAY, midnight};
+pub(crate) use scope::Scope;
+pub(crate) use stopped::Stopped;
 
 /// A report that was read whole is not read again for this long while others of the same command are not.
 const FINISHED_KEPT: Duration = Duration::from_hours(1);
-
-/// Whose entries a report holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Everybody's that the token may see. What it may claim is the owner's own, unless the owner is
-    /// an admin: others are not shown everybody's entries.
-    Workspace {
-        /// The token's owner.
-        user_id: i64,
-        is_admin: bool,
-    },
-    /// The token owner's own.
-    User(i64),
-}
-
-impl Scope {
-    const fn claimed_user(self) -> Option<i64> {
-        match self {
-            Self::Workspace { is_admin: true, .. } => None,
-            Self::Workspace { user_id, .. } | Self::User(user_id) => Some(user_id),
-        }
-    }
-
-    /// What tells the user's reports of a workspace apart from all others.
-    fn key(self, workspace_id: i64) -> String {
-        let (user_id, scope) = match self {
-            Self::Workspace { user_id, .. } => (user_id, "all"),
-            Self::User(user_id) => (user_id, "own"),
-        };
-        format!("{user_id}.{workspace_id}.{scope}")
-    }
-}
 
 /// One report.
 #[derive(Debug)]
@@ -82,31 +52,6 @@ pub(crate) struct Report<'a> {
     pub(crate) label: Option<String>,
     /// What was read is gone on with for this long after its last page; none begins anew.
     pub(crate) resume_within: Option<Duration>,
-}
-
-/// Why a report stopped. The next run goes on there.
-#[derive(Debug)]
-pub(crate) enum Stopped {
-    Toggl(Error),
-    Run(SyncError),
-}
-
-impl From<StateError> for Stopped {
-    fn from(error: StateError) -> Self {
-        Self::Run(error.into())
-    }
-}
-
-impl From<jiff::Error> for Stopped {
-    fn from(error: jiff::Error) -> Self {
-        Self::Run(error.into())
-    }
-}
-
-impl From<PublishError> for Stopped {
-    fn from(error: PublishError) -> Self {
-        Self::Run(error.into())
-    }
 }
 
 impl Report<'_> {

@@ -29,20 +29,24 @@ mod account;
 mod lease;
 mod limits;
 mod membership;
-mod progress;
 mod readers;
+mod report_cursor;
+mod report_progress;
 mod seen;
 mod seen_starts;
+mod sync_progress;
 
 pub(crate) use account::{Remembered, Since, TeamRead};
 pub(crate) use lease::{Lease, Work};
 pub use lease::{LeaseError, Running};
 pub(crate) use limits::Limits;
 pub(crate) use membership::{Closed, Members, Membership};
-pub(crate) use progress::{ReportProgress, SyncProgress, WindowProgress};
 pub(crate) use readers::{Reader, Readers, Reading, readers_key};
+pub(crate) use report_cursor::Cursor;
+pub(crate) use report_progress::ReportProgress;
 pub(crate) use seen::{Listings, Seen, listings_key};
 pub(crate) use seen_starts::{Emptiness, SeenStarts};
+pub(crate) use sync_progress::{SyncProgress, WindowProgress};
 
 /// The bucket is out of reach.
 #[derive(Debug, thiserror::Error)]

@@ -6,10 +6,13 @@ mod encoding;
 mod error;
 mod key;
 mod made;
+#[cfg(test)]
+mod released;
 pub(crate) mod rights;
-mod standing;
+mod state;
 mod turn;
 mod vault;
+mod views;
 
 use std::path::PathBuf;
 
@@ -29,7 +32,7 @@ pub use self::error::MigrationError;
 pub(crate) use self::key::{Key, has_vault, make_key};
 use self::made::What;
 use self::rights::{Need, Reach};
-pub(crate) use self::standing::{Standing, standing};
+pub(crate) use self::state::{SchemaState, state};
 
 /// Every numbered file of `migrations/`, forward only.
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -53,8 +56,11 @@ const BOOKKEEPING: [&str; 4] = [
 ];
 
 /// What a database has for itself: no replay fills another schema with it.
-const OF_THE_DATABASE: [&str; 3] =
-    ["toggl_track__installation", "toggl_track__positions", "toggl_track__forgotten"];
+const OF_THE_DATABASE: [&str; 4] =
+    ["toggl_track__installation", "toggl_track__positions", "toggl_track__forgotten", NOTES];
+
+/// Which text of each view is there. Who only loads need not read it.
+const NOTES: &str = "toggl_track__views";
 
 /// The names of all tables in `raw` that loaders write.
 pub(crate) fn all_tables() -> impl Iterator<Item = String> {
@@ -76,11 +82,12 @@ pub(crate) fn needs() -> Vec<Need> {
     let is_read_only =
         |name: &str| matches!(name, "toggl_track__installation" | "toggl_track__forgotten");
     let mut needs = vec![("raw", "toggl_track__migrations".to_owned(), "select")];
-    for made in standing::all_made(MIGRATOR.iter()) {
+    for made in state::all_made(MIGRATOR.iter()) {
         match made.what {
             What::Table if is_table(&made.name) => {
                 needs.push(("raw", made.name, "select, insert, update"));
             }
+            What::Table if made.name == NOTES => {}
             // Whom to forget is an administrator's to say, and the id is given once.
             What::Table if is_read_only(&made.name) => needs.push(("raw", made.name, "select")),
             What::Table => {
@@ -118,7 +125,7 @@ pub(crate) fn check_version(connection: &PgConnection) -> Result<(), MigrationEr
 ///
 /// # Errors
 /// See [`MigrationError`]: when this role may not, the tables are not ours or newer, or `stop` was
-/// cancelled.
+/// cancelled. When it is of views alone, everything else was done.
 pub async fn migrate(
     connection: &mut PgConnection,
     args: &VaultArgs,
@@ -126,22 +133,42 @@ pub async fn migrate(
 ) -> Result<(), MigrationError> {
     check_version(connection)?;
     check_encoding(connection).await?;
-    match standing(connection).await {
-        Ok(Standing::Current) => {}
-        Err(error) if !error.may_pass() => return Err(error),
+    let updated = match state(connection).await {
+        Ok(SchemaState::Current) => Ok(()),
         // What is in the way may be the half of what another loader is about to make.
-        Ok(Standing::Pending) | Err(_) => {
-            turn::take(connection, stop).await?;
-            if standing(connection).await? == Standing::Pending {
-                let applied = stop.run_until_cancelled(apply::apply(connection)).await;
-                applied.ok_or(MigrationError::Interrupted)??;
-            }
-            turn::leave(connection).await?;
+        Err(error) if error.may_pass() => in_turn(connection, stop).await,
+        Err(error) => Err(error),
+        Ok(SchemaState::Pending) => in_turn(connection, stop).await,
+    };
+    match &updated {
+        Ok(()) => info!(target: MIGRATIONS, "The raw tables and their views are up to date"),
+        Err(error) if error.is_of_views() => {
+            info!(target: MIGRATIONS, "The raw tables are up to date");
         }
+        Err(_) => return updated,
     }
-    info!(target: MIGRATIONS, "The raw tables and their views are up to date");
     vault::ensure(connection, args).await;
-    Ok(())
+    updated
+}
+
+/// Applies what is to come when no other session does.
+async fn in_turn(
+    connection: &mut PgConnection,
+    stop: &CancellationToken,
+) -> Result<(), MigrationError> {
+    turn::take(connection, stop).await?;
+    let applied = match state(connection).await {
+        Ok(SchemaState::Current) => Ok(()),
+        Ok(SchemaState::Pending) => {
+            let applied = stop.run_until_cancelled(apply::apply(connection)).await;
+            applied.ok_or(MigrationError::Interrupted)?
+        }
+        Err(error) => Err(error),
+    };
+    if applied.as_ref().err().is_none_or(MigrationError::is_of_views) {
+        turn::leave(connection).await?;
+    }
+    applied
 }
 
 /// Looks what this role lacks to load. A table of the catalogue that is closed to it waits, as it says,

@@ -164,7 +164,7 @@ pub fn find(name: &str) -> Option<&'static Resource> {
 }
 
 /// The rows that are read as whole listings, in the order of the catalogue.
-pub fn masters() -> impl Iterator<Item = &'static Resource> {
+pub fn lists() -> impl Iterator<Item = &'static Resource> {
     CATALOGUE.iter().filter(|resource| !resource.is_time_entry())
 }
 

@@ -18,6 +18,7 @@ pub mod consumer;
 pub mod destination;
 pub mod eavesdropping;
 pub mod env_file;
+mod error_chain;
 pub mod exit;
 pub mod fault_point;
 pub mod kept;

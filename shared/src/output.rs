@@ -70,7 +70,7 @@ pub fn report(text: impl AsRef<str>) {
     if let Err(error) = print_unless_quiet(text)
         && !known
     {
-        complain(crate::exit::chain(&error));
+        complain(crate::error_chain::chain(&error));
     }
 }
 

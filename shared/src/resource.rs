@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What every subject begins with; the resource's name is the rest.
+pub const SUBJECT_PREFIX: &str = "toggl_track.raw";
+
 /// The API a resource is read from; its `Display` form is the `api_version` of messages and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
@@ -156,7 +159,7 @@ impl Resource {
 
     /// The subject its batches are published on.
     pub fn subject(&self) -> String {
-        format!("{}.{}", crate::stream::SUBJECT_PREFIX, self.name)
+        format!("{}.{}", SUBJECT_PREFIX, self.name)
     }
 
     /// The durable consumer that all loaders share; copies have [their own](crate::consumer::Readers).

@@ -8,7 +8,7 @@ use backoff::backoff::Backoff as _;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 use tracing::{info, warn};
 
-use crate::exit::chain;
+use crate::error_chain::chain;
 use crate::telemetry::{NATS, START};
 
 /// Between two lines about a server that is waited for, while it says the same.

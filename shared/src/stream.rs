@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use clap::Args;
 
+pub use crate::resource::SUBJECT_PREFIX;
 use crate::settings::{plain, time};
 
 pub use self::ensure::{EnsureStreamError, ensure_bucket, ensure_stream};
@@ -20,9 +21,6 @@ pub use self::inspect::{Found, inspect_bucket, inspect_stream};
 
 /// The stream that holds every batch.
 pub const STREAM: &str = "TOGGL_TRACK_RAW";
-
-/// What every subject begins with; the resource's name is the rest.
-pub const SUBJECT_PREFIX: &str = "toggl_track.raw";
 
 /// The key-value bucket in which a run of the fetcher tells the next what it needs.
 pub const BUCKET: &str = "toggl_track_state";

@@ -1,8 +1,8 @@
 //! Log lines on stderr: `[2025-12-10 01:12:18] INFO  [toggl-orchestrator] Starting …` in UTC, or
 //! one JSON object a line.
 //!
-//! What is done for a run of the fetcher is logged inside of [`run_span`], by either program; such a
-//! line ends with the run's id, and in JSON has it in `span`.
+//! What is done for a run of the fetcher is logged inside of [`run_span`], by either program. In JSON such a
+//! line has the run's id in `span`; as text it ends with it where everything is logged.
 //!
 //! The component in brackets is the `target` of the event. Libraries are heard from WARN on.
 
@@ -156,7 +156,10 @@ pub fn init(args: LogArgs) -> Result<(), TryInitError> {
     let registry = tracing_subscriber::registry().with(filter);
     // Where it is closed or full, what is logged is lost, and nothing else.
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let text = TextLine { is_for_people: std::io::stderr().is_terminal() };
+    let text = TextLine {
+        names_runs: args.log_level >= LogLevel::Debug,
+        is_for_people: std::io::stderr().is_terminal(),
+    };
     match args.log_format {
         LogFormat::Json => {
             let layer = layer.json().flatten_event(true).with_span_list(false);
@@ -174,6 +177,8 @@ pub fn run_span(run_id: Uuid) -> Span {
 }
 
 struct TextLine {
+    /// Whether a line ends with the id of its run.
+    names_runs: bool,
     /// On a terminal ids are short.
     is_for_people: bool,
 }
@@ -199,7 +204,8 @@ where
         let metadata = event.metadata();
         write!(writer, "[{now}] {:<5} [{}] ", metadata.level().as_str(), metadata.target())?;
         context.field_format().format_fields(writer.by_ref(), event)?;
-        for span in context.event_scope().into_iter().flatten() {
+        let scope = context.event_scope().filter(|_| self.names_runs);
+        for span in scope.into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
                 let fields: &str = fields;
                 write!(writer, " {}", if self.is_for_people { shortened(fields) } else { fields })?;

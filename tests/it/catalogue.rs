@@ -11,7 +11,7 @@ use tests::servers::shared_postgres;
 use tests::workers::Worker;
 
 /// Tables that hold no resource.
-const BOOKKEEPING: [&str; 8] = [
+const BOOKKEEPING: [&str; 9] = [
     "claims",
     "dead_letters",
     "forgotten",
@@ -20,6 +20,7 @@ const BOOKKEEPING: [&str; 8] = [
     "loads",
     "migrations",
     "positions",
+    "views",
 ];
 
 const COLUMNS: [(&str, &str, &str); 9] = [

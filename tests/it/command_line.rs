@@ -74,7 +74,7 @@ async fn a_sync_says_at_its_beginning_what_it_reads() {
     let world = world().await;
     for (words, beginning) in [
         (&["--days", "2"][..], "Starting Toggl Track full sync (2 days)"),
-        (&["--only", "tags"], "Starting Toggl Track sync of tags run_id"),
+        (&["--only", "tags"], "Starting Toggl Track sync of tags\n"),
         (&["--only", "tags,time_entries"], "sync of tags, time_entries (3 days)"),
     ] {
         let finished = world.sync(words).await.unwrap();
@@ -93,10 +93,10 @@ async fn debug_lines_show_every_request() {
 }
 
 #[tokio::test]
-async fn lines_about_a_run_end_with_its_id_in_both_programs() {
+async fn where_everything_is_logged_lines_about_a_run_end_with_its_id_in_both_programs() {
     let world = world().await;
-    let finished = world.sync(&[]).await.unwrap();
-    let loader = world.start_loader().await.unwrap();
+    let finished = world.sync(&["--log-level", "debug"]).await.unwrap();
+    let loader = world.loader(&["--log-level", "debug"]).start().await.unwrap();
     world.loaded().await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0));
     let id = |line: &str| line.rsplit_once(" run_id=").map(|(_, id)| id.to_owned());
@@ -105,6 +105,21 @@ async fn lines_about_a_run_end_with_its_id_in_both_programs() {
     assert!(about_it(&finished.stderr) >= 8, "{}", finished.stderr);
     let upserted = loader.log().matches("Upserted").count();
     assert!(upserted > 0 && about_it(&loader.log()) >= upserted, "{}", loader.log());
+}
+
+#[tokio::test]
+async fn the_usual_lines_do_without_the_id_of_their_run_but_in_json() {
+    let world = world().await;
+    let text = world.sync(&[]).await.unwrap();
+    let loader = world.start_loader().await.unwrap();
+    world.loaded().await.unwrap();
+    assert_eq!(loader.terminate().await.unwrap(), Some(0));
+    for log in [text.stderr, loader.log()] {
+        assert!(log.lines().count() > 8 && !log.contains("run_id"), "{log}");
+    }
+    let json = world.fetcher(&[]).env("LOG_FORMAT", "json").run().await.unwrap();
+    let mut lines = json.stderr.lines().filter(|line| !line.contains(r#""target":"nats""#));
+    assert!(lines.all(|line| line.contains("run_id")), "{}", json.stderr);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_mins(1);
 const LATER: Duration = Duration::from_mins(2);
 
 /// A database as an earlier release left it.
-async fn earlier() -> World {
+pub(crate) async fn earlier() -> World {
     let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
     let mut migrator = Migrator::new(folder).await.unwrap();

@@ -73,6 +73,14 @@ impl Staged {
         rows.iter().map(|row| without_nulls(row)).collect()
     }
 
+    /// The one row of a view, with what is null.
+    pub(crate) async fn whole_row(&mut self, view: &str) -> Value {
+        let sql = format!("select to_jsonb(v)::text from staging.stg_toggl_track__{view} v");
+        let row: String =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut self.connection).await.unwrap();
+        serde_json::from_str(&row).unwrap()
+    }
+
     /// What a view makes of one record.
     pub(crate) async fn typed(&mut self, resource: &Resource, data: Value) -> Value {
         self.put(resource, 1, &Form::live(data)).await;

@@ -10,7 +10,7 @@ use crate::expected_rows::resource;
 use crate::staged::{Form, Staged, with};
 
 /// The first record of a fixture, in the form in which a fetcher publishes it.
-fn fixture(name: &str) -> Value {
+pub(crate) fn fixture(name: &str) -> Value {
     let path = format!("{}/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let records: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let first = if records.is_array() { records[0].clone() } else { records };

@@ -9,7 +9,8 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use shared::stream::{self, Found, STREAM};
 
 use super::CommonArgs;
-use super::runs::{account_of, client, credentials_failure, failure, workspaces};
+use super::failures::{credentials_failure, failure};
+use super::runs::{account_of, client, workspaces};
 use super::summary;
 use crate::check;
 use crate::credentials::{Login, vault};

@@ -6,7 +6,7 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use shared::output::{print, report};
 
 use super::CommonArgs;
-use super::runs::{credentials_failure, failure, vault_failure};
+use super::failures::{credentials_failure, failure, vault_failure};
 use crate::check;
 use crate::credentials::{CredentialArgs, Credentials, CredentialsError, ask_for_token};
 use crate::toggl::{self, Client};

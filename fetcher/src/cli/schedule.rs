@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use croner::Cron;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{Timestamp, Zoned};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
 use shared::process::{self, Program};
 use shared::settings::plain;
@@ -17,6 +17,10 @@ use shared::shutdown::Shutdown;
 use shared::telemetry::SCHEDULE;
 use tokio::process::{Child, Command};
 use tracing::{error, info, warn};
+
+mod clock;
+
+use self::clock::Clock;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -28,8 +32,6 @@ Examples:
 
 /// A clock that was set, or a machine that slept, is noticed within this.
 const LOOK: Duration = Duration::from_secs(30);
-/// As a clock is set back for being a bit fast; more is another time.
-const A_LITTLE: SignedDuration = SignedDuration::from_hours(1);
 /// Between two attempts to start a run.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -102,30 +104,6 @@ fn stopped() -> Exit {
     Exit::Done
 }
 
-/// When runs are due.
-struct Clock<'a> {
-    schedule: &'a Cron,
-    /// What the last run was due at.
-    last: Option<Zoned>,
-}
-
-impl Clock<'_> {
-    /// A clock that is set back a little does not bring the same run twice.
-    fn next(&self, now: &Zoned) -> anyhow::Result<Zoned> {
-        let is_near = |last: &&Zoned| *last > now && now.duration_until(last) < A_LITTLE;
-        self.following(self.last.as_ref().filter(is_near).unwrap_or(now))
-    }
-
-    fn after_last(&self) -> Option<Zoned> {
-        self.last.as_ref().and_then(|last| self.following(last).ok())
-    }
-
-    fn following(&self, moment: &Zoned) -> anyhow::Result<Zoned> {
-        let next = self.schedule.find_next_occurrence(moment, false);
-        next.with_context(|| format!("the schedule {} never comes", self.schedule.as_str()))
-    }
-}
-
 enum Woken {
     InTime,
     /// What was to come next may come sooner now.
@@ -192,49 +170,9 @@ async fn wait(mut run: Child, shutdown: &Shutdown) -> anyhow::Result<std::proces
 
 #[cfg(test)]
 mod tests {
-    use std::str::FromStr as _;
+    use jiff::SignedDuration;
 
     use super::*;
-
-    /// When a schedule comes next in Berlin, where summer time begins on 2026-03-29 and ends on 2026-10-25.
-    fn next(schedule: &str, now: &str, times: usize) -> Vec<String> {
-        let schedule = Cron::from_str(schedule).unwrap();
-        let mut clock = Clock { schedule: &schedule, last: None };
-        let mut now: Zoned = format!("{now}[Europe/Berlin]").parse().unwrap();
-        let mut found = Vec::new();
-        for _ in 0..times {
-            now = clock.next(&now).unwrap();
-            clock.last = Some(now.clone());
-            found.push(now.strftime("%d %H:%M %Z").to_string());
-        }
-        found
-    }
-
-    #[test]
-    fn a_time_of_day_comes_once_a_day_when_summer_time_begins_and_ends() {
-        let spring = next("30 2 * * *", "2026-03-28T12:00", 2);
-        assert_eq!(spring, ["29 03:00 CEST", "30 02:30 CEST"]);
-        let autumn = next("30 2 * * *", "2026-10-24T12:00", 2);
-        assert_eq!(autumn, ["25 02:30 CEST", "26 02:30 CET"]);
-    }
-
-    #[test]
-    fn every_hour_is_every_hour_when_summer_time_begins_and_ends() {
-        let spring = next("17 * * * *", "2026-03-29T00:30", 3);
-        assert_eq!(spring, ["29 01:17 CET", "29 03:17 CEST", "29 04:17 CEST"]);
-        let autumn = next("17 * * * *", "2026-10-25T01:30", 4);
-        assert_eq!(autumn, ["25 02:17 CEST", "25 02:17 CET", "25 03:17 CET", "25 04:17 CET"]);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_a_little_brings_no_run_twice_and_one_set_back_far_does() {
-        let schedule = Cron::from_str("17 * * * *").unwrap();
-        let at = |time: &str| format!("2026-01-31T{time}[UTC]").parse::<Zoned>().unwrap();
-        let clock = Clock { schedule: &schedule, last: Some(at("12:17")) };
-        assert_eq!(clock.next(&at("12:16:58")).unwrap(), at("13:17"));
-        assert_eq!(clock.next(&at("12:17:01")).unwrap(), at("13:17"));
-        assert_eq!(clock.next(&at("09:00")).unwrap(), at("09:17"));
-    }
 
     #[tokio::test]
     async fn a_time_that_has_passed_is_not_waited_for() {

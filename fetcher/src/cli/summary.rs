@@ -9,8 +9,9 @@ use shared::kept::KeptLetters;
 use shared::output;
 
 use crate::check::Found;
+use crate::orchestrator::ReportResult;
+use crate::outcome::{SyncResult, TeamResult};
 use crate::state::Running;
-use crate::{ReportResult, SyncResult, TeamResult};
 
 /// A line of the summary. The work that it tells of is done, whether or not it can be printed.
 macro_rules! line {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::{Session, Sync};
 use crate::outcome::SyncError;
 use crate::state::{Limits, is_within};
-use crate::toggl::{Bucket, ListedQuota, Standings};
+use crate::toggl::{Bucket, ListedQuota, QuotaStates};
 
 /// How often /me/quota is asked where it does not answer.
 const TOTALS_EVERY: Duration = Duration::from_hours(24);
@@ -23,12 +23,12 @@ type Cost = BTreeMap<Bucket, u32>;
 impl Session<'_> {
     /// Writes down what this run has learned of quotas. A sync and a report of the account may be at work at
     /// once: what the other has written meanwhile stays.
-    pub(super) async fn save_standings(&mut self) -> Result<(), SyncError> {
+    pub(super) async fn save_quotas(&mut self) -> Result<(), SyncError> {
         let key = Limits::key(self.account.id);
         let stored: Limits = self.state.load(&key).await?.unwrap_or_default();
-        let mut standings: Standings = stored.standings.into_iter().collect();
-        standings.extend(self.client.standings());
-        self.limits.standings = standings.into_iter().collect();
+        let mut quotas: QuotaStates = stored.quotas.into_iter().collect();
+        quotas.extend(self.client.quota_states());
+        self.limits.quotas = quotas.into_iter().collect();
         self.limits.doubts = self.client.doubts();
         if self.limits.cost.is_none() {
             self.limits.cost = stored.cost;
@@ -67,7 +67,7 @@ impl Sync<'_> {
         self.session.learn_totals(workspace_ids).await?;
         let limits = &self.session.limits;
         let now = Timestamp::now();
-        let standings = self.session.client.standings();
+        let quotas = self.session.client.quota_states();
         let last = limits.cost.as_ref();
         let cost: Cost = match last.filter(|(signature, _)| *signature == self.progress.signature) {
             Some((_, cost)) => cost.iter().copied().collect(),
@@ -76,7 +76,7 @@ impl Sync<'_> {
         let cost = self.with_team(cost, workspace_ids).await?;
         for (bucket, requests) in cost {
             let total = limits.totals.iter().find(|(known, _)| *known == bucket).map(|(_, n)| *n);
-            let left = standings.get(&bucket).and_then(|standing| standing.left(now)).or(total);
+            let left = quotas.get(&bucket).and_then(|quota| quota.left(now)).or(total);
             let of = total.map_or_else(String::new, |total| format!(" of {total} an hour"));
             match left {
                 Some(left) if left >= 0 && left < i64::from(requests) => warn!(
@@ -136,7 +136,7 @@ impl Sync<'_> {
             let requests = self.session.client.requests().into_iter().collect();
             self.session.limits.cost = Some((self.progress.signature.clone(), requests));
         }
-        self.session.save_standings().await
+        self.session.save_quotas().await
     }
 }
 

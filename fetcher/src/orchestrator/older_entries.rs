@@ -1,13 +1,15 @@
 //! The token owner's own entries of days that only reports have.
 
+use jiff::civil::Date;
 use shared::catalogue::CATALOGUE;
-use shared::resource::Paging;
+use shared::resource::{Paging, Resource};
 
 use super::Sync;
-use super::history::{Outcome as ReportOutcome, RESUME_WITHIN, read};
+use super::report_runs::{Outcome as ReportOutcome, RESUME_WITHIN, read};
 use crate::outcome::Tally;
 use crate::report::{Report, Scope, Stopped};
-use crate::time_entries::{FLOOR_DAYS, first_of};
+use crate::time_entries::FLOOR_DAYS;
+use crate::window::first_of;
 
 impl Sync<'_> {
     /// The token owner's own entries of the days before Toggl's floor, in the chosen workspaces.
@@ -28,20 +30,7 @@ impl Sync<'_> {
                 count += done.records;
                 continue;
             }
-            let session = &self.session;
-            let report = Report {
-                client: session.client,
-                publisher: session.publisher,
-                state: session.state,
-                resource,
-                workspace_id,
-                scope: Scope::User(session.account.id),
-                from,
-                to: Some(to),
-                today,
-                label: Some(format!("older-{}", self.options.days)),
-                resume_within: Some(RESUME_WITHIN),
-            };
+            let report = self.own_report(resource, workspace_id, (from, to));
             let mut of_workspace = Tally::default();
             let outcome = read(&report, &mut of_workspace).await;
             if matches!(outcome, Ok(ReportOutcome::Sent(_))) {
@@ -61,5 +50,27 @@ impl Sync<'_> {
         }
         self.result.report_count = Some(count);
         Ok(())
+    }
+    /// The report of the token owner's own entries of these days.
+    fn own_report(
+        &self,
+        resource: &'static Resource,
+        workspace_id: i64,
+        (from, to): (Date, Date),
+    ) -> Report<'_> {
+        let session = &self.session;
+        Report {
+            client: session.client,
+            publisher: session.publisher,
+            state: session.state,
+            resource,
+            workspace_id,
+            scope: Scope::User(session.account.id),
+            from,
+            to: Some(to),
+            today: self.today,
+            label: Some(format!("older-{}", self.options.days)),
+            resume_within: Some(RESUME_WITHIN),
+        }
     }
 }

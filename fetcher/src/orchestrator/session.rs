@@ -8,7 +8,7 @@ use shared::resource::Paging;
 
 use super::workspaces_resource;
 use crate::account::{Account, Workspace, Workspaces};
-use crate::masters::{self, Asking, Fetched};
+use crate::lists::{self, Asking, Fetched};
 use crate::outcome::SyncError;
 use crate::publisher::Publisher;
 use crate::state::{Lease, Limits, State, Work};
@@ -36,17 +36,16 @@ impl<'a> Session<'a> {
         state: &'a State,
         (work, patience): (Work, Duration),
     ) -> Result<Self, SyncError> {
-        let Some(me) = catalogue::masters().find(|resource| resource.paging == Paging::Object)
-        else {
+        let Some(me) = catalogue::lists().find(|resource| resource.paging == Paging::Object) else {
             return Err(SyncError::NoWorkspace);
         };
         let asking = Asking { client, resource: me, workspace_id: 0, before: None };
         let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-        let account: Option<Account> = masters::decode(client, &fetched.listing)?.pop();
+        let account: Option<Account> = lists::decode(client, &fetched.listing)?.pop();
         let account = account.ok_or_else(|| unusable_account(client, &fetched))?;
         let lease = state.lease((work, account.id), publisher.run_id(), patience).await?;
         let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
-        client.remember(&limits.standings.iter().copied().collect(), &limits.doubts);
+        client.remember(&limits.quotas.iter().copied().collect(), &limits.doubts);
         let me = Some(fetched);
         Ok(Self { client, publisher, state, account, me, limits, _lease: lease })
     }
@@ -56,7 +55,7 @@ impl<'a> Session<'a> {
         let (client, resource) = (self.client, workspaces_resource());
         let asking = Asking { client, resource, workspace_id: 0, before: None };
         let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
-        Ok((masters::decode(client, &fetched.listing)?, fetched))
+        Ok((lists::decode(client, &fetched.listing)?, fetched))
     }
 
     /// The workspaces to read, where that needs no list of them; none where the profile has no default.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shared::listing::Listing;
 
 use super::{Session, Sync};
-use crate::masters::Fetched;
+use crate::lists::Fetched;
 use crate::outcome::SyncError;
 use crate::state::{Reader, Readers, Reading, readers_key};
 

@@ -10,7 +10,7 @@ use shared::telemetry::REPORT;
 use tracing::info;
 
 use super::Sync;
-use super::history::{self, Outcome, ReportDays, read};
+use super::report_runs::{self, Outcome, ReportDays, read};
 use crate::outcome::{SyncError, Tally, TeamResult};
 use crate::report::Scope;
 use crate::state::{TeamRead, is_within};
@@ -81,7 +81,7 @@ impl Sync<'_> {
     ) -> Result<(), SyncError> {
         let session = &self.session;
         let scope = Scope::Workspace { user_id: session.account.id, is_admin: true };
-        let resuming = (ReportDays::Last(days), Some(history::RESUME_WITHIN));
+        let resuming = (ReportDays::Last(days), Some(report_runs::RESUME_WITHIN));
         let Some(mut report) = session.report(workspace_id, scope, resuming)? else {
             return Ok(());
         };

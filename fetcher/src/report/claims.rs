@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::batch::{Record, Rejected};
 use shared::listing;
 
-use super::cursor::Cursor;
+use crate::state::Cursor;
 use order::Order;
 
 mod order;

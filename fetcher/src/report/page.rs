@@ -4,11 +4,11 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::claims::Arrived;
-use super::cursor::Cursor;
 use super::days::{self, Span, UnknownDays};
 use super::{Report, Scope};
-use crate::masters::check_shape;
+use crate::lists::check_shape;
 use crate::record::{Page, read_answer};
+use crate::state::Cursor;
 use crate::toggl::Error;
 
 /// Rows of a page. Toggl takes more, but how many nobody says; with a quota of requests fewer would

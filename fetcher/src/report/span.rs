@@ -9,12 +9,12 @@ use shared::telemetry::REPORT;
 use tracing::warn;
 
 use super::claims::{Arrived, Claims};
-use super::cursor::Cursor;
 use super::days::{Span, UnknownDays, certain};
 use super::page::Answered;
 use super::{Days, Ids, Report, Stopped};
 use crate::outcome::Tally;
-use crate::progress::Progress;
+use crate::progress_bar::Progress;
+use crate::state::Cursor;
 use crate::state::{Emptiness, ReportProgress, SeenStarts};
 use crate::toggl::Error;
 

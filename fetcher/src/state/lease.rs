@@ -4,13 +4,11 @@
 //! when whoever waits for it has seen the same revision for [`EXPIRY`]. Two runs at once, as when a
 //! holder slept longer than that, are harmless; they ask Toggl for the same twice.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateError, UpdateErrorKind};
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use shared::process;
 use shared::retry::persist;
 use shared::telemetry::ORCHESTRATOR;
@@ -18,6 +16,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Instrument as _, debug, info, warn};
 use uuid::Uuid;
 
+mod holder;
+
+use self::holder::Holder;
+pub use self::holder::Running;
+pub(crate) use self::holder::Work;
 use super::{State, StateError, delays, is_passing};
 
 /// How often a holder renews its lease.
@@ -38,69 +41,6 @@ pub enum LeaseError {
     /// The bucket is out of reach.
     #[error(transparent)]
     State(#[from] StateError),
-}
-
-/// What a run does. A sync and a report of the same account may be at work at once: a report takes hours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    Sync,
-    Report,
-}
-
-impl Work {
-    fn key(self, user_id: i64) -> String {
-        match self {
-            Self::Sync => format!("lease.{user_id}"),
-            Self::Report => format!("lease.{user_id}.report"),
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Sync => "sync",
-            Self::Report => "report",
-        }
-    }
-}
-
-/// Another run of the same account, and how long it was waited for.
-#[derive(Debug, thiserror::Error)]
-pub struct Running {
-    work: Work,
-    user_id: i64,
-    holder: Option<Holder>,
-    waited: Duration,
-}
-
-impl fmt::Display for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { work, user_id, holder, waited } = self;
-        write!(f, "another run ({}) for the Toggl user {user_id} is at work", work.name())?;
-        if let Some(holder) = holder {
-            write!(f, " ({holder})")?;
-        }
-        let waited = Duration::from_secs(waited.as_secs());
-        if !waited.is_zero() {
-            write!(f, ", for longer than the {} to wait", humantime::format_duration(waited))?;
-        }
-        Ok(())
-    }
-}
-
-/// Who holds a lease; for people, except that no two are equal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
-    run_id: Uuid,
-    host: String,
-    pid: u32,
-    started_at: Timestamp,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.started_at.strftime("%Y-%m-%d %H:%M:%S UTC");
-        write!(f, "process {} on {}, since {since}", self.pid, self.host)
-    }
 }
 
 /// The right to be the only run of an account; dropping it gives it back, in the background.

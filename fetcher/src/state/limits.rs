@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::toggl::{Bucket, Standing};
+use crate::toggl::{Bucket, QuotaState};
 
 /// What a user's runs have learned of limits. Key `limits.<user>`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Limits {
-    pub(crate) standings: Vec<(Bucket, Standing)>,
+    /// What was left of each quota.
+    #[serde(rename = "standings")]
+    pub(crate) quotas: Vec<(Bucket, QuotaState)>,
     /// Requests of an hour, from /me/quota.
     pub(crate) totals: Vec<(Bucket, i64)>,
     /// When /me/quota was asked, whether or not it answered.

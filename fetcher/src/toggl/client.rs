@@ -1,48 +1,46 @@
 //! One request: its turn, its authentication, its retries.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
-use reqwest::redirect;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use shared::exit::chain;
-use shared::retry::Delays;
 use shared::telemetry::API;
-use tracing::{debug, warn};
+use tracing::warn;
 use url::Url;
 
-use super::args::{InClear, TogglArgs};
+mod bursts;
+mod http;
+mod listed_quotas;
+mod send;
+
+use self::bursts::Bursts;
+pub use self::http::HttpError;
+pub(crate) use self::http::http;
+use self::listed_quotas::ListedQuotas;
+pub(crate) use self::listed_quotas::QUOTA_PATH;
+use super::args::TogglArgs;
 use super::clock::Clock;
 use super::error::Error;
-use super::exchange::{Exchange, Question, read_body};
-use super::limits::{self, ListedQuota, Quota};
+use super::error_class::{ErrorClass, classify};
+use super::limit_headers;
 use super::pace::Pace;
-use super::payment::Doubts;
-use super::quotas::{Bucket, Quotas, Standings};
-use super::traffic::{Meter, Traffic, Wait};
-use super::trouble::{Trouble, judge};
+use super::payment_required::Doubts;
+use super::question_and_reply::{Question, Reply};
+use super::quotas::{Bucket, QuotaStates, Quotas};
+use super::request_log::{Meter, RequestLog, Wait};
 use super::words::{Redactor, Words};
 
-/// Where Toggl tells what is left of every quota.
-pub(crate) const QUOTA_PATH: &str = "/api/v9/me/quota";
 /// Pause before the only second try after a 5xx or a broken connection.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// A 429 that names no wait starts with about two seconds, as other clients found sufficient.
-const BURST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_BURST_PAUSE: Duration = Duration::from_secs(10);
-/// How often in a row a request waits out a 429.
-const MAX_BURSTS: u32 = 5;
 /// A longer wait than this is no burst limit; the run ends and names it, unless it may wait as long as that.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// How often in a row a request waits for a quota: somebody else may use up each new window.
 const MAX_RESETS: u32 = 3;
-/// An answer of /me/quota is believed for this long.
-const QUOTAS_KEPT: Duration = Duration::from_mins(1);
-
 /// A good answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -71,46 +69,6 @@ pub struct Client {
     /// The longest pause that a 429 may ask for.
     longest_wait: Duration,
     listed_quotas: Mutex<Option<ListedQuotas>>,
-}
-
-/// What /me/quota answered last; no body where it refused.
-#[derive(Debug, Clone)]
-struct ListedQuotas {
-    at: Instant,
-    body: Option<Bytes>,
-}
-
-/// Why there is nothing that carries requests.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    /// The token would be readable on the way.
-    #[error(transparent)]
-    InClear(#[from] InClear),
-    /// The TLS of this machine cannot be set up.
-    #[error("cannot set up TLS for requests to Toggl; does this machine trust any certificates?")]
-    Tls(#[from] reqwest::Error),
-}
-
-/// What carries the requests, each within the time that is set. It reads all certificates that the system
-/// trusts, hundreds of files.
-///
-/// # Errors
-/// When there are none, or the token would go out in clear.
-pub(crate) fn http(args: &TogglArgs) -> Result<reqwest::Client, HttpError> {
-    args.check()?;
-    let mut builder = reqwest::Client::builder();
-    // A proxy would get the token in clear on its way to this very machine.
-    if args.toggl_url.scheme() == "http" && !args.toggl_allow_http {
-        builder = builder.no_proxy();
-    }
-    let client = builder
-        .user_agent(concat!("toggl-track-fetcher/", env!("CARGO_PKG_VERSION")))
-        // The API redirects nobody; whoever does shall not get the token.
-        .redirect(redirect::Policy::none())
-        // The only one: from connecting to the last byte.
-        .timeout(args.toggl_timeout)
-        .build()?;
-    Ok(client)
 }
 
 impl Client {
@@ -180,8 +138,8 @@ impl Client {
     }
 
     /// What is known of the quotas.
-    pub fn standings(&self) -> Standings {
-        self.quotas.standings()
+    pub fn quota_states(&self) -> QuotaStates {
+        self.quotas.states()
     }
 
     /// Requests of this process that counted in a quota.
@@ -190,13 +148,13 @@ impl Client {
     }
 
     /// Every request and wait of this process so far.
-    pub fn traffic(&self) -> Traffic {
-        self.meter.traffic()
+    pub fn request_log(&self) -> RequestLog {
+        self.meter.log()
     }
 
     /// Takes over what an earlier run has learned of quotas and of what the plan lacks.
-    pub fn remember(&self, standings: &Standings, doubts: &BTreeMap<String, Timestamp>) {
-        self.quotas.remember(standings);
+    pub fn remember(&self, states: &QuotaStates, doubts: &BTreeMap<String, Timestamp>) {
+        self.quotas.remember(states);
         self.doubts.remember(doubts);
     }
 
@@ -209,8 +167,7 @@ impl Client {
         let path = question.path;
         let bucket = Bucket::of(path);
         let mut tried_again = false;
-        let (mut bursts, mut resets) = (0, 0);
-        let mut pauses = Delays::forever(BURST_PAUSE, LONGEST_BURST_PAUSE);
+        let (mut bursts, mut resets) = (Bursts::default(), 0);
         let mut waited_for_quota = false;
         loop {
             let admitted = self.meter.waiting(Wait::Quota, self.quotas.admit(bucket)).await;
@@ -218,132 +175,41 @@ impl Client {
                 .map_err(|used_up| Error::Quota { bucket, resets_at: used_up.resets_at })?;
             self.meter.waiting(Wait::Pace, self.pace.turn()).await;
             let sent = Timestamp::now();
-            let trouble = match self.exchange(question).await {
-                Ok(exchange) => match judge(path, &exchange, &self.redactor) {
+            let class = match self.ask_once(question).await {
+                Ok(reply) => match classify(path, &reply, &self.redactor) {
                     None => {
-                        self.quotas.note(bucket, limits::quota(&exchange.headers), false);
+                        self.quotas.note(bucket, limit_headers::quota(&reply.headers), false);
                         self.doubts.forget(path);
-                        let Exchange { headers, body, .. } = exchange;
+                        let Reply { headers, body, .. } = reply;
                         self.clock.note(&headers, sent, Timestamp::now());
                         let fetched_at = self.clock.corrected(sent);
                         return Ok(Answer { fetched_at, waited_for_quota, headers, body });
                     }
-                    Some(trouble) => trouble,
+                    Some(class) => class,
                 },
-                Err(error) => Trouble::Passing(error),
+                Err(error) => ErrorClass::Passing(error),
             };
-            match self.explain(path, bucket, trouble).await {
-                Trouble::Passing(error) if !tried_again => {
+            match self.explain(path, bucket, class).await {
+                ErrorClass::Passing(error) if !tried_again => {
                     tried_again = true;
                     warn!(target: API, "{}; one more try", chain(&error));
                     self.meter.waiting(Wait::Retry, tokio::time::sleep(RETRY_PAUSE)).await;
                 }
-                Trouble::Passing(error) | Trouble::Lasting(error) | Trouble::Doubtful(error) => {
+                ErrorClass::Passing(error)
+                | ErrorClass::Lasting(error)
+                | ErrorClass::Doubtful(error) => {
                     return Err(error);
                 }
-                Trouble::Quota(quota) => {
+                ErrorClass::Quota(quota) => {
                     self.quotas.note(bucket, quota, true);
                     resets += 1;
                     if resets > MAX_RESETS {
-                        let resets_at = self.standings().get(&bucket).and_then(|s| s.resets_at);
+                        let resets_at = self.quota_states().get(&bucket).and_then(|s| s.resets_at);
                         return Err(Error::Quota { bucket, resets_at });
                     }
                 }
-                Trouble::Burst(asked) => {
-                    bursts += 1;
-                    // Whoever says "at once" and refuses again does not mean it.
-                    let pause = pauses.next_delay().unwrap_or(BURST_PAUSE);
-                    let wait = asked.filter(|asked| bursts == 1 || *asked > pause).unwrap_or(pause);
-                    if bursts > MAX_BURSTS || wait > self.longest_wait {
-                        return Err(Error::TooFast { path: path.to_owned(), wait });
-                    }
-                    warn!(target: API, "Too many requests, waiting {:.1} s", wait.as_secs_f64());
-                    self.pace.block(wait);
-                }
+                ErrorClass::Burst(asked) => bursts.wait(self, path, asked)?,
             }
         }
-    }
-
-    /// Finds out what a 402 that named no reason was about: /me/quota knows. Where that fails, it is
-    /// taken for the quota once, and for the plan if it persists after the reset.
-    async fn explain(&self, path: &str, bucket: Bucket, trouble: Trouble) -> Trouble {
-        let Trouble::Doubtful(error) = trouble else { return trouble };
-        match self
-            .quotas_body()
-            .await
-            .and_then(|body| limits::standing_in_list(&body, bucket == Bucket::User))
-        {
-            Some(Quota { remaining: Some(left), .. }) if left != 0 => Trouble::Lasting(error),
-            Some(quota) => Trouble::Quota(quota),
-            None if self.doubts.persists(path) => Trouble::Lasting(error),
-            None => Trouble::Lasting(Error::Quota { bucket, resets_at: None }),
-        }
-    }
-
-    /// The body of /me/quota; none where it is closed, which is asked once a run.
-    async fn quotas_body(&self) -> Option<Bytes> {
-        let kept = || self.listed_quotas.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept().clone();
-        if let Some(known) = known.filter(ListedQuotas::is_fresh) {
-            return known.body;
-        }
-        self.meter.waiting(Wait::Pace, self.pace.turn()).await;
-        let asked = self.exchange(Question { path: QUOTA_PATH, query: &[], json: None }).await;
-        let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
-        *kept() = Some(ListedQuotas { at: Instant::now(), body: body.clone() });
-        body
-    }
-
-    /// What Toggl says of every quota; none where it does not tell.
-    pub(crate) async fn listed_quotas(&self) -> Option<Vec<ListedQuota>> {
-        serde_json::from_slice(&self.quotas_body().await?).ok()
-    }
-
-    async fn exchange(&self, question: Question<'_>) -> Result<Exchange, Error> {
-        let answered = self.send(question).await;
-        let (status, bytes) = match &answered {
-            Ok(exchange) => (Some(exchange.status.as_u16()), exchange.body.len()),
-            Err(_) => (None, 0),
-        };
-        self.meter.requested(question.method(), question.path, status, bytes);
-        answered
-    }
-
-    async fn send(&self, question: Question<'_>) -> Result<Exchange, Error> {
-        let Question { path, query, json } = question;
-        let transport = |source: reqwest::Error| Error::Transport {
-            path: path.to_owned(),
-            source: source.without_url(),
-        };
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        let started = Instant::now();
-        let request = match json {
-            None => self.http.get(url).query(query),
-            Some(json) => self.http.post(url).json(json),
-        };
-        let request = request.basic_auth(self.token.expose_secret(), Some("api_token"));
-        let response = request.send().await.map_err(transport)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_body(response, path).await?;
-        let Quota { remaining, resets_in } = limits::quota(&headers);
-        debug!(
-            target: API,
-            status = status.as_u16(),
-            bytes = body.len(),
-            elapsed_ms = started.elapsed().as_millis(),
-            quota_remaining = remaining,
-            quota_resets_in_s = resets_in.map(|wait| wait.as_secs()),
-            request_id = headers.get("x-toggl-request-id").and_then(|id| id.to_str().ok()),
-            "{} {path} {query:?}", question.method()
-        );
-        let host = self.base.host_str().unwrap_or_default().to_owned();
-        Ok(Exchange { status, headers, body, host })
-    }
-}
-
-impl ListedQuotas {
-    fn is_fresh(&self) -> bool {
-        self.body.is_none() || self.at.elapsed() < QUOTAS_KEPT
     }
 }

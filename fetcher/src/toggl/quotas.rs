@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use shared::telemetry::API;
 use tracing::warn;
 
-use super::limits;
-use crate::progress::Countdown;
+use super::limit_headers;
+use crate::progress_bar::Countdown;
 
 /// A quota that names no reset is full again after this at the latest.
 pub(crate) const WINDOW: Duration = Duration::from_hours(1);
@@ -60,7 +60,7 @@ impl fmt::Display for Bucket {
 
 /// What is known of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Standing {
+pub struct QuotaState {
     /// Requests left when it was last heard of; negative while Toggl does not enforce the quota.
     pub remaining: Option<i64>,
     /// When it is full again.
@@ -69,7 +69,7 @@ pub struct Standing {
     pub used_up: bool,
 }
 
-impl Standing {
+impl QuotaState {
     /// What is left now; none when that is unknown, or was counted in a window that has ended.
     pub fn left(&self, now: Timestamp) -> Option<i64> {
         self.resets_at.filter(|resets_at| *resets_at > now).and(self.remaining)
@@ -87,7 +87,7 @@ impl Standing {
 }
 
 /// What is known of every bucket, and the requests of this process in each.
-pub type Standings = BTreeMap<Bucket, Standing>;
+pub type QuotaStates = BTreeMap<Bucket, QuotaState>;
 
 /// A quota is used up for longer than the run is willing to wait.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +106,7 @@ pub(super) struct Quotas {
 
 #[derive(Debug, Default)]
 struct State {
-    standings: Standings,
+    states: QuotaStates,
     requests: BTreeMap<Bucket, u32>,
 }
 
@@ -119,10 +119,10 @@ impl Quotas {
     /// is waited for, with a countdown; answers whether it was.
     pub(super) async fn admit(&self, bucket: Bucket) -> Result<bool, UsedUp> {
         let mut waited = false;
-        while let Some(standing) = self.blocking(bucket) {
-            let wait = until(standing.resets_at).saturating_add(MARGIN);
+        while let Some(known) = self.blocking(bucket) {
+            let wait = until(known.resets_at).saturating_add(MARGIN);
             if wait > self.max_wait.saturating_add(MARGIN) {
-                return Err(UsedUp { resets_at: standing.resets_at });
+                return Err(UsedUp { resets_at: known.resets_at });
             }
             match self.display.try_lock() {
                 Ok(_shown) => {
@@ -141,14 +141,14 @@ impl Quotas {
     }
 
     /// Notes what an answer's headers said.
-    pub(super) fn note(&self, bucket: Bucket, quota: limits::Quota, used_up: bool) {
+    pub(super) fn note(&self, bucket: Bucket, quota: limit_headers::Quota, used_up: bool) {
         let mut state = self.locked();
         if !used_up {
             *state.requests.entry(bucket).or_default() += 1;
         }
         // An answer that was on its way when the quota ran out does not fill it again.
-        let known = state.standings.get(&bucket).copied().unwrap_or_default();
-        if used_up || (!known.blocks() && quota != limits::Quota::default()) {
+        let known = state.states.get(&bucket).copied().unwrap_or_default();
+        if used_up || (!known.blocks() && quota != limit_headers::Quota::default()) {
             let wait = quota.resets_in.or(used_up.then_some(WINDOW));
             let resets_at = wait.and_then(|wait| Timestamp::now().checked_add(wait).ok());
             let remaining = match quota.remaining {
@@ -159,20 +159,20 @@ impl Quotas {
                 }
                 left => left,
             };
-            state.standings.insert(bucket, Standing { remaining, resets_at, used_up });
+            state.states.insert(bucket, QuotaState { remaining, resets_at, used_up });
         }
     }
 
     /// What is known from an earlier run; what this one has heard itself counts more.
-    pub(super) fn remember(&self, standings: &Standings) {
+    pub(super) fn remember(&self, states: &QuotaStates) {
         let mut state = self.locked();
-        for (bucket, standing) in standings {
-            state.standings.entry(*bucket).or_insert(*standing);
+        for (bucket, known) in states {
+            state.states.entry(*bucket).or_insert(*known);
         }
     }
 
-    pub(super) fn standings(&self) -> Standings {
-        self.locked().standings.clone()
+    pub(super) fn states(&self) -> QuotaStates {
+        self.locked().states.clone()
     }
 
     /// Requests that counted, in this process.
@@ -180,8 +180,8 @@ impl Quotas {
         self.locked().requests.clone()
     }
 
-    fn blocking(&self, bucket: Bucket) -> Option<Standing> {
-        self.locked().standings.get(&bucket).copied().filter(|standing| standing.blocks())
+    fn blocking(&self, bucket: Bucket) -> Option<QuotaState> {
+        self.locked().states.get(&bucket).copied().filter(|known| known.blocks())
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -211,8 +211,8 @@ mod tests {
         }
     }
 
-    fn used_up(seconds: u64) -> limits::Quota {
-        limits::Quota { remaining: Some(0), resets_in: Some(Duration::from_secs(seconds)) }
+    fn used_up(seconds: u64) -> limit_headers::Quota {
+        limit_headers::Quota { remaining: Some(0), resets_in: Some(Duration::from_secs(seconds)) }
     }
 
     #[tokio::test]
@@ -228,7 +228,7 @@ mod tests {
         let quotas = Quotas::new(Duration::ZERO);
         quotas.note(Bucket::User, used_up(0), true);
         assert!(quotas.admit(Bucket::User).await.is_ok());
-        assert_eq!(quotas.standings()[&Bucket::User].left(Timestamp::now()), None);
+        assert_eq!(quotas.states()[&Bucket::User].left(Timestamp::now()), None);
     }
 
     #[tokio::test]
@@ -236,6 +236,6 @@ mod tests {
         let quotas = Quotas::new(Duration::ZERO);
         quotas.note(Bucket::User, used_up(60), false);
         assert!(quotas.admit(Bucket::User).await.is_ok());
-        assert_eq!(quotas.standings()[&Bucket::User].left(Timestamp::now()), Some(0));
+        assert_eq!(quotas.states()[&Bucket::User].left(Timestamp::now()), Some(0));
     }
 }

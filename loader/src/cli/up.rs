@@ -11,7 +11,7 @@ use shared::shutdown::Shutdown;
 use shared::stream::{self, BUCKET, STREAM, StreamArgs};
 use shared::telemetry::MIGRATIONS;
 use sqlx::{Connection as _, PgConnection};
-use tracing::info;
+use tracing::{error, info};
 
 use super::load::{Eye, load};
 use super::start::Start;
@@ -124,7 +124,11 @@ async fn prepare(
     is_resident: bool,
     shutdown: &Shutdown,
 ) -> Result<(), MigrationError> {
-    migrations::migrate(connection, vault, &shutdown.soft).await?;
+    match migrations::migrate(connection, vault, &shutdown.soft).await {
+        // What is loaded needs no view.
+        Err(error) if is_resident && error.is_of_views() => error!(target: MIGRATIONS, "{error}"),
+        migrated => migrated?,
+    }
     if is_resident {
         migrations::check_rights(connection).await?;
     }

@@ -1,10 +1,10 @@
-//! Applying what is to come, one transaction for each migration.
+//! Applying what is to come, one transaction for each migration and each view.
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, PgConnection};
 
 use super::error::is_locked;
-use super::{MIGRATOR, MigrationError, actor};
+use super::{MIGRATOR, MigrationError, actor, views};
 
 /// As the role that [`actor`] chooses; whoever calls has the turn.
 pub(super) async fn apply(connection: &mut PgConnection) -> Result<(), MigrationError> {
@@ -17,9 +17,10 @@ pub(super) async fn apply(connection: &mut PgConnection) -> Result<(), Migration
             let holders = holders(connection).await?;
             Err(MigrationError::Locked { version, holders })
         }
-        other => other.map_err(MigrationError::from),
+        Err(error) => Err(error.into()),
+        Ok(()) => views::apply(connection).await,
     };
-    if migrated.is_ok() {
+    if migrated.as_ref().err().is_none_or(MigrationError::is_of_views) {
         for setting in ["statement_timeout", "lock_timeout"] {
             let reset = sqlx::AssertSqlSafe(format!("reset {setting}"));
             sqlx::query(reset).execute(&mut *connection).await?;

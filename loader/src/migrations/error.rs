@@ -58,6 +58,15 @@ pub enum MigrationError {
         /// Who holds what, to be read after "use".
         holders: String,
     },
+    /// Somebody uses a view for longer than a loader waits.
+    #[error(
+        "the view {0} was not replaced, for it waited a minute for what others use: let them end, then \
+         start again"
+    )]
+    LockedView(String),
+    /// Some views are not in their present form; everything else is up to date.
+    #[error("{0}")]
+    Views(String),
     /// A signal came first.
     #[error(
         "interrupted before the tables were up to date; a migration that was at work leaves nothing"
@@ -81,6 +90,11 @@ impl MigrationError {
     /// Whether the same look may find it otherwise when another loader has migrated.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Self::Taken(_) | Self::Forbidden(_) | Self::Refused(_))
+    }
+
+    /// Whether nothing that is loaded needs what is not up to date.
+    pub(crate) fn is_of_views(&self) -> bool {
+        matches!(self, Self::Views(_))
     }
 
     /// The exit code of a command that ends with it.

@@ -1,0 +1,56 @@
+//! A question and what came back, of any status.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
+
+use super::error::Error;
+
+/// A larger body is none of Toggl's: the longest list that anybody reported has 200 MB.
+const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) path: &'a str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+    /// Sent by POST.
+    pub(super) json: Option<&'a serde_json::Value>,
+}
+
+impl Question<'_> {
+    pub(super) const fn method(&self) -> &'static str {
+        if self.json.is_some() { "POST" } else { "GET" }
+    }
+}
+
+/// An answer of any status.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Who was asked.
+    pub(super) host: String,
+}
+
+/// The whole body, up to [`MAX_BODY_BYTES`].
+pub(super) async fn read_body(mut response: Response, path: &str) -> Result<Bytes, Error> {
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(MAX_BODY_BYTES));
+    let chunks = async {
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Ok(true);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok::<_, reqwest::Error>(false)
+    };
+    match chunks.await {
+        Ok(false) => Ok(body.freeze()),
+        Ok(true) => Err(Error::TooLarge { path: path.to_owned(), bytes: MAX_BODY_BYTES }),
+        Err(source) => {
+            Err(Error::Transport { path: path.to_owned(), source: source.without_url() })
+        }
+    }
+}
