@@ -43,7 +43,7 @@ Examples:
   loader status                      how the pipeline is
   loader dead-letters list           what could not be loaded, and why
   loader explain --resource tags --id 7    why a row is as it is, and which batches had it
-  loader replay --resource tags      the past of a table once more, from the stream";
+  loader replay --resource tags      load a table again from the stream";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -63,8 +63,8 @@ Examples:
 
 /// Loads Toggl Track batches from NATS JetStream into the raw tables of PostgreSQL.
 ///
-/// Without a command it runs: brings the schema up to date, then serves all tables until SIGTERM or
-/// Ctrl-C. Any number of loaders may run at once.
+/// Without a command it runs: it brings the schema up to date, then loads all tables until SIGTERM or Ctrl-C.
+/// Any number of loaders may run at once.
 #[derive(Debug, Parser)]
 #[command(name = "loader", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct Cli {
@@ -86,8 +86,8 @@ pub struct Cli {
     vault: VaultArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// Print nothing when all is well, and log nothing below a warning. What a command is there to show, as a
-    /// list, it shows even so.
+    /// Print nothing when all is well, and log nothing below a warning. Commands that exist to show
+    /// something, such as a list, still show it.
     #[arg(long, short, env = "LOADER_QUIET", help_heading = "Logging", value_parser = switch(), global = true)]
     quiet: bool,
 }
@@ -100,36 +100,35 @@ enum Command {
     /// Bring the schema up to date, say what the vault lacks, and exit.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate,
-    /// Do what needs more rights than loading: `migrate`, and create the stream and the key-value
-    /// bucket or bring their settings up to date. For an administrator's users, where those of the
-    /// loader and the fetcher have few rights.
+    /// Do what needs more rights than loading: `migrate`, and create or update the stream and the key-value
+    /// bucket. For an administrator, where the users of loader and fetcher have few rights.
     #[command(after_help = setup::EXAMPLES)]
     Setup(SetupArgs),
-    /// Load the stream into this database from now on, and no more into the one that it was loaded into.
+    /// Load the stream into this database from now on, and no longer into the one before.
     ///
-    /// The stream's consumers belong to one database. A loader of another one takes nothing, and says
-    /// whose they are; this makes them this one's. Running loaders notice within seconds, those of the
-    /// former database too. What this database lacks is loaded from the stream.
+    /// The stream's consumers belong to one database. A loader of another one takes nothing, and says whose
+    /// they are; this command gives them to this database. Running loaders notice within seconds, those of
+    /// the former database too. What this database lacks is loaded from the stream.
     #[command(after_help = adopt::EXAMPLES)]
     Adopt,
     /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
     #[command(subcommand, after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLetters),
     /// Delete a person, or a workspace, from all tables, history, claims and dead letters, in one
-    /// transaction, and write nothing of them from then on.
+    /// transaction, and keep them out from then on.
     ///
     /// Nothing comes back by a replay, by batches that are loaded later, or by dead letters that are applied
-    /// again, until --undo. Their id stays in `raw.toggl_track__forgotten`, for nobody could be kept out
-    /// otherwise. Rows about something else are kept without them: creators, assignees, members. Loaders may
-    /// run on; they wait meanwhile. Says what remains where this does not reach, and how to mend that. Exit
-    /// code 6 when dead letters that cannot be read may hold them.
+    /// again, until --undo. Their id stays in `raw.toggl_track__forgotten`, because nobody could be kept out
+    /// without it. Other rows stay, but lose whoever is forgotten as creator, assignee or member. Loaders may
+    /// run; they wait meanwhile. It says what remains where it does not reach, and what to do about that.
+    /// Exit code 6 if dead letters that cannot be read may hold them.
     #[command(after_help = forget::EXAMPLES)]
     Forget(ForgetArgs),
-    /// Delete once what is older than it is to be kept, as running loaders with these settings do every day.
+    /// Delete, once, what is older than these settings keep. Running loaders do the same every day.
     ///
-    /// In pieces, beside running loaders. Of the history what a table held since then stays known: the last
-    /// change before it is kept, except of what was deleted before. The raw tables themselves are never
-    /// pruned.
+    /// It works in small pieces, beside running loaders. What a table held at any moment since then stays
+    /// known: the last change before is kept, except of rows that were deleted before. The raw tables
+    /// themselves are never pruned.
     #[command(after_help = prune::EXAMPLES)]
     Prune(PruneArgs),
     /// Apply what the stream holds again, up to its present end.
@@ -157,12 +156,12 @@ enum Command {
     /// attention. Needs no running loader, and tells what it can where NATS or Postgres is away.
     #[command(after_help = command::EXAMPLES)]
     Status(StatusArgs),
-    /// Try everything that loading needs: Postgres, the tables, NATS, and the rights there. Says for what
-    /// does not work how to mend it.
+    /// Try everything that loading needs: Postgres, the tables, NATS, and the rights there. Says how to fix
+    /// what does not work.
     #[command(after_help = check::EXAMPLES)]
     Check,
-    /// Ask the loader on this machine (--http) whether it is ready, and which one it is: exit code 0 if it
-    /// is, and is that of `DATABASE_URL` and `NATS_URL` where they are set; else 1.
+    /// Ask the loader on this machine (--http) whether it is ready. Exit code 0 if it is, and if it belongs
+    /// to `DATABASE_URL` and `NATS_URL` where they are set; else 1.
     #[command(after_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck,
     #[command(flatten)]
@@ -176,25 +175,24 @@ struct RunArgs {
     /// most, so that the others go on.
     #[arg(long, env = "LOADER_WRITERS", default_value_t = 3, value_parser = plain(clap::value_parser!(u8).range(1..=64)), global = true)]
     writers: u8,
-    /// How long a batch may be in hand before NATS gives it to another loader; longer than any
-    /// batch takes. All loaders want the same.
+    /// How long a batch may be in hand before NATS gives it to another loader. Make it longer than any batch
+    /// takes, and the same for all loaders.
     #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = plain(shared::consumer::ack_wait), global = true)]
     ack_wait: Duration,
-    /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. What
-    /// changes while it is off is never in there.
+    /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. Changes made
+    /// while it is off are never recorded.
     #[arg(long, env = "LOADER_HISTORY", value_enum, default_value_t, value_parser = plain(EnumValueParser::<History>::new()), global = true)]
     history: History,
-    /// Load a copy: this database gets every batch as well, from the stream's beginning, by consumers of
-    /// its own. Fetchers do not wait for it. The name is that of the copy, the same for all its loaders.
+    /// Load a copy: this database also gets every batch, from the stream's beginning, through consumers of
+    /// its own. Fetchers do not wait for it. The name is the copy's, the same for all its loaders.
     #[arg(long, env = "LOADER_COPY", value_name = "NAME", value_parser = plain(CopyName::from_str), global = true)]
     copy: Option<CopyName>,
     /// Where to serve the status page (/), metrics (/metrics), /healthz and /readyz; `off` for nowhere.
     /// [default: 127.0.0.1:9464, unless it is taken]
     #[arg(long, env = "LOADER_HTTP", value_name = "ADDRESS", value_parser = plain(Http::from_str), global = true)]
     http: Option<Http>,
-    /// How old what was fetched may be before the page, `status` and, where it is set, `healthcheck` say
-    /// so, for each table of the usual sync; shorter than a day it is for the time entries alone.
-    /// [default: 26h]
+    /// How old a table may be before the page, `status` and, if this is set, `healthcheck` say so. It holds
+    /// for each table of the usual sync; if it is less than a day, for time entries only. [default: 26h]
     #[arg(long, env = "LOADER_MAX_AGE", value_name = "DURATION", value_parser = plain(age::max_age), global = true)]
     max_age: Option<Duration>,
 }

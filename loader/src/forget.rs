@@ -42,7 +42,8 @@ pub(crate) struct ForgetArgs {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Delete nothing; say what would be. Everything is tried and taken back, and loaders wait meanwhile.
+    /// Delete nothing, only say what would be deleted. Everything is tried and rolled back, and loaders wait
+    /// meanwhile.
     #[arg(long)]
     dry_run: bool,
     /// Write them again from now on. What was deleted comes with the next sync that reads it, or by

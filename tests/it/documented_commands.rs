@@ -1,4 +1,5 @@
-//! The README's shell commands, run as they stand there: only addresses and tokens are replaced.
+//! The shell commands and questions of README.md and `docs/`, run as they stand there: only addresses and
+//! tokens are replaced.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,26 +11,19 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::batches::listing;
+use crate::documents::blocks;
 use crate::expected_rows::resource;
 use crate::letters::{Letters, named};
 
-const README: &str = include_str!("../../README.md");
-const PROVE: &str = include_str!("../compose/prove.sh");
-const CI: &str = include_str!("../../.ci/run");
 const ROOT_KEY: &[u8] = b"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
 
 /// Longer than any block takes.
 const DEADLINE: Duration = Duration::from_mins(3);
 
-fn blocks(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
-
 /// The block that has this line.
 fn block(line: &str) -> &'static str {
     let found = blocks("sh").into_iter().find(|block| block.lines().any(|l| l.starts_with(line)));
-    found.unwrap_or_else(|| panic!("no block of the README has {line:?}"))
+    found.unwrap_or_else(|| panic!("no block of a page has {line:?}"))
 }
 
 async fn world() -> World {
@@ -76,26 +70,6 @@ fn with_token(block: &str) -> String {
     format!("export TOGGL_API_TOKEN={TOKEN}\n{block}")
 }
 
-#[test]
-fn every_block_is_run_by_a_test_or_by_the_script_for_docker() {
-    let covered = [
-        "cargo test --workspace",
-        "docker compose",
-        "nats-server",
-        "fetcher completions",
-        "fetcher credentials",
-        "fetcher --only",
-        "loader dead-letters",
-        "loader replay",
-    ];
-    for block in blocks("sh") {
-        let is_covered = |start: &&str| block.lines().any(|line| line.starts_with(*start));
-        assert!(covered.iter().any(is_covered), "nobody runs {block}");
-    }
-    assert!(CI.contains("cargo test --workspace"), "who runs it?");
-    assert!(PROVE.contains("readme_commands"), "who runs the commands for Docker?");
-}
-
 #[tokio::test]
 async fn from_an_empty_database_to_rows_without_docker() {
     let world = world().await;
@@ -123,25 +97,37 @@ async fn completions_pages_and_credentials() {
 }
 
 #[tokio::test]
-async fn what_a_sync_reads_and_replays() {
+async fn a_vault_in_one_command() {
+    let world = world().await;
+    let shown = "postgres://postgres:…@localhost/toggl";
+    let block = block("DATABASE_URL=");
+    assert!(block.contains(shown), "{block}");
+    run(&world, &block.replace(shown, &world.database.url)).await;
+}
+
+#[tokio::test]
+async fn what_a_sync_reads_replays_explains_and_forgets() {
     let world = world().await;
     run(&world, &with_token(block("fetcher --only"))).await;
     let loader = world.start_loader().await.unwrap();
     world.loaded().await.unwrap();
     run(&world, block("loader replay")).await;
+    run(&world, block("loader explain")).await;
     assert_eq!(loader.terminate().await.unwrap(), Some(0));
-    // And its questions.
+    // And the questions.
     let mut connection = world.connect().await.unwrap();
     let questions = blocks("sql");
-    assert!(questions.len() >= 3, "{questions:?}");
+    assert!(questions.len() >= 9, "{questions:?}");
     for question in questions {
         let answered = sqlx::raw_sql(question).execute(&mut connection).await;
         answered.unwrap_or_else(|error| panic!("{error}: {question}"));
     }
+    run(&world, block("loader prune")).await;
+    run(&world, block("loader forget")).await;
 }
 
 #[tokio::test]
-async fn dead_letters_by_the_numbers_that_the_readme_has() {
+async fn dead_letters_by_the_numbers_that_their_page_has() {
     let mut letters = Letters::start().await;
     let tags = resource("tags");
     letters
