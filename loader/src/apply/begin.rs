@@ -83,7 +83,7 @@ pub(crate) struct Course<'a> {
     pub(crate) fits: &'a Fits,
 }
 
-/// Applies a batch, or as much of it as fits into the time, by other rules than those of running loaders.
+/// Applies a batch, or as much of it as fits into the time, with other settings than those of running loaders.
 /// None where there is more to come.
 ///
 /// # Errors

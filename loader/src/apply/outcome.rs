@@ -18,7 +18,7 @@ pub struct Applied {
     pub written: usize,
     /// Newer than the stored row, and equal to it in content, start and deletion: not written.
     pub unchanged: usize,
-    /// The rest: not [newer](super::newer) than the stored row. It is older, or just as old, as when a
+    /// The rest: not newer than the stored row, by the rule in `newer`. It is older, or just as old, as when a
     /// batch comes again; or the batch has its key in a newer form, too. Not counted, but what is left of
     /// `received`.
     pub stale: usize,

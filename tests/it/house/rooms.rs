@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Crates that keep to it.
-const CRATES: [&str; 1] = ["loader"];
+/// The crates of the programs.
+const CRATES: [&str; 3] = ["fetcher", "loader", "shared"];
 
 /// For each room those that it uses, with a file that does.
 type Rooms = BTreeMap<String, BTreeMap<String, String>>;

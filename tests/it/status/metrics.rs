@@ -78,6 +78,8 @@ async fn counters_say_what_the_ledger_says() {
         assert!(of(&before, "rows_received_total", resource.name).abs() < 0.1, "from the start");
     }
     world.sync(&[]).await.unwrap();
+    // Else the second may overtake the first, which is stale then.
+    world.loaded().await.unwrap();
     world.sync(&[]).await.unwrap();
     world.loaded().await.unwrap();
     let series = watched.series().await;
