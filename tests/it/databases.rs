@@ -15,11 +15,16 @@ pub(crate) fn loader_of(world: &World, database: &Database, arguments: &[&str]) 
     world.loader(arguments).env("DATABASE_URL", &database.url)
 }
 
-/// A copy of a database under another name, as a dump of it that is restored there. Nobody may be
-/// connected to it.
+/// A copy of a database under another name, as a dump of it that is restored there. Whoever is still
+/// connected to it, as a pooler for later, is thrown out.
 pub(crate) async fn dump(world: &World, of: &Database) -> Database {
     let name = format!("{}_dump", of.name);
-    execute(world, &[format!("create database {name} template {}", of.name)]).await;
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity where datname";
+    let commands = [
+        format!("{others} = '{}'", of.name),
+        format!("create database {name} template {}", of.name),
+    ];
+    execute(world, &commands).await;
     Database { url: world.postgres().url(&name), name }
 }
 

@@ -1,8 +1,8 @@
 //! Every change of a raw row is recorded once, and nothing else is.
 
 use bytes::Bytes;
+use loader::apply::History;
 use loader::apply::{Applied, Options, Origin, apply};
-use loader::history::History;
 use shared::batch::{Batch, Record};
 use shared::catalogue::CATALOGUE;
 use shared::listing::Span;

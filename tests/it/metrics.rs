@@ -1,4 +1,4 @@
-//! What Prometheus reads: true, complete, and named as the README, the dashboard and the alerts do.
+//! What Prometheus reads: true, complete, and named as the page about watching, the dashboard and the alerts do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::batches::{cut, publish, publish_raw, record};
 use crate::expected_rows::resource;
 use crate::watched::Watched;
 
-const README: &str = include_str!("../../README.md");
+const WATCHING: &str = include_str!("../../docs/watching.md");
 const ALERTS: &str = include_str!("../../monitoring/alerts.yml");
 const DASHBOARD: &str = include_str!("../../monitoring/grafana/dashboards/toggl-track.json");
 const PROMETHEUS: &str = include_str!("../../monitoring/prometheus.yml");
@@ -154,7 +154,7 @@ fn names_of(text: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn the_readme_the_dashboard_and_the_alerts_name_what_is_served() {
+async fn the_page_the_dashboard_and_the_alerts_name_what_is_served() {
     let (world, watched) = empty().await;
     let tags = resource("tags");
     let context = world.jetstream().await.unwrap();
@@ -188,7 +188,7 @@ async fn the_readme_the_dashboard_and_the_alerts_name_what_is_served() {
             (format!("{name}{total}"), kind.to_owned())
         })
         .collect();
-    let documented = README.lines().filter_map(|line| {
+    let documented = WATCHING.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
         let name = cells.next()?.trim_end_matches('`');
         name.starts_with(PREFIX).then(|| (name.to_owned(), cells.next().unwrap_or("").to_owned()))

@@ -9,6 +9,9 @@ use tests::servers::{NatsOptions, NatsServer, free_port, wait_for};
 use tests::toggl::Account;
 use tests::workers::Worker;
 use tests::world::World;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::certificates::Certificates;
 use crate::endings::assert_fails;
@@ -46,6 +49,52 @@ async fn works(world: &World, told: &[(&str, &str)]) {
 async fn is_refused(world: &World, told: &[(&str, &str)], words: &[&str]) {
     for worker in workers(world, &[], &[], told) {
         assert_fails(&worker.run().await.unwrap(), 5, words);
+    }
+}
+
+async fn waits_and_says(loader: Worker, words: &[&str]) {
+    let loader = loader.start().await.unwrap();
+    for word in ["Waiting for NATS"].iter().chain(words) {
+        loader.logged(word, DEADLINE).await.unwrap();
+    }
+    assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
+}
+
+/// Whoever connects is greeted so; without a greeting the line is closed, or held for ever.
+async fn greeter(greeting: Option<&'static str>) -> (u16, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            match greeting {
+                Some(greeting) => drop(socket.write_all(greeting.as_bytes()).await),
+                None => held.push(socket),
+            }
+        }
+    });
+    (port, serving)
+}
+
+#[tokio::test]
+async fn a_proxy_before_a_server_that_is_not_there_is_waited_for() {
+    let world = World::start(Account::empty()).await.unwrap();
+    for greeting in [None, Some("")] {
+        let (port, serving) = greeter(greeting).await;
+        let url = format!("nats://127.0.0.1:{port}");
+        waits_and_says(world.loader(&[]).env("NATS_URL", &url), &["no greeting from NATS"]).await;
+        serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_something_else_is_named() {
+    let world = World::start(Account::empty()).await.unwrap();
+    for greeting in ["SSH-2.0-OpenSSH_9.2\r\n", "+OK\r\n", "220 mail.example ESMTP\r\n"] {
+        let (port, serving) = greeter(Some(greeting)).await;
+        let url = format!("nats://127.0.0.1:{port}");
+        is_refused(&world, &[("NATS_URL", &url)], &["is not NATS", "NATS_URL"]).await;
+        serving.abort();
     }
 }
 
@@ -123,10 +172,16 @@ async fn a_server_that_begins_with_tls_is_reached_when_told_and_named_when_not()
     let (url, ca) = (world.nats.url(), file("ca.pem"));
     let told = [("NATS_URL", &*url), ("NATS_CA", &*ca), ("NATS_TLS_FIRST", "true")];
     works(&world, &told).await;
-    is_refused(&world, &told[..2], &["no greeting from NATS", "NATS_TLS_FIRST"]).await;
     // As a file of settings may say it.
     let off = [("NATS_URL", &*url), ("NATS_CA", &*ca), ("NATS_TLS_FIRST", "0")];
-    is_refused(&world, &off, &["NATS_TLS_FIRST"]).await;
+    for told in [&told[..2], &off] {
+        let words = ["no greeting from NATS", "NATS_TLS_FIRST"];
+        for worker in workers(&world, &[], &["adopt"], told) {
+            assert_fails(&worker.run().await.unwrap(), 5, &words);
+        }
+        let [_, loader] = workers(&world, &[], &[], told);
+        waits_and_says(loader, &words).await;
+    }
 }
 
 #[tokio::test]

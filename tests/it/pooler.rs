@@ -2,7 +2,7 @@
 //! use instead.
 
 use jiff::Timestamp;
-use loader::database::DatabaseArgs;
+use loader::postgres::database::DatabaseArgs;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use tests::servers::{PgBouncer, PoolMode, PoolerOptions};
 use tests::toggl::{Account, TOKEN};

@@ -7,6 +7,7 @@ use tests::toggl::Account;
 use tests::workers::{Finished, Worker};
 use tests::world::World;
 
+use crate::documents::page;
 use crate::endings::{assert_fails, assert_misused};
 
 fn variables(program: &str) -> BTreeSet<String> {
@@ -24,6 +25,19 @@ fn collect(command: &Command, names: &mut BTreeSet<String>) {
     let variables = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
     names.extend(variables.map(str::to_owned));
     command.get_subcommands().for_each(|below| collect(below, names));
+}
+
+#[test]
+fn the_page_about_settings_names_each_and_no_other() {
+    let rows = page("docs/settings.md").lines().filter_map(|line| line.strip_prefix("| `"));
+    let named: BTreeSet<String> = rows
+        .flat_map(|row| row.split(" | ").next().unwrap().split(", "))
+        .map(|name| name.trim_matches(['`', ' ']).to_owned())
+        .collect();
+    let mut wanted = &variables("fetcher") | &variables("loader");
+    // The one that is no flag.
+    wanted.insert("TOGGL_API_TOKEN".to_owned());
+    assert_eq!(named, wanted);
 }
 
 /// A value that the variable takes, and what has to be set beside it.

@@ -6,8 +6,8 @@ use shared::exit::Exit;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 
-use crate::database::{Trouble, classify};
-use crate::refusal::Refusal;
+use super::rights::Refusal;
+use crate::postgres::trouble::{Trouble, classify};
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]

@@ -6,10 +6,10 @@ use sqlx::{Connection as _, PgConnection};
 use super::replace::replace;
 use super::state::{VERSION, outdated};
 use super::{SCHEMA, View};
-use crate::database::{Trouble, classify};
 use crate::migrations::MigrationError;
 use crate::migrations::apply::holders;
 use crate::migrations::error::is_locked;
+use crate::postgres::trouble::{Trouble, classify};
 
 /// Replaces every view that is outdated. One that cannot be replaced, as where somebody's own view reads it,
 /// keeps its former text.
