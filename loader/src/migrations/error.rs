@@ -60,10 +60,15 @@ pub enum MigrationError {
     },
     /// Somebody uses a view for longer than a loader waits.
     #[error(
-        "the view {0} was not replaced, for it waited a minute for what others use: let them end, then \
-         start again"
+        "the view {name} was not replaced, for it waited a minute for what others use{holders}; nothing was \
+         changed by it. Let them end, then start again"
     )]
-    LockedView(String),
+    LockedView {
+        /// Of the view.
+        name: String,
+        /// Who holds what, to be read after "use".
+        holders: String,
+    },
     /// Some views are not in their present form; everything else is up to date.
     #[error("{0}")]
     Views(String),

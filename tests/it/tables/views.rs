@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tests::toggl::Account;
 use tests::world::World;
 
-use crate::expected::endings::assert_fails;
+use crate::expected::endings::{assert_fails, assert_fails_in_the_end};
 use crate::given::guarded::Guarded;
 use crate::staging::catalogue::new_role;
 use crate::tables::catalogue::migrated;
@@ -212,4 +212,22 @@ async fn who_may_not_change_views_loads_with_the_former_ones_and_is_told_whose_t
     assert_fails(&migrate, 1, &["views are of an earlier loader", "loader setup"]);
     guarded.execute("revoke all on raw.toggl_track__views from etl").await;
     assert!(!start().await.contains("ERROR"));
+}
+
+#[tokio::test]
+async fn a_view_that_is_read_for_too_long_is_named_with_its_reader_and_keeps_its_text() {
+    let world = migrated_world().await;
+    let mut reader = world.connect().await.unwrap();
+    execute(
+        &mut reader,
+        "set application_name = 'a long report';
+         update raw.toggl_track__views set checksum = 1 where view_name = 'stg_toggl_track__tags';",
+    )
+    .await;
+    execute(&mut reader, "begin; select count(*) from staging.stg_toggl_track__tags").await;
+    let migrate = world.loader(&["migrate"]).run().await.unwrap();
+    let words = ["staging.stg_toggl_track__tags", "a long report", "nothing was changed"];
+    assert_fails_in_the_end(&migrate, 1, &words);
+    execute(&mut reader, "commit").await;
+    self::migrate(&world).await;
 }

@@ -7,6 +7,7 @@ use super::replace::replace;
 use super::state::{VERSION, outdated};
 use super::{SCHEMA, View};
 use crate::migrations::MigrationError;
+use crate::migrations::apply::holders;
 use crate::migrations::error::is_locked;
 use crate::postgres::trouble::{Trouble, classify};
 
@@ -28,7 +29,10 @@ pub(in crate::migrations) async fn apply(
         let name = format!("{SCHEMA}.{}", outdated.view.name);
         match apply_one(connection, outdated.view).await {
             Ok(all) => made.extend(all),
-            Err(error) if is_locked(&error) => return Err(MigrationError::LockedView(name)),
+            Err(error) if is_locked(&error) => {
+                let holders = holders(connection).await?;
+                return Err(MigrationError::LockedView { name, holders });
+            }
             Err(error) => match reason(&error) {
                 Some(reason) => kept.push(format!("{name} ({reason})")),
                 None => return Err(error.into()),
