@@ -38,8 +38,8 @@ const SESSION: Session = Session { application: "toggl-track-loader", settings: 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Postgres")]
 pub struct DatabaseArgs {
-    /// Address of the database, as psql takes it: `postgres://user:password@host:5432/database`, or
-    /// `host=… dbname=…`. What it leaves open is libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …). A
+    /// Address of the database, as psql takes it: `postgres://user:password@host:5432/database`, or `host=…
+    /// dbname=…`. What it leaves out comes from libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …). A
     /// pooler has to be in session mode.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = plain(secret), global = true)]
     pub database_url: Option<SecretString>,

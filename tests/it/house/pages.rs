@@ -121,6 +121,28 @@ fn links_lead_to_files_and_headings_that_exist() {
     assert!(links > 50, "{links}");
 }
 
+/// Files that a person is to make.
+const PLACEHOLDERS: [&str; 2] = ["NAME", "YYYY"];
+
+#[test]
+fn files_that_are_named_exist() {
+    let mut files = 0;
+    for (name, text) in PAGES.iter().chain(&OTHERS) {
+        for span in text.split('`').skip(1).step_by(2) {
+            let is_path =
+                [".rs", ".sql", ".sh", ".yaml", ".md"].iter().any(|end| span.ends_with(end))
+                    && span.contains('/')
+                    && !span.contains(char::is_whitespace)
+                    && !PLACEHOLDERS.iter().any(|placeholder| span.contains(placeholder));
+            if is_path {
+                files += 1;
+                assert!(repository().join(span).exists(), "{name}: there is no {span}");
+            }
+        }
+    }
+    assert!(files > 20, "{files}");
+}
+
 /// `docs/../README.md` as `README.md`.
 fn flattened(path: &Path) -> String {
     let mut parts = Vec::new();
