@@ -187,31 +187,4 @@ async fn ask(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(starts: &[i64]) -> Vec<Record> {
-        let record = |start: &i64| Record {
-            source_id: *start,
-            workspace_id: None,
-            modified_at: None,
-            started_at: Timestamp::from_second(*start).ok(),
-            user_id: None,
-            deleted_at: None,
-            data: bytes::Bytes::new(),
-        };
-        starts.iter().map(record).collect()
-    }
-
-    #[test]
-    fn an_answer_was_cut_at_its_oldest_start_if_its_own_rows_are_in_that_order() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let window = Window { from: at(10), to: at(100) };
-        assert!(
-            matches!(cut(window, &records(&[90, 50, 50, 20])), Cut::From(start) if start == at(20))
-        );
-        for odd in [&[20, 50, 90][..], &[90, 20, 50], &[90, 5], &[]] {
-            assert!(matches!(cut(window, &records(odd)), Cut::Anywhere), "{odd:?}");
-        }
-    }
-}
+mod tests;

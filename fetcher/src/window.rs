@@ -71,6 +71,37 @@ mod tests {
         assert_eq!((from.as_str(), to.as_str()), ("2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"));
     }
 
+    #[test]
+    fn a_window_holds_its_first_moment_and_not_its_last() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let window = Window { from: at(10), to: at(20) };
+        let held: Vec<_> = (0..30).filter(|second| window.contains(at(*second))).collect();
+        assert_eq!(held, (10..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn halves_are_as_long_as_one_another_and_the_later_comes_first() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let halves = |from, to| Window { from: at(from), to: at(to) }.halves();
+        let later_and_earlier = |from, middle, to| {
+            Some([
+                Window { from: at(middle), to: at(to) },
+                Window { from: at(from), to: at(middle) },
+            ])
+        };
+        assert_eq!(halves(10, 30), later_and_earlier(10, 20, 30));
+        assert_eq!(halves(10, 13), later_and_earlier(10, 11, 13));
+        assert_eq!(halves(10, 12), later_and_earlier(10, 11, 12));
+        assert_eq!(halves(10, 11), None);
+    }
+
+    #[test]
+    fn days_that_leave_the_calendar_are_an_error() {
+        assert_eq!(first_of(2, Date::constant(2024, 3, 1)).unwrap(), Date::constant(2024, 2, 29));
+        assert!(first_of(2, Date::MIN).is_err());
+        assert!(Window::last_days(1, Date::MAX, &TimeZone::UTC).is_err());
+    }
+
     proptest! {
         #[test]
         fn halves_tile_their_window(from in 0..2_000_000_000_i64, length in 1..100_000_000_i64) {

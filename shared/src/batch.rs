@@ -290,9 +290,7 @@ fn not_a_batch(plain: &[u8], error: rmp_serde::decode::Error) -> DecodeError {
 }
 
 fn decompress(payload: &[u8]) -> Result<Bytes, DecodeError> {
-    // What the frame says of itself may be anything; what a fetcher writes is smaller than this.
-    let told = Decompressor::upper_bound(payload).filter(|room| *room <= MAX_TRUSTED_BYTES);
-    let plain = match told {
+    let plain = match trusted_room(payload) {
         Some(room) => decompress_at_once(payload, room),
         None => decompress_in_pieces(payload),
     };
@@ -301,6 +299,11 @@ fn decompress(payload: &[u8]) -> Result<Bytes, DecodeError> {
         return Err(DecodeError::TooLarge);
     }
     Ok(plain.into())
+}
+
+/// The room that a frame says it needs. That may be anything; what a fetcher writes needs little.
+fn trusted_room(payload: &[u8]) -> Option<usize> {
+    Decompressor::upper_bound(payload).filter(|room| *room <= MAX_TRUSTED_BYTES)
 }
 
 /// Into its place, without the window that pieces go through.

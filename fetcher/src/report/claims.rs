@@ -172,8 +172,9 @@ impl Claims {
         }
         self.next_page += 1;
         let mut parts = Vec::new();
-        if self.doubt.is_some() || self.pending.len() > MAX_PENDING {
-            self.crowded |= self.pending.len() > MAX_PENDING;
+        let is_crowded = self.pending.len() > MAX_PENDING;
+        self.crowded |= is_crowded;
+        if self.doubt.is_some() || is_crowded {
             loose.extend(self.pending.drain(..).map(|(_, record)| record));
             // Starts that were sent without a claim are not claimed later either.
             let beyond = newest.and_then(|at| at.checked_add(SignedDuration::from_micros(1)).ok());

@@ -100,12 +100,31 @@ mod tests {
         assert_eq!(looked_at("1706745600", "1709164800"), Some(Ok(days)));
         assert_eq!(looked_at("February", "2024-02-29"), Some(Err(UnknownDays)));
         assert_eq!(super::looked_at(&HeaderMap::new()), None);
+        let start = [(HeaderName::from_static("x-range-start"), HeaderValue::from_static("0"))];
+        assert_eq!(super::looked_at(&start.into_iter().collect()), None);
     }
 
     #[test]
     fn days_after_the_last_that_was_published_are_asked_for() {
         let span = Span::starting(date(2030, 3, 1), date(2030, 3, 31));
         assert_eq!(span.asked(), (date(2030, 2, 28), date(2030, 4, 1)));
+    }
+
+    #[test]
+    fn a_span_asks_for_a_year_and_no_day_more() {
+        let span = Span::starting(date(2021, 1, 1), date(2022, 12, 31));
+        assert_eq!(span, Span { from: date(2021, 1, 1), to: date(2021, 12, 29) });
+        assert_eq!(span.asked(), (date(2020, 12, 31), date(2021, 12, 30)));
+        assert_eq!(span.next_day(), date(2021, 12, 30));
+        let claimed = (midnight(date(2021, 1, 1)), midnight(date(2021, 12, 30)));
+        assert_eq!(span.claimed(), claimed);
+    }
+
+    #[test]
+    fn days_that_toggl_refuses_are_neither_asked_for_nor_claimed() {
+        let span = Span::starting(FIRST_DAY, date(2006, 1, 31));
+        assert_eq!(span.asked(), (date(2006, 1, 1), date(2006, 2, 1)));
+        assert_eq!(span.claimed().0, midnight(date(2006, 1, 2)));
     }
 
     proptest! {
@@ -118,7 +137,7 @@ mod tests {
             while day <= to {
                 let span = Span::starting(day, to);
                 let (first, last) = span.asked();
-                prop_assert!((last - first).get_days() < 366);
+                prop_assert!((last - first).get_days() < 365);
                 let (claimed_from, claimed_to) = span.claimed();
                 prop_assert_eq!(claimed_from, reached);
                 reached = claimed_to;

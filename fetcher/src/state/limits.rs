@@ -29,3 +29,13 @@ impl Limits {
         format!("limits.{user_id}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_learned_is_kept_by_user() {
+        assert_eq!(Limits::key(7), "limits.7");
+    }
+}

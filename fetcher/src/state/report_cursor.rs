@@ -118,6 +118,25 @@ mod tests {
     }
 
     #[test]
+    fn only_a_page_with_a_row_before_it_and_that_is_known_asks_for_it_again() {
+        let numbered = |row_number| Cursor { row_number, row: None, expected: None };
+        assert_eq!(numbered(2).seamed(Some(8)).row_number, 1);
+        for (row_number, last_entry) in [(1, Some(8)), (0, Some(8)), (51, None)] {
+            let page = numbered(row_number);
+            assert_eq!(page.clone().seamed(last_entry), page);
+            assert_eq!(page.repeated(), None);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_remembered_is_read() {
+        let remembered = serde_json::json!({ "row_number": 51, "row": [9, 17] });
+        let cursor: Cursor = serde_json::from_value(remembered).unwrap();
+        assert_eq!(cursor, Cursor { row_number: 51, row: Some((9, 17)), expected: None });
+        assert!(!cursor.is_followed_by(Some(9)));
+    }
+
+    #[test]
     fn without_the_headers_there_is_no_next_page() {
         assert_eq!(after(&[]), Ok(None));
     }

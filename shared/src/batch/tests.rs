@@ -112,6 +112,17 @@ fn an_unknown_version_is_reported_whatever_else_the_message_holds() {
     assert!(matches!(Batch::decode(&payload, None), Err(DecodeError::Version(2))));
 }
 
+#[test]
+fn what_is_of_this_version_and_yet_no_batch_is_named_as_that() {
+    #[derive(Serialize)]
+    struct Present {
+        version: u16,
+        shape: &'static str,
+    }
+    let payload = rmp_serde::to_vec_named(&Present { version: VERSION, shape: "odd" }).unwrap();
+    assert!(matches!(Batch::decode(&payload, None), Err(DecodeError::Format(_))));
+}
+
 fn tags(records: Vec<Record>) -> Batch {
     Batch {
         version: VERSION,
@@ -142,6 +153,55 @@ fn a_claim_that_ends_before_it_begins_is_refused() {
 }
 
 #[test]
+fn a_claim_may_be_empty_and_may_begin_with_postgres_calendar() {
+    for coverage in [
+        Coverage::Ids { after: Some(1), through: Some(1) },
+        Coverage::Starts { from: EARLIEST, to: EARLIEST, user_id: None },
+    ] {
+        let batch = Batch { coverage, ..tags(Vec::new()) };
+        assert_eq!(Batch::decode(&batch.encode().unwrap(), Some(ZSTD)).unwrap(), batch);
+    }
+}
+
+#[test]
+fn what_was_fetched_before_postgres_calendar_is_refused() {
+    assert_eq!(EARLIEST.to_string(), "-004713-11-24T00:00:00Z");
+    let before = EARLIEST - jiff::SignedDuration::from_micros(1);
+    let read = |fetched_at| {
+        let batch = Batch { fetched_at, ..tags(Vec::new()) };
+        Batch::decode(&batch.encode().unwrap(), Some(ZSTD))
+    };
+    assert!(read(EARLIEST).is_ok());
+    assert!(matches!(read(before), Err(DecodeError::Impossible { .. })));
+}
+
+#[test]
+fn the_message_id_is_that_of_the_batch_and_of_no_other() {
+    let run_id = Uuid::from_u128(0x0193_5a2e_0000_7000_8000_0000_0000_002a);
+    let batch = Batch { run_id, workspace_id: 12, part: 3, ..tags(Vec::new()) };
+    assert_eq!(batch.message_id(), "v1:tags:12:01935a2e-0000-7000-8000-00000000002a:3");
+    let others = [
+        Batch { resource: "clients".to_owned(), ..batch.clone() },
+        Batch { workspace_id: 1, ..batch.clone() },
+        Batch { run_id: Uuid::nil(), ..batch.clone() },
+        Batch { part: 4, ..batch.clone() },
+    ];
+    for other in others {
+        assert_ne!(other.message_id(), batch.message_id());
+    }
+    let again = Batch { records: large(1).records, coverage: Coverage::Partial, ..batch.clone() };
+    assert_eq!(again.message_id(), batch.message_id(), "whatever it holds");
+}
+
+#[test]
+fn a_resource_is_known_by_its_name_in_the_catalogue() {
+    assert_eq!(tags(Vec::new()).known_resource().unwrap().name, "tags");
+    let other = Batch { resource: "planets".to_owned(), ..tags(Vec::new()) };
+    let error = other.known_resource().unwrap_err();
+    assert_eq!(error.to_string(), "resource \"planets\" is not in the catalogue");
+}
+
+#[test]
 fn an_unknown_encoding_is_named() {
     let error = Batch::decode(b"", Some("br")).unwrap_err();
     assert_eq!(error.to_string(), "unknown content encoding \"br\"");
@@ -151,6 +211,27 @@ fn an_unknown_encoding_is_named() {
 fn a_frame_that_unpacks_without_end_is_refused() {
     let bomb = zstd::bulk::compress(&vec![0; 65 * 1024 * 1024], 1).unwrap();
     assert!(matches!(Batch::decode(&bomb, Some(ZSTD)), Err(DecodeError::TooLarge)));
+}
+
+/// A frame of so many zeros, which are no batch.
+fn zeros(bytes: usize) -> Vec<u8> {
+    zstd::bulk::compress(&vec![0; bytes], 1).unwrap()
+}
+
+#[test]
+fn sixty_four_mebibytes_are_unpacked_and_not_a_byte_more() {
+    const MOST: usize = 67_108_864;
+    let fits = Batch::decode(&zeros(MOST), Some(ZSTD));
+    assert!(matches!(fits, Err(DecodeError::Format(_))), "{fits:?}");
+    let exceeds = Batch::decode(&zeros(MOST + 1), Some(ZSTD));
+    assert!(matches!(exceeds, Err(DecodeError::TooLarge)), "{exceeds:?}");
+}
+
+#[test]
+fn room_is_made_ahead_for_eight_mebibytes_at_most() {
+    const MOST: usize = 8_388_608;
+    assert_eq!(trusted_room(&zeros(MOST)), Some(MOST));
+    assert_eq!(trusted_room(&zeros(MOST + 1)), None);
 }
 
 /// One record of so many bytes.

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalogue;
 
+mod cuts;
+mod limits;
+
 fn second(n: i64) -> Timestamp {
     Timestamp::from_second(n).unwrap()
 }

@@ -5,6 +5,10 @@ use shared::listing::Span;
 
 use super::*;
 
+mod bounds;
+mod doubts;
+mod interruptions;
+
 const HOUR: i64 = 3_600;
 
 fn second(n: i64) -> Timestamp {
