@@ -49,7 +49,7 @@ impl Toggl {
         }
         entries.truncate(self.cap);
         let row = |(start, id): (Timestamp, i64)| serde_json::json!({"id": id, "user_id": 7, "start": start.to_string()});
-        Some(serde_json::Value::from_iter(entries.into_iter().map(row)).to_string())
+        Some(entries.into_iter().map(row).collect::<serde_json::Value>().to_string())
     }
 }
 
