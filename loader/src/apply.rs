@@ -3,7 +3,7 @@
 //! ```text
 //! begin ─► fast_path  no stored row changes: a shared lock, over several connections at once
 //!      └─► exclusive  any other batch: mark_deleted ─► compare ─► upsert, or bisect ─► claims
-//!           both ─► bookkeeping (dead letters, the row of `loads`) ─► commit
+//!           both ─► claims, the row of `loads`, of the latter also dead letters ─► commit
 //! ```
 //!
 //! The outcome depends on the set of batches applied, not on their order; `newer` has the rule by which

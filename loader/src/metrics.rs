@@ -73,7 +73,7 @@ impl Default for Inner {
             received: by_resource(r, "rows_received", "Records in applied batches"),
             written: by_resource(r, "rows_written", "Records inserted or updated"),
             unchanged: by_resource(r, "rows_unchanged", "Records equal to the stored row"),
-            stale: by_resource(r, "rows_stale", "Records older than the stored row"),
+            stale: by_resource(r, "rows_stale", "Records not newer than the stored row"),
             deleted: by_resource(r, "rows_deleted", "Rows newly marked deleted"),
             dead: by_resource(r, "rows_dead", "Records and messages kept as dead letters"),
             batches: by_resource(r, "batches", "Batches applied and committed"),

@@ -1,6 +1,6 @@
 //! What a listing proves, and what may be marked as deleted for it.
 
-mod brought_back;
+pub(crate) mod brought_back;
 mod coverage;
 mod lists;
 mod pages;

@@ -44,7 +44,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Applied(applied) if is_stale(applied) => {
-                f.write_str("stale: what is stored is newer; the letter is gone")
+                f.write_str("stale: it is not newer than what is stored; the letter is gone")
             }
             Self::Applied(applied) => write!(f, "applied: {}", Counts(applied)),
             Self::NotBelieved(refused) => write!(f, "stays: {refused}"),

@@ -154,7 +154,7 @@ impl<'a> Story<'a> {
             Before::Unknown if load.written == 0 => Became::NotWritten,
             Before::Unknown => Became::Unclear,
             Before::Absent => written(own, denied, Became::Created),
-            Before::Stored(stored) => self.compared(&stored, &form, denied),
+            Before::Stored(stored) => self.compared(&stored, &form, own, denied),
         };
         match (&became, &mut self.before) {
             (Became::Stale { .. }, _) => {}
@@ -169,10 +169,15 @@ impl<'a> Story<'a> {
         became
     }
 
-    fn compared(&self, stored: &Form, new: &Form, denied: Option<Timestamp>) -> Became {
+    fn compared(
+        &self,
+        stored: &Form,
+        new: &Form,
+        own: Option<Timestamp>,
+        denied: Option<Timestamp>,
+    ) -> Became {
         let than = self.version(stored);
-        let version = Version { modified_at: new.modified_at, confirmed_at: new.fetched_at };
-        if version <= than {
+        if !is_newer(stored, new, own, than) {
             return Became::Stale { than };
         }
         let (was_deleted, is_deleted) = (stored.deleted_at.is_some(), new.deleted_at.is_some());
@@ -180,7 +185,6 @@ impl<'a> Story<'a> {
         if same && was_deleted == is_deleted {
             return Became::Unchanged;
         }
-        let own = new.deleted_at.filter(|_| denied.is_none());
         let live = if was_deleted { Became::Restored } else { Became::Updated { since: than } };
         written(own, denied, live)
     }
@@ -237,6 +241,21 @@ impl<'a> Story<'a> {
             self.claims.iter().filter(|(coverage, _)| in_range(self.asked.id, coverage, form));
         covering.map(|(_, at)| *at).max().filter(|at| *at > after)
     }
+}
+
+/// The rule of [`crate::apply::newer`], without force.
+fn is_newer(stored: &Form, new: &Form, own: Option<Timestamp>, than: Version) -> bool {
+    let known_at = |form: &Form| form.modified_at.max(Some(form.fetched_at));
+    if stored.deleted_at.is_some()
+        && new.deleted_at.is_none()
+        && Some(new.fetched_at) > known_at(stored)
+    {
+        return true;
+    }
+    if stored.deleted_at.is_none() && own.is_some() && Some(than.confirmed_at) > known_at(new) {
+        return false;
+    }
+    Version { modified_at: new.modified_at, confirmed_at: new.fetched_at } > than
 }
 
 fn written(own: Option<Timestamp>, denied: Option<Timestamp>, live: Became) -> Became {

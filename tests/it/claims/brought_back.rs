@@ -34,7 +34,7 @@ async fn live_in_every_order(batches: &[Vec<Batch>; 3], table: &str, live: &str)
     }
 }
 
-fn deleted(of: &Record, at: i64) -> Record {
+pub(crate) fn deleted(of: &Record, at: i64) -> Record {
     let data = String::from_utf8(of.data.to_vec()).unwrap();
     let data = data.replace('}', &format!(r#","server_deleted_at":"{}"}}"#, moment(at)));
     Record {

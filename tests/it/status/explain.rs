@@ -7,6 +7,7 @@ use shared::listing::Span;
 use shared::resource::Resource;
 use tests::workers::Finished;
 
+use crate::claims::brought_back::deleted;
 use crate::dead_letters::letters::{Letters, named};
 use crate::expected::rows::resource;
 use crate::given::batches::{WORKSPACE, cut, listing, moment, record};
@@ -285,4 +286,23 @@ async fn what_the_fetcher_could_make_no_record_of_is_told_too() {
     let answer = replaying.json("tags", "7").await;
     assert_eq!(story(&answer), ["1 dead_letter"], "{answer:#}");
     assert_eq!(answer["known"], true);
+}
+
+/// As the loader has it: neither is told by Toggl's time of change alone.
+#[tokio::test]
+async fn a_deletion_is_undone_by_an_older_time_of_change_and_none_is_older_than_the_last_sight() {
+    let entries = resource("time_entries");
+    let seen = || vec![record(entries, 1, 5, "A")];
+    let window = Span::Starts { from: moment(0), to: moment(10_000), user_id: None };
+    let replaying = Replaying::start().await;
+    replaying.load(&cut(entries, 10, window, seen())).await;
+    replaying.load(&cut(entries, 40, Span::Partial, vec![deleted(&seen()[0], 30)])).await;
+    replaying.load(&cut(entries, 60, window, seen())).await;
+    replaying.load(&cut(entries, 65, Span::Partial, vec![deleted(&seen()[0], 55)])).await;
+    replaying.load(&cut(entries, 80, window, seen())).await;
+    replaying.load(&cut(entries, 70, Span::Partial, vec![deleted(&seen()[0], 68)])).await;
+    let answer = replaying.json("time_entries", "1").await;
+    let told = ["1 created", "2 deleted", "3 restored", "4 deleted", "5 restored", "6 stale"];
+    assert_eq!(story(&answer), told, "{answer:#}");
+    assert_eq!(answer["stored"]["state"], "live", "{answer:#}");
 }
