@@ -34,10 +34,10 @@ mod summary;
 
 const EXAMPLES: &str = "\
 Examples:
-  fetcher                                  the last three days of time entries, and every master
+  fetcher                                  the last three days of your time entries, and all lists
   fetcher --days 30 --log-level debug      a month, every request shown
   fetcher --wait && dbt run                go on when the tables have it
-  fetcher --days 400                       what Toggl's three months do not hold comes from reports
+  fetcher --days 400                       what is older than Toggl's three months comes from reports
   fetcher --only default,tasks             the usual, and tasks besides
   fetcher --only time_entries --days 1     three or four requests, for every ten minutes
   fetcher --workspace all --account all    everything that every stored account can read
@@ -80,17 +80,17 @@ struct CommonArgs {
     run_summary: RunSummaryArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// What to do when another run of the same account is at work: a sync beside a sync, or a report beside a
-    /// report, would ask for the same.
+    /// What to do while another run of the same account is busy: two syncs, or two reports, would ask for the
+    /// same things twice.
     #[arg(long, env = "FETCHER_IF_RUNNING", help_heading = "Run", value_enum, default_value_t, value_parser = plain(EnumValueParser::<IfRunning>::new()), global = true)]
     if_running: IfRunning,
-    /// Wait until loaders have stored what was published, of every account that published something; where
-    /// that takes longer (5m unless told), fail. Exit code 0 then means: all was read, sent and stored. 0s does
+    /// Wait until loaders have stored everything that was published, for every account; fail if that takes
+    /// longer (5m unless you say otherwise). Exit code 0 then means: all was read, sent and stored. 0s does
     /// not wait.
     #[arg(long, env = "FETCHER_WAIT", help_heading = "Run", value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = USUAL_WAIT, value_parser = plain(wait), global = true)]
     wait: Option<Duration>,
-    /// Print nothing when all went well, and log nothing below a warning: what cron then mails needs a person.
-    /// What a command is there to show it shows even so.
+    /// Print nothing when all went well, and log nothing below a warning, so that cron mails only what needs
+    /// a person. Commands that exist to show something still show it.
     #[arg(long, short, env = "FETCHER_QUIET", help_heading = "Run", value_parser = switch(), global = true)]
     quiet: bool,
 }
@@ -109,10 +109,10 @@ fn wait(text: &str) -> Result<Duration, TimeError> {
 /// What a second run of an account does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum IfRunning {
-    /// Wait until it has ended, no longer than --max-wait; then fail.
+    /// Wait for it to end, for at most --max-wait; then fail.
     #[default]
     Wait,
-    /// Leave it to that run: exit code 0, or 6 with --wait, for nothing new is stored then.
+    /// Leave the work to that run: exit code 0; with --wait 6, because nothing new is stored.
     Skip,
     /// Fail: exit code 1.
     Fail,
@@ -125,25 +125,26 @@ struct SyncArgs {
     /// the chosen workspaces.
     #[arg(long, env = "FETCHER_DAYS", default_value_t = 3, allow_negative_numbers = true, value_parser = plain(clap::value_parser!(u32).range(1..=7_305)))]
     days: u32,
-    /// Read these resources only: names with commas between, `default` for the usual ones, `all` for
-    /// those besides too: `tasks`, `project_users`, `workspace_users`, `organizations`.
+    /// Read only these resources: names separated by commas, `default` for the usual ones, `all` to add
+    /// `tasks`, `project_users`, `workspace_users` and `organizations`.
     #[arg(long, env = "FETCHER_ONLY", value_delimiter = ',', value_name = "RESOURCE", value_parser = plain(Names::from_str))]
     only: Vec<Names>,
     /// Leave these resources out.
     #[arg(long, env = "FETCHER_SKIP", value_delimiter = ',', value_name = "RESOURCE", value_parser = plain(Names::from_str))]
     skip: Vec<Names>,
-    /// Ask for the changes of so many days (1 to 85) instead of those since the last sync.
+    /// Ask for the changes of this many days (1 to 85) instead of those since the last sync.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=85))]
     since_days: Option<u32>,
-    /// Read everybody's entries of so many days, too, by the reports of workspaces that you are an admin of;
-    /// 0 for yours alone.
+    /// Also read everybody's entries of this many days, from the reports of workspaces where you are an
+    /// admin; 0 for yours alone.
     #[arg(long, env = "FETCHER_TEAM", value_name = "DAYS", value_parser = plain(clap::value_parser!(u32).range(0..=7_305)))]
     team: Option<u32>,
-    /// How often the entries of --team are read: syncs in between leave them as they are. 0s reads them at
-    /// every sync.
+    /// How often the entries of --team are read; syncs in between leave them alone. 0s reads them at every
+    /// sync.
     #[arg(long, env = "FETCHER_TEAM_EVERY", value_name = "DURATION", default_value = "1d", value_parser = plain(time))]
     team_every: Duration,
-    /// What a sync that a quota interrupted has read is not read again for so long. 0s reads all again.
+    /// For how long a sync that a quota interrupted is continued, without reading again what it has read. 0s
+    /// reads everything again.
     #[arg(long, env = "FETCHER_RESUME_WITHIN", value_name = "DURATION", default_value = "1h", value_parser = plain(time))]
     resume_within: Duration,
 }
@@ -157,13 +158,13 @@ struct ReportArgs {
     /// Last day, inclusive; today if it is left out.
     #[arg(long)]
     to: Option<Date>,
-    /// The last so many days instead, today included.
+    /// The last DAYS days instead of dates, today included.
     #[arg(long, conflicts_with_all = ["from", "to"], allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
     days: Option<u32>,
-    /// Begin anew instead of going on where the same report was interrupted.
+    /// Begin again instead of continuing where the same report was interrupted.
     #[arg(long)]
     restart: bool,
-    /// An interrupted report is gone on with for so long after its last page; then it begins anew.
+    /// For how long after its last page an interrupted report is continued; after that it begins again.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = plain(time))]
     resume_within: Duration,
 }
@@ -179,17 +180,17 @@ impl ReportArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see
-    /// them. Interrupted, the same command goes on where it was.
+    /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see them.
+    /// After an interruption the same command continues where it stopped.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
-    /// Try everything that a sync needs: credentials, Toggl, NATS, and the rights there. Says for what
-    /// does not work how to mend it, and shows whose token it is, the workspaces and their plans, and
-    /// what is left of the quotas.
+    /// Try everything that a sync needs: credentials, Toggl, NATS, and the rights there. Says how to fix what
+    /// does not work, and shows whose token it is, the workspaces and their plans, and what is left of the
+    /// quotas.
     #[command(after_help = CHECK_EXAMPLES)]
     Check,
-    /// Stay, and sync by a cron expression: one run at a time, each a process of its own. For
-    /// containers; elsewhere cron or a systemd timer does it.
+    /// Stay and sync by a cron expression, one run at a time, each in a process of its own. For containers;
+    /// elsewhere use cron or a systemd timer.
     #[command(after_help = schedule::EXAMPLES)]
     Schedule(Box<schedule::ScheduleArgs>),
     /// The Toggl credentials in the Postgres vault.

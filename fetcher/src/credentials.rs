@@ -32,16 +32,16 @@ pub struct CredentialArgs {
     /// read from the environment variable TOGGL_API_TOKEN, never from an argument.
     #[arg(long, env = "TOGGL_API_TOKEN_FILE", value_parser = plain(PathBufValueParser::new()), global = true)]
     pub api_token_file: Option<PathBuf>,
-    /// Account in the vault: a name, or `all` for each in turn. The account `default`, which is meant where
-    /// none is named, is that of the token of the file or the environment, where there is one.
+    /// Account in the vault: a name, or `all` for each in turn. Without it, `default`: that is the token of
+    /// the file or the environment if there is one.
     #[arg(long, env = "TOGGL_ACCOUNT", value_parser = plain(AccountName::from_str), global = true)]
     pub account: Option<AccountName>,
-    /// Workspaces to read: ids with commas between, or `all`; without it the one stored with the
+    /// Workspaces to read: ids separated by commas, or `all`. Without it, the one stored with the
     /// credentials, else your default workspace.
     #[arg(long = "workspace", env = "TOGGL_WORKSPACE_ID", value_parser = plain(Workspaces::from_str), global = true)]
     pub workspaces: Option<Workspaces>,
     /// Database with the vault, as psql takes it: `postgres://user:password@host:5432/database`, or `host=…
-    /// dbname=…`. What it leaves open is libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …).
+    /// dbname=…`. What it leaves out comes from libpq's environment (`PGHOST`, `PGUSER`, `PGSSLMODE`, …).
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = plain(secret), global = true)]
     pub database_url: Option<SecretString>,
 }

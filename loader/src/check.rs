@@ -11,9 +11,9 @@ use shared::nats::Server;
 use shared::stream::{self, Found, STREAM, SUBJECT_PREFIX, StreamArgs};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::database::{Database, FEW_SESSIONS};
+use crate::migrations::rights::{self, Refusal};
 use crate::migrations::{self, MigrationError, SchemaState};
-use crate::refusal::{self, Refusal};
+use crate::postgres::database::{Database, FEW_SESSIONS};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -132,7 +132,7 @@ async fn postgres(
     if !missing.is_empty() {
         return Err(PostgresError::Missing(missing.join(", ")));
     }
-    if let Some(refusal) = refusal::look(connection).await? {
+    if let Some(refusal) = rights::look(connection).await? {
         return Err(PostgresError::Rights(refusal));
     }
     checkup.good("the tables are up to date, and ours to write");

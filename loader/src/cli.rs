@@ -1,53 +1,40 @@
 //! The command line of the loader.
 
+mod dispatch;
+mod load;
+mod start;
+mod up;
+
 use std::process::ExitCode;
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::Context;
-use clap::builder::{EnumValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use shared::catalogue::CATALOGUE;
-use shared::consumer::{CopyName, Readers};
+use clap::builder::EnumValueParser;
+use clap::{Args, Parser, Subcommand};
+use shared::consumer::CopyName;
 use shared::env_file::{self, EnvFileArgs};
-use shared::exit::{self, EXIT_CODES, Exit, Failure, OrExit as _};
+use shared::exit::{self, EXIT_CODES, Exit, Failure};
 use shared::manual::Manual;
 use shared::nats::NatsArgs;
-use shared::output::report;
 use shared::settings::{self, plain, switch};
-use shared::shutdown::Shutdown;
-use shared::stream::{self, BUCKET, STREAM, StreamArgs};
-use shared::telemetry::{LogArgs, MIGRATIONS, SUBSCRIBER};
-use sqlx::{Connection as _, PgConnection};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tracing::{error, info};
+use shared::stream::StreamArgs;
+use shared::telemetry::LogArgs;
 
-use crate::apply::Options;
+use self::dispatch::dispatch;
+use crate::apply::settings::History;
 use crate::check;
-use crate::database::{AddressError, Database, DatabaseArgs};
 use crate::dead_letters::{self, DeadLetters};
 use crate::explain::{self, ExplainArgs};
 use crate::forget::{self, ForgetArgs};
-use crate::history::History;
-use crate::http::healthcheck::{Expected, healthcheck};
-use crate::http::{self, Http};
-use crate::meters::Meters;
-use crate::migrations::{self, MigrationError, VaultArgs};
-use crate::ownership::Ownership;
-use crate::ownership::adopt::{self, adopt};
-use crate::pipeline::Pipeline;
+use crate::http::Http;
+use crate::migrations::{VaultArgs, rights};
+use crate::ownership::adopt;
+use crate::postgres::database::DatabaseArgs;
 use crate::prune::{self, PruneArgs, RetentionArgs};
-use crate::refusal;
 use crate::replay::{self, ReplayArgs};
-use crate::serve::{self, Settings};
 use crate::setup::{self, SetupArgs};
-use crate::start::Start;
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
-use crate::troubles::Troubles;
-use crate::watch::watch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +43,7 @@ Examples:
   loader status                      how the pipeline is
   loader dead-letters list           what could not be loaded, and why
   loader explain --resource tags --id 7    why a row is as it is, and which batches had it
-  loader replay --resource tags      the past of a table once more, from the stream";
+  loader replay --resource tags      load a table again from the stream";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -76,8 +63,8 @@ Examples:
 
 /// Loads Toggl Track batches from NATS JetStream into the raw tables of PostgreSQL.
 ///
-/// Without a command it runs: brings the schema up to date, then serves all tables until SIGTERM or
-/// Ctrl-C. Any number of loaders may run at once.
+/// Without a command it runs: it brings the schema up to date, then loads all tables until SIGTERM or Ctrl-C.
+/// Any number of loaders may run at once.
 #[derive(Debug, Parser)]
 #[command(name = "loader", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct Cli {
@@ -99,8 +86,8 @@ pub struct Cli {
     vault: VaultArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// Print nothing when all is well, and log nothing below a warning. What a command is there to show, as a
-    /// list, it shows even so.
+    /// Print nothing when all is well, and log nothing below a warning. Commands that exist to show
+    /// something, such as a list, still show it.
     #[arg(long, short, env = "LOADER_QUIET", help_heading = "Logging", value_parser = switch(), global = true)]
     quiet: bool,
 }
@@ -113,36 +100,35 @@ enum Command {
     /// Bring the schema up to date, say what the vault lacks, and exit.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate,
-    /// Do what needs more rights than loading: `migrate`, and create the stream and the key-value
-    /// bucket or bring their settings up to date. For an administrator's users, where those of the
-    /// loader and the fetcher have few rights.
+    /// Do what needs more rights than loading: `migrate`, and create or update the stream and the key-value
+    /// bucket. For an administrator, where the users of loader and fetcher have few rights.
     #[command(after_help = setup::EXAMPLES)]
     Setup(SetupArgs),
-    /// Load the stream into this database from now on, and no more into the one that it was loaded into.
+    /// Load the stream into this database from now on, and no longer into the one before.
     ///
-    /// The stream's consumers belong to one database. A loader of another one takes nothing, and says
-    /// whose they are; this makes them this one's. Running loaders notice within seconds, those of the
-    /// former database too. What this database lacks is loaded from the stream.
+    /// The stream's consumers belong to one database. A loader of another one takes nothing, and says whose
+    /// they are; this command gives them to this database. Running loaders notice within seconds, those of
+    /// the former database too. What this database lacks is loaded from the stream.
     #[command(after_help = adopt::EXAMPLES)]
     Adopt,
     /// What could not be loaded: look at it, apply it again, or discard it. Needs only Postgres.
     #[command(subcommand, after_help = dead_letters::EXAMPLES)]
     DeadLetters(DeadLetters),
     /// Delete a person, or a workspace, from all tables, history, claims and dead letters, in one
-    /// transaction, and write nothing of them from then on.
+    /// transaction, and keep them out from then on.
     ///
     /// Nothing comes back by a replay, by batches that are loaded later, or by dead letters that are applied
-    /// again, until --undo. Their id stays in `raw.toggl_track__forgotten`, for nobody could be kept out
-    /// otherwise. Rows about something else are kept without them: creators, assignees, members. Loaders may
-    /// run on; they wait meanwhile. Says what remains where this does not reach, and how to mend that. Exit
-    /// code 6 when dead letters that cannot be read may hold them.
+    /// again, until --undo. Their id stays in `raw.toggl_track__forgotten`, because nobody could be kept out
+    /// without it. Other rows stay, but lose whoever is forgotten as creator, assignee or member. Loaders may
+    /// run; they wait meanwhile. It says what remains where it does not reach, and what to do about that.
+    /// Exit code 6 if dead letters that cannot be read may hold them.
     #[command(after_help = forget::EXAMPLES)]
     Forget(ForgetArgs),
-    /// Delete once what is older than it is to be kept, as running loaders with these settings do every day.
+    /// Delete, once, what is older than these settings keep. Running loaders do the same every day.
     ///
-    /// In pieces, beside running loaders. Of the history what a table held since then stays known: the last
-    /// change before it is kept, except of what was deleted before. The raw tables themselves are never
-    /// pruned.
+    /// It works in small pieces, beside running loaders. What a table held at any moment since then stays
+    /// known: the last change before is kept, except of rows that were deleted before. The raw tables
+    /// themselves are never pruned.
     #[command(after_help = prune::EXAMPLES)]
     Prune(PruneArgs),
     /// Apply what the stream holds again, up to its present end.
@@ -170,22 +156,16 @@ enum Command {
     /// attention. Needs no running loader, and tells what it can where NATS or Postgres is away.
     #[command(after_help = command::EXAMPLES)]
     Status(StatusArgs),
-    /// Try everything that loading needs: Postgres, the tables, NATS, and the rights there. Says for what
-    /// does not work how to mend it.
+    /// Try everything that loading needs: Postgres, the tables, NATS, and the rights there. Says how to fix
+    /// what does not work.
     #[command(after_help = check::EXAMPLES)]
     Check,
-    /// Ask the loader on this machine (--http) whether it is ready, and which one it is: exit code 0 if it
-    /// is, and is that of `DATABASE_URL` and `NATS_URL` where they are set; else 1.
+    /// Ask the loader on this machine (--http) whether it is ready. Exit code 0 if it is, and if it belongs
+    /// to `DATABASE_URL` and `NATS_URL` where they are set; else 1.
     #[command(after_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck,
     #[command(flatten)]
     Manual(Manual),
-}
-
-/// A value that names a resource.
-pub(crate) fn resource_names() -> impl TypedValueParser<Value = String> {
-    PossibleValuesParser::new(CATALOGUE.iter().map(|resource| resource.name))
-        .map(|name| name.to_ascii_lowercase())
 }
 
 #[derive(Debug, Args)]
@@ -195,25 +175,24 @@ struct RunArgs {
     /// most, so that the others go on.
     #[arg(long, env = "LOADER_WRITERS", default_value_t = 3, value_parser = plain(clap::value_parser!(u8).range(1..=64)), global = true)]
     writers: u8,
-    /// How long a batch may be in hand before NATS gives it to another loader; longer than any
-    /// batch takes. All loaders want the same.
+    /// How long a batch may be in hand before NATS gives it to another loader. Make it longer than any batch
+    /// takes, and the same for all loaders.
     #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = plain(shared::consumer::ack_wait), global = true)]
     ack_wait: Duration,
-    /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. What
-    /// changes while it is off is never in there.
+    /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. Changes made
+    /// while it is off are never recorded.
     #[arg(long, env = "LOADER_HISTORY", value_enum, default_value_t, value_parser = plain(EnumValueParser::<History>::new()), global = true)]
     history: History,
-    /// Load a copy: this database gets every batch as well, from the stream's beginning, by consumers of
-    /// its own. Fetchers do not wait for it. The name is that of the copy, the same for all its loaders.
+    /// Load a copy: this database also gets every batch, from the stream's beginning, through consumers of
+    /// its own. Fetchers do not wait for it. The name is the copy's, the same for all its loaders.
     #[arg(long, env = "LOADER_COPY", value_name = "NAME", value_parser = plain(CopyName::from_str), global = true)]
     copy: Option<CopyName>,
     /// Where to serve the status page (/), metrics (/metrics), /healthz and /readyz; `off` for nowhere.
     /// [default: 127.0.0.1:9464, unless it is taken]
     #[arg(long, env = "LOADER_HTTP", value_name = "ADDRESS", value_parser = plain(Http::from_str), global = true)]
     http: Option<Http>,
-    /// How old what was fetched may be before the page, `status` and, where it is set, `healthcheck` say
-    /// so, for each table of the usual sync; shorter than a day it is for the time entries alone.
-    /// [default: 26h]
+    /// How old a table may be before the page, `status` and, if this is set, `healthcheck` say so. It holds
+    /// for each table of the usual sync; if it is less than a day, for time entries only. [default: 26h]
     #[arg(long, env = "LOADER_MAX_AGE", value_name = "DURATION", value_parser = plain(age::max_age), global = true)]
     max_age: Option<Duration>,
 }
@@ -235,184 +214,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.clone();
     match (Box::pin(dispatch(cli)).await, database.database()) {
-        (Err(failure), Ok(database)) => Err(refusal::explained(failure, &database).await),
+        (Err(failure), Ok(database)) => Err(rights::explained(failure, &database).await),
         (ended, _) => ended,
     }
-}
-
-async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    if matches!(cli.command, Some(Command::Healthcheck)) {
-        let expected = expected(&cli)?;
-        healthcheck(cli.run.http, &expected).await.or_exit(Exit::Failed)?;
-        return Ok(Exit::Done);
-    }
-    if let Some(Command::Manual(manual)) = &cli.command {
-        return manual.run(Cli::command());
-    }
-    if let Some(Command::Explain(args)) = &cli.command {
-        return explain::run(&cli.nats, &cli.database, args).await;
-    }
-    let database = cli.database.database().or_exit(Exit::Usage)?;
-    if let Some(Command::DeadLetters(command)) = cli.command {
-        return dead_letters::run(database, command, cli.run.history).await;
-    }
-    if let Some(Command::Prune(args)) = &cli.command {
-        return prune::run(database, cli.retention, args).await;
-    }
-    let server = cli.nats.server().or_exit(Exit::Usage)?;
-    let readers = cli.run.copy.map_or(Readers::Main, Readers::Copy);
-    if let Some(Command::Forget(args)) = cli.command {
-        return forget::run(server, database, args).await;
-    }
-    if let Some(Command::Status(args)) = &cli.command {
-        let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
-        return command::run(server, database, &readers, args, max_age).await;
-    }
-    if matches!(cli.command, Some(Command::Check)) {
-        return check::run(server, database, &cli.stream).await;
-    }
-    let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
-    if let Some(Command::Replay(args)) = cli.command {
-        args.check()?;
-        let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
-        let history = cli.run.history;
-        return replay::run(server.jetstream(client), database, args, history, shutdown).await;
-    }
-    let is_resident =
-        !matches!(cli.command, Some(Command::Migrate | Command::Setup(_) | Command::Adopt));
-    let listener =
-        if is_resident { http::bind(cli.run.http).await.or_exit(Exit::Failed)? } else { None };
-    let listener = listener.map(Arc::new);
-    let pipeline = Pipeline::new(database.name(), server.names()).started();
-    let start = if is_resident {
-        Start::of_loader(&shutdown, listener.as_ref(), &pipeline)
-    } else {
-        Start::of_command(&shutdown)
-    };
-    let Some(mut connection) = start.postgres(&database).await? else { return Ok(Exit::Done) };
-    let made = match cli.command {
-        Some(Command::Setup(args)) => args.prepare(&mut connection, &cli.vault).await,
-        _ => Ok(None),
-    };
-    let made = made.or_exit(Exit::Failed)?;
-    match prepare(&mut connection, &cli.vault, is_resident, &shutdown).await {
-        Err(MigrationError::Interrupted) if is_resident => {
-            info!(target: MIGRATIONS, "Stopped before the tables were up to date");
-            return Ok(Exit::Done);
-        }
-        prepared => {
-            prepared.map_err(|error| Failure { exit: error.exit(), error: error.into() })?;
-        }
-    }
-    if matches!(cli.command, Some(Command::Migrate)) {
-        return Ok(Exit::Done);
-    }
-    let done = match made {
-        Some(made) => made.tell(&mut connection, &cli.database, &database.endpoint()).await?,
-        None => Exit::Done,
-    };
-
-    let Some(client) = start.nats(&server).await? else { return Ok(Exit::Done) };
-    let context = server.jetstream(client);
-    let Some(()) = start.stream(&context, &cli.stream).await? else { return Ok(Exit::Done) };
-    if matches!(cli.command, Some(Command::Setup(_))) {
-        stream::ensure_bucket(&context, &cli.stream).await.or_exit(Exit::Unreachable)?;
-        info!(target: MIGRATIONS, "The stream {} and the bucket {} are up to date", STREAM, BUCKET);
-        return Ok(done);
-    }
-    if matches!(cli.command, Some(Command::Adopt)) {
-        let done = adopt(&context, &readers, &mut connection).await.or_exit(Exit::Unreachable)?;
-        report(done);
-        return Ok(Exit::Done);
-    }
-    connection.close().await.or_exit(Exit::Unreachable)?;
-    let settings = Settings {
-        readers,
-        stream: cli.stream,
-        ack_wait: cli.run.ack_wait,
-        writers: usize::from(cli.run.writers),
-        options: Options { history: cli.run.history, ..Options::default() },
-        ownership: Ownership::default(),
-        meters: Meters::default(),
-        troubles: Troubles::default(),
-    };
-    // Others answer from here on.
-    drop(start);
-    let max_age = cli.run.max_age.unwrap_or(age::DEFAULT);
-    let eye = listener.map(|listener| Eye { pipeline, max_age, listener });
-    load(context, database, settings, cli.retention, eye, shutdown).await
-}
-
-/// Brings the tables up to date; who stays to load looks whether it may.
-async fn prepare(
-    connection: &mut PgConnection,
-    vault: &VaultArgs,
-    is_resident: bool,
-    shutdown: &Shutdown,
-) -> Result<(), MigrationError> {
-    match migrations::migrate(connection, vault, &shutdown.soft).await {
-        // What is loaded needs no view.
-        Err(error) if is_resident && error.is_of_views() => error!(target: MIGRATIONS, "{error}"),
-        migrated => migrated?,
-    }
-    if is_resident {
-        migrations::check_rights(connection).await?;
-    }
-    Ok(())
-}
-
-/// What a loader that is asked has to be, as far as it is set here.
-fn expected(cli: &Cli) -> Result<Expected, Failure> {
-    let database = match cli.database.database() {
-        Ok(database) => Some(database.name()),
-        Err(AddressError::Missing) => None,
-        Err(error) => return Err(error).or_exit(Exit::Usage),
-    };
-    let nats = cli.nats.server().or_exit(Exit::Usage)?.names();
-    let nats = Some(nats).filter(|_| !cli.nats.is_default());
-    Ok(Expected { database, nats, max_age: cli.run.max_age })
-}
-
-/// What a loader shows of itself, and where.
-struct Eye {
-    pipeline: Pipeline,
-    max_age: Duration,
-    listener: Arc<TcpListener>,
-}
-
-/// Loads until it is stopped, and can be watched if there is an eye.
-async fn load(
-    context: Context,
-    database: Database,
-    settings: Settings,
-    retention: RetentionArgs,
-    eye: Option<Eye>,
-    shutdown: Shutdown,
-) -> Result<Exit, Failure> {
-    // Ended by being dropped, when the loading has ended.
-    let mut beside = JoinSet::new();
-    if retention.is_set() {
-        beside.spawn(prune::daily(database.clone(), retention));
-    }
-    if let Some(Eye { pipeline, max_age, listener }) = eye {
-        let meters = settings.meters.clone();
-        let (watch, watcher) = watch(
-            (pipeline, max_age),
-            context.clone(),
-            database.clone(),
-            (settings.readers.clone(), settings.ownership.clone()),
-            meters.clone(),
-            settings.troubles.clone(),
-            shutdown.soft.clone(),
-        );
-        beside.spawn(watcher.run());
-        http::announce(&listener);
-        beside.spawn(http::serve(listener, http::router(watch, meters)));
-    }
-    let client = context.client();
-    serve::serve(context, database, settings, shutdown).await.or_exit(Exit::Failed)?;
-    // Acknowledgements that are still queued go out before the process ends.
-    drop(tokio::time::timeout(Duration::from_secs(2), client.drain()).await);
-    info!(target: SUBSCRIBER, "Stopped");
-    Ok(Exit::Done)
 }

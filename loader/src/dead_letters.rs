@@ -1,15 +1,11 @@
 //! What cannot be loaded is kept with its bytes and the reason until it can be, or until a person
 //! says that it need not be.
 
-mod again;
 mod discard;
 mod error;
 mod filter;
-mod keep;
 mod list;
 mod outcome;
-mod overtaken;
-mod records;
 mod retry;
 mod show;
 pub(crate) mod text;
@@ -17,13 +13,9 @@ pub(crate) mod text;
 use clap::Subcommand;
 use shared::exit::{Exit, Failure, OrExit as _};
 
-pub(crate) use self::again::Letter;
-pub(crate) use self::keep::{KeepError, keep_claim, keep_message, keep_shape};
-pub(crate) use self::overtaken::drop_overtaken;
-pub(crate) use self::records::{DeadRecord, NoRows, keep_records, number_kept};
 pub(crate) use self::show::claimed;
-use crate::database::Database;
-use crate::history::History;
+use crate::apply::settings::History;
+use crate::postgres::database::Database;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -74,32 +66,4 @@ pub(crate) async fn run(
         DeadLetters::Discard(args) => discard::discard(&mut connection, &args).await,
     }
     .map_err(|error| Failure { exit: error.exit(), error: error.into() })
-}
-
-/// What a dead letter holds, as the table's generated column `kind` says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A record that Postgres refuses, as a batch of its own.
-    Record,
-    /// A whole batch whose claim was not believed; its records were loaded.
-    Claim,
-    /// A whole batch of which most is refused; nothing of it was applied.
-    Shape,
-    /// A message that could not be decoded.
-    Message,
-    /// What the fetcher could make no record of.
-    Rejected,
-}
-
-impl Kind {
-    /// A kind that this loader does not know is a newer one's, and nothing that it could apply.
-    fn named(name: &str) -> Self {
-        match name {
-            "record" => Self::Record,
-            "claim" => Self::Claim,
-            "shape" => Self::Shape,
-            "message" => Self::Message,
-            _ => Self::Rejected,
-        }
-    }
 }

@@ -25,8 +25,8 @@ use sqlx::Connection as _;
 use self::answer::Answer;
 use self::error::ExplainError;
 use self::stored::Asked;
-use crate::cli::resource_names;
-use crate::database::{Database, DatabaseArgs};
+use crate::postgres::database::{Database, DatabaseArgs};
+use crate::resource_argument::resource_names;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -52,10 +52,10 @@ pub(crate) struct ExplainArgs {
         conflicts_with = "sequence"
     )]
     id: Option<i64>,
-    /// The row's workspace, where an id is of several, or the row is not stored.
+    /// The row's workspace, if several have this id, or the row is not stored.
     #[arg(long, value_name = "W", requires = "id")]
     workspace: Option<i64>,
-    /// So many of the last batches of its resource and workspace are read; 0 asks Postgres alone.
+    /// How many of the last batches of its resource and workspace to read; 0 asks only Postgres.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=1_000))]
     batches: u16,
     /// Show the row's data whole.

@@ -4,8 +4,6 @@
 mod erase;
 mod error;
 mod letters;
-pub(crate) mod list;
-mod person;
 mod remains;
 mod rows;
 
@@ -20,10 +18,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use self::erase::{Erased, erase};
 use self::error::ForgetError;
-use self::list::List;
 use self::remains::Remains;
-use crate::database::Database;
-use crate::turn;
+use crate::apply::forgotten::List;
+use crate::apply::lock;
+use crate::postgres::database::Database;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +42,8 @@ pub(crate) struct ForgetArgs {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Delete nothing; say what would be. Everything is tried and taken back, and loaders wait meanwhile.
+    /// Delete nothing, only say what would be deleted. Everything is tried and rolled back, and loaders wait
+    /// meanwhile.
     #[arg(long)]
     dry_run: bool,
     /// Write them again from now on. What was deleted comes with the next sync that reads it, or by
@@ -167,7 +166,7 @@ async fn patiently(
 
 async fn undo(connection: &mut PgConnection, whom: Whom) -> Result<Exit, ForgetError> {
     let mut transaction = connection.begin().await?;
-    turn::stop_all(&mut transaction).await?;
+    lock::stop_all(&mut transaction).await?;
     let undone = sqlx::query(
         "delete from raw.toggl_track__forgotten where user_id = $1 or workspace_id = $2",
     )

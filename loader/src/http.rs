@@ -7,6 +7,7 @@ mod page;
 mod plot;
 mod server;
 pub(crate) mod starting;
+pub(crate) mod watch;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,9 +25,9 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 pub(crate) use self::server::serve;
-use crate::meters::Meters;
+use self::watch::Watch;
+use crate::metrics::Metrics;
 use crate::status::age;
-use crate::watch::Watch;
 
 /// 9464 is where exporters of OpenTelemetry serve metrics.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
@@ -99,20 +100,20 @@ pub(crate) fn announce(listener: &TcpListener) {
 #[derive(Debug, Clone)]
 struct Views {
     watch: Watch,
-    meters: Meters,
+    metrics: Metrics,
 }
 
-pub(crate) fn router(watch: Watch, meters: Meters) -> Router {
+pub(crate) fn router(watch: Watch, metrics: Metrics) -> Router {
     Router::new()
         .route("/", get(page))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics_text))
         .route(
             "/healthz",
             get(async |State(views): State<Views>| health(&views, views.watch.alive())),
         )
         .route("/readyz", get(ready))
         .layer(middleware::from_fn(guard))
-        .with_state(Views { watch, meters })
+        .with_state(Views { watch, metrics })
 }
 
 /// No bodies come in, and what goes out is neither kept nor taken for anything else.
@@ -133,8 +134,8 @@ async fn page(State(views): State<Views>) -> Response {
     page::response(&views.watch.seen_whole())
 }
 
-async fn metrics(State(views): State<Views>) -> Response {
-    match views.meters.text() {
+async fn metrics_text(State(views): State<Views>) -> Response {
+    match views.metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -8,6 +8,7 @@ mod key;
 mod made;
 #[cfg(test)]
 mod released;
+pub(crate) mod rights;
 mod state;
 mod turn;
 mod vault;
@@ -30,8 +31,8 @@ pub(crate) use self::encoding::check_encoding;
 pub use self::error::MigrationError;
 pub(crate) use self::key::{Key, has_vault, make_key};
 use self::made::What;
+use self::rights::{Need, Reach};
 pub(crate) use self::state::{SchemaState, state};
-use crate::refusal::{self, Need, Reach};
 
 /// Every numbered file of `migrations/`, forward only.
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -176,7 +177,7 @@ async fn in_turn(
 /// # Errors
 /// When it can load nothing.
 pub async fn check_rights(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    let Some(refusal) = refusal::look(connection).await? else { return Ok(()) };
+    let Some(refusal) = rights::look(connection).await? else { return Ok(()) };
     let is_table = |name: &str| CATALOGUE.iter().any(|resource| resource.table() == name);
     match refusal.reach(is_table) {
         Reach::Everything => return Err(MigrationError::Refused(refusal)),

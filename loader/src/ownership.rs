@@ -2,12 +2,12 @@
 //!
 //! Consumers are loaded into one database. `decide` reads off them whose they are; a loader of another
 //! one takes nothing, says so, and looks again now and then, until `adopt` moves the stream or nobody
-//! else reads it. `ledger` holds what was acknowledged against the ledger of this database: a backup
+//! else reads it. `absent_loads` holds what was acknowledged against `loads` of this database: a backup
 //! that was restored, a standby that was promoted, or a database that is new lacks batches that nobody
 //! would ever deliver again. `keeper` does both beside the loading.
 
+mod absent_loads;
 pub(crate) mod adopt;
-mod alone;
 mod claimed;
 pub(crate) mod copies;
 mod decide;
@@ -16,11 +16,11 @@ mod gone;
 mod heads;
 mod identity;
 mod keeper;
-mod ledger;
 mod lookup;
+mod move_lock;
 mod owner;
 mod positions;
-mod settle;
+mod redeliver;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,20 +31,20 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+pub(crate) use self::absent_loads::examine;
 pub(crate) use self::decide::{Verdict, judge};
 pub(crate) use self::gone::Gone;
 pub(crate) use self::keeper::Keeper;
-pub(crate) use self::ledger::examine;
 pub(crate) use self::owner::{NotMigrated, owner};
 pub(crate) use self::positions::gone;
-pub(crate) use self::settle::words as gone_words;
+pub(crate) use self::redeliver::words as gone_words;
 
 /// Whether this process may take batches. Copies tell the same.
 #[derive(Clone, Default)]
 pub struct Ownership(Arc<Inner>);
 
 struct Inner {
-    standing: watch::Sender<Standing>,
+    admission: watch::Sender<Admission>,
     doubts: Notify,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Lease {
 }
 
 #[derive(Debug, Clone)]
-enum Standing {
+enum Admission {
     /// Not looked yet.
     Unknown,
     Ours(Lease),
@@ -67,20 +67,20 @@ enum Standing {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { standing: watch::Sender::new(Standing::Unknown), doubts: Notify::new() }
+        Self { admission: watch::Sender::new(Admission::Unknown), doubts: Notify::new() }
     }
 }
 
 impl Ownership {
     /// Waits until batches may be taken.
     pub(crate) async fn admitted(&self) -> Lease {
-        let mut standing = self.0.standing.subscribe();
+        let mut admission = self.0.admission.subscribe();
         loop {
-            if let Standing::Ours(lease) = &*standing.borrow_and_update() {
+            if let Admission::Ours(lease) = &*admission.borrow_and_update() {
                 return lease.clone();
             }
             // The sender lives as long as this.
-            if standing.changed().await.is_err() {
+            if admission.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
@@ -95,32 +95,32 @@ impl Ownership {
     /// # Errors
     /// In words, why no batches may be taken.
     pub(crate) fn ready(&self) -> Result<(), String> {
-        match &*self.0.standing.borrow() {
-            Standing::Ours(_) => Ok(()),
-            Standing::Unknown => Err("starting: looks whose the stream is".to_owned()),
-            Standing::Theirs(foreign) => Err(foreign.to_string()),
+        match &*self.0.admission.borrow() {
+            Admission::Ours(_) => Ok(()),
+            Admission::Unknown => Err("starting: looks whose the stream is".to_owned()),
+            Admission::Theirs(foreign) => Err(foreign.to_string()),
         }
     }
 
     /// Whose the stream is, where it is not this database's.
     pub(crate) fn foreign(&self) -> Option<Foreign> {
-        match &*self.0.standing.borrow() {
-            Standing::Theirs(foreign) => Some(foreign.clone()),
-            Standing::Ours(_) | Standing::Unknown => None,
+        match &*self.0.admission.borrow() {
+            Admission::Theirs(foreign) => Some(foreign.clone()),
+            Admission::Ours(_) | Admission::Unknown => None,
         }
     }
 
     fn admit(&self, owner: Owner) {
         let mut said = false;
-        self.0.standing.send_if_modified(|standing| {
-            match standing {
-                Standing::Ours(lease) if lease.owner == owner => return false,
-                Standing::Ours(lease) => lease.withdrawn.cancel(),
-                Standing::Theirs(_) => said = true,
-                Standing::Unknown => {}
+        self.0.admission.send_if_modified(|admission| {
+            match admission {
+                Admission::Ours(lease) if lease.owner == owner => return false,
+                Admission::Ours(lease) => lease.withdrawn.cancel(),
+                Admission::Theirs(_) => said = true,
+                Admission::Unknown => {}
             }
             let withdrawn = CancellationToken::new();
-            *standing = Standing::Ours(Lease { owner, withdrawn });
+            *admission = Admission::Ours(Lease { owner, withdrawn });
             true
         });
         if said {
@@ -130,14 +130,14 @@ impl Ownership {
 
     /// Said once for each that owns it.
     fn refuse(&self, foreign: Foreign) {
-        self.0.standing.send_if_modified(|standing| {
-            match standing {
-                Standing::Theirs(known) if *known == foreign => return false,
-                Standing::Ours(lease) => lease.withdrawn.cancel(),
-                Standing::Theirs(_) | Standing::Unknown => {}
+        self.0.admission.send_if_modified(|admission| {
+            match admission {
+                Admission::Theirs(known) if *known == foreign => return false,
+                Admission::Ours(lease) => lease.withdrawn.cancel(),
+                Admission::Theirs(_) | Admission::Unknown => {}
             }
             error!(target: SUBSCRIBER, "Not loading: {foreign}");
-            *standing = Standing::Theirs(foreign);
+            *admission = Admission::Theirs(foreign);
             true
         });
     }
@@ -145,6 +145,6 @@ impl Ownership {
 
 impl fmt::Debug for Ownership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ownership").field(&*self.0.standing.borrow()).finish()
+        f.debug_tuple("Ownership").field(&*self.0.admission.borrow()).finish()
     }
 }

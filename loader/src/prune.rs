@@ -16,7 +16,7 @@ use sqlx::{Connection as _, PgConnection};
 use tracing::{info, warn};
 
 pub(crate) use self::retention::RetentionArgs;
-use crate::database::{ConnectError, Database};
+use crate::postgres::database::{ConnectError, Database};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Args)]
 pub(crate) struct PruneArgs {
-    /// Delete nothing; say how much would be.
+    /// Delete nothing, only say how much would be deleted.
     #[arg(long)]
     dry_run: bool,
 }

@@ -40,12 +40,11 @@ use self::seen::Seen;
 use self::selection::Selection;
 pub(crate) use self::selection::{EXAMPLES, ReplayArgs};
 use self::tally::Tally;
-use crate::applier::Applier;
-use crate::database::Database;
-use crate::delivery::Delivery;
-use crate::history::History;
-use crate::pieces::Fits;
-use crate::rules::Rules;
+use crate::apply::fits::Fits;
+use crate::apply::settings::{ApplySettings, History};
+use crate::consume::applier::Applier;
+use crate::consume::delivery::Delivery;
+use crate::postgres::database::Database;
 
 /// Connections to Postgres, as many as a loader has unless it is told otherwise.
 const LANES: usize = 2;
@@ -90,11 +89,11 @@ async fn replay(
     history: History,
     shutdown: Shutdown,
 ) -> Result<Exit, ReplayError> {
-    let (selection, rules) = (args.selection()?, args.rules(history));
+    let (selection, settings) = (args.selection()?, args.apply_settings(history));
     let connected = shutdown.soft.run_until_cancelled(database.connect_awake()).await;
     let mut connection = connected.ok_or(ReplayError::Interrupted)??;
     let reader = Reader::open(&context, selection.clone()).await?;
-    let prepared = prepare(&mut connection, &rules.schema, selection.until).await;
+    let prepared = prepare(&mut connection, &settings.schema, selection.until).await;
     drop(connection.close().await);
     let started_at = match prepared {
         Ok(now) => now,
@@ -103,13 +102,14 @@ async fn replay(
             return Err(error.into());
         }
     };
-    Box::pin(Replay { reader, selection, rules, database, shutdown, started_at }.carry_out()).await
+    Box::pin(Replay { reader, selection, settings, database, shutdown, started_at }.carry_out())
+        .await
 }
 
 struct Replay {
     reader: Reader,
     selection: Selection,
-    rules: Rules,
+    settings: ApplySettings,
     database: Database,
     shutdown: Shutdown,
     /// By the server's clock.
@@ -118,14 +118,14 @@ struct Replay {
 
 impl Replay {
     async fn carry_out(mut self) -> Result<Exit, ReplayError> {
-        let (total, schema) = (self.reader.total(), self.rules.schema.name());
+        let (total, schema) = (self.reader.total(), self.settings.schema.name());
         let (mut tally, mut seen) = (Tally::default(), Seen::default());
         if total > 0 {
             info!(target: REPLAY, "Replaying {total} batches into the tables of schema {schema}");
         }
         let hard = self.shutdown.hard.clone();
         let ended = hard.run_until_cancelled(self.flow(&mut tally, &mut seen)).await;
-        let Self { reader, selection, rules, database, started_at, .. } = self;
+        let Self { reader, selection, settings, database, started_at, .. } = self;
         // A signal may come when everything is read and not yet applied.
         let complete = matches!(ended, Some(Ok(true))) && tally.settled() == reader.read();
         if complete {
@@ -143,8 +143,8 @@ impl Replay {
             _ if complete => {}
             _ => return Err(ReplayError::Interrupted),
         }
-        let (schema, selection, seen) = (&rules.schema, &selection, &seen);
-        let force = rules.force;
+        let (schema, selection, seen) = (&settings.schema, &selection, &seen);
+        let force = settings.force;
         let search = Search { schema, force, selection, seen, beginning, first, started_at };
         let report = look(&database, &search).await?;
         output::report(report.to_string());
@@ -186,7 +186,7 @@ impl Replay {
         let (lanes, works) = bounded(DECODED_AHEAD);
         let fits = Fits::default();
         for _ in 0..LANES {
-            let applier = Applier::new(self.database.clone(), self.rules.clone(), fits.clone());
+            let applier = Applier::new(self.database.clone(), self.settings.clone(), fits.clone());
             let lane = Lane { applier, done: done.clone(), stop: stop.clone() };
             tasks.spawn(lane.run(works.clone()));
         }

@@ -12,9 +12,10 @@ use sqlx::{Connection as _, PgConnection};
 use tracing::info;
 
 use self::login::Login;
-use crate::database::{DatabaseArgs, Endpoint, Lack, lack};
+use crate::migrations::rights::LOADER_ROLE;
 use crate::migrations::{self, Key, VaultArgs};
-use crate::refusal::LOADER_ROLE;
+use crate::postgres::database::{DatabaseArgs, Endpoint};
+use crate::postgres::trouble::{Lack, lack};
 
 const ROLES: &str = include_str!("../../migrations/roles.sql");
 /// The role of `migrations/roles.sql` that fetchers log in as.
@@ -28,10 +29,10 @@ Examples:
 /// What an administrator wants besides the tables, the stream and the bucket.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct SetupArgs {
-    /// Make, too, what keeps credentials in Postgres: the roles `toggl_track_loader`, `toggl_track_fetcher`
-    /// and `toggl_track_analyst` with no more rights than they need, and the vault with its root key where there
-    /// is none. Prints the addresses that loader and fetcher log in with. As often as you like: passwords
-    /// that are set stay, and another vault, such as Supabase's, is used as it is.
+    /// Also make what keeps credentials in Postgres: the roles `toggl_track_loader`, `toggl_track_fetcher`
+    /// and `toggl_track_analyst` with no more rights than they need, and the vault with its root key if there
+    /// is none. Prints the addresses that loader and fetcher log in with. Run it as often as you like:
+    /// passwords that are set stay, and another vault, such as Supabase's, is used as it is.
     #[arg(long)]
     vault: bool,
     /// Give the roles new passwords, also where they have some.

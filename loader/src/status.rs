@@ -8,6 +8,7 @@ mod clock;
 pub(crate) mod command;
 mod line;
 mod people;
+pub(crate) mod pipeline;
 pub(crate) mod queue;
 pub(crate) mod store;
 pub(crate) mod whose;
@@ -21,10 +22,10 @@ use shared::catalogue::CATALOGUE;
 
 pub(crate) use self::line::Line;
 use self::people::Tally;
+use self::pipeline::Pipeline;
 use self::queue::Queue;
 use self::store::{Counts, Store};
 use self::whose::Whose;
-use crate::pipeline::Pipeline;
 
 /// What was found, at one moment.
 #[derive(Debug, Clone)]

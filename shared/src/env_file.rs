@@ -30,9 +30,9 @@ const OPEN_TO_OTHERS: u32 = 0o006;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct EnvFileArgs {
-    /// File with settings for the environment, a line NAME=VALUE each, as systemd's `EnvironmentFile=` and
-    /// `docker --env-file` read it: values are taken as they stand, but for quotes around them. What the
-    /// environment has already wins; of several files the last.
+    /// File with settings, one NAME=VALUE a line, read as systemd's `EnvironmentFile=` and `docker
+    /// --env-file` do: values are taken literally, except for quotes around them. The environment wins over a
+    /// file, and a later file over an earlier one.
     #[arg(long, value_name = "FILE", global = true)]
     pub env_file: Vec<PathBuf>,
 }

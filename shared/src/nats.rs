@@ -31,9 +31,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsArgs {
-    /// Address of the server, or several with commas between. It may hold a log-in, percent-encoded:
+    /// Address of the server, or several separated by commas. It may hold a log-in, percent-encoded:
     /// `nats://user:password@host`, `nats://token@host`; settings win over it. `tls://` insists on TLS,
-    /// `ws://` and `wss://` go by web sockets.
+    /// `ws://` and `wss://` use web sockets.
     #[arg(
         long,
         env = "NATS_URL",
@@ -75,7 +75,7 @@ pub struct NatsArgs {
     /// File with the certificate authority of the server, for TLS.
     #[arg(long, env = "NATS_CA", value_parser = plain(PathBufValueParser::new()), global = true)]
     pub nats_ca: Option<PathBuf>,
-    /// File with a certificate of our own, for servers that ask for one.
+    /// File with our own certificate, for servers that ask for one.
     #[arg(long, env = "NATS_CERT", value_parser = plain(PathBufValueParser::new()), requires = "nats_key", global = true)]
     pub nats_cert: Option<PathBuf>,
     /// File with the key of that certificate.
@@ -84,7 +84,7 @@ pub struct NatsArgs {
     /// Begin with TLS, for servers with `handshake_first`, which say nothing before it.
     #[arg(long, env = "NATS_TLS_FIRST", value_parser = switch(), global = true)]
     pub nats_tls_first: bool,
-    /// JetStream domain, where the stream is not of the server that is connected to, as behind a leaf node.
+    /// JetStream domain of the stream, if it is not the server's own, as behind a leaf node.
     #[arg(long, env = "NATS_DOMAIN", value_name = "DOMAIN", value_parser = plain(NonEmptyStringValueParser::new()), global = true)]
     pub nats_domain: Option<String>,
 }

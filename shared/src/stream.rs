@@ -48,7 +48,7 @@ const STATE_MAX_BYTES: i64 = 64 * 1024 * 1024;
 #[command(next_help_heading = "Stream")]
 pub struct StreamArgs {
     /// How long batches stay replayable; 0s keeps them until --stream-max-bytes. [default: 365d for a new
-    /// stream; one that is there is changed only by what is given]
+    /// stream; an existing one is changed only by what you give]
     #[arg(long, env = "STREAM_MAX_AGE", value_parser = plain(time), global = true)]
     pub stream_max_age: Option<Duration>,
     /// Size in bytes at which the stream refuses new batches; -1 for no limit. [default: 4 GiB for a new

@@ -84,7 +84,7 @@ const COMPONENTS: &[&str] = &[
 /// How much to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
 pub enum LogLevel {
-    /// Nothing; what ends a command is said even so.
+    /// Nothing, except what ends a command.
     #[value(alias = "none")]
     Off,
     /// Only what did not work.

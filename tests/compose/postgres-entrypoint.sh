@@ -15,7 +15,8 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     password=$(mktemp)
     printf '%s\n' "$POSTGRES_PASSWORD" >"$password"
     # shellcheck disable=SC2086
-    initdb --username="$POSTGRES_USER" --pwfile="$password" ${POSTGRES_INITDB_ARGS:-}
+    initdb --encoding=UTF8 --locale=C.UTF-8 --username="$POSTGRES_USER" --pwfile="$password" \
+        ${POSTGRES_INITDB_ARGS:-}
     rm "$password"
     printf '\nhost all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
     pg_ctl --pgdata="$PGDATA" --options="-c listen_addresses=''" --wait start

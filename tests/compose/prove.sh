@@ -214,9 +214,9 @@ run_toggl() {
     compose --profile fetch up --detach toggl </dev/null >/dev/null 2>&1
     eventually toggl_url
 }
-# What the README tells to do with the stack: all but what this script has done in its own way.
-readme_commands() {
-    awk '/^```sh/ { on = 1; next } /^```/ { on = 0 } on' "$project/README.md" |
+# What README.md and docs/ tell to do with the stack: all but what this script has done in its own way.
+documented_commands() {
+    awk '/^```sh/ { on = 1; next } /^```/ { on = 0 } on' "$project/README.md" "$project"/docs/*.md |
         sed --regexp-extended 's/ +# .*//' | grep '^docker compose' | grep --invert-match ' build'
 }
 toggl_url() { compose logs --no-log-prefix toggl </dev/null | grep --only-matching 'http://[0-9.:]*/' | tail -n 1; }
@@ -361,9 +361,9 @@ compose stop prometheus grafana >/dev/null 2>&1
 [[ $(stopped prometheus) == 0 && $(stopped grafana) == 0 ]] || fail "the monitoring did not end in order"
 resident_up --scale loader=1
 
-step "The README's commands"
-readme_commands >"$work/readme"
-[[ $(wc -l <"$work/readme") -ge 6 ]] || fail "the README has no Docker commands any more"
+step "The commands of README.md and docs/"
+documented_commands >"$work/commands"
+[[ $(wc -l <"$work/commands") -ge 9 ]] || fail "the pages have no Docker commands any more"
 set_in_env TOGGL_API_TOKEN "$token"
 while read -r command; do
     bash_command=${command/#docker compose/compose}
@@ -371,7 +371,7 @@ while read -r command; do
     bash_command=${bash_command/#compose exec/compose exec --no-TTY}
     eval "$bash_command" <<<"$token" >"$work/command.log" 2>&1 || fail "$command: $(tail -n 5 "$work/command.log")"
     ok "$command"
-done <"$work/readme"
+done <"$work/commands"
 set_in_env TOGGL_API_TOKEN ""
 resident_up --scale loader=1
 

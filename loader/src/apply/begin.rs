@@ -1,21 +1,26 @@
 //! Where applying begins: of a batch whole, of pieces of it, of the batch of a dead letter.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use shared::batch::Batch;
 use shared::resource::Resource;
 use sqlx::PgConnection;
 
-use super::{Applied, ApplyError, Job, Options, Origin};
-use crate::beside::{self, Guess};
-use crate::clock;
-use crate::dead_letters::{DeadRecord, Letter};
-use crate::pieces::{Cutting, Fit, Fits, Piece};
-use crate::rows::{Row, rows};
-use crate::rules::Rules;
+use super::dead_letters::letter::Letter;
+use super::dead_record::DeadRecord;
+use super::expectation::Expectation;
+use super::fits::{Fit, Fits};
+use super::job::Job;
+use super::origin::Origin;
+use super::outcome::{Applied, ApplyError};
+use super::pieces::{Cutting, Done, Piece};
+use super::rows::{Row, rows};
+use super::settings::{ApplySettings, Options};
+use super::time_limit::within;
+use super::{fast_path, fetch_time};
 
 /// Applies a batch whole: all good records and their history, the dead letters of the bad ones, the
-/// claim and the ledger row commit together. Applying it again changes nothing.
+/// claim and the row of `loads` commit together. Applying it again changes nothing.
 ///
 /// # Errors
 /// See [`ApplyError`]; drop the connection unless the error is about the data.
@@ -53,13 +58,14 @@ async fn apply_by_fit(
     options: Options,
     fit: Fit,
 ) -> Result<Applied, ApplyError> {
-    let rules = Rules::of(options);
-    let (mut guess, mut cutting) = (Guess::default(), Cutting::default());
+    let settings = ApplySettings::of(options);
+    let (mut expected, mut cutting) = (Expectation::default(), Cutting::default());
     loop {
         // Nothing is learnt from piece to piece.
         let fits = Fits::with(resource, fit);
-        let course = Course { guess: &mut guess, cutting: &mut cutting, fits: &fits };
-        if let Some(applied) = apply_by(&rules, connection, resource, batch, origin, course).await?
+        let course = Course { expected: &mut expected, cutting: &mut cutting, fits: &fits };
+        if let Some(applied) =
+            apply_by(&settings, connection, resource, batch, origin, course).await?
         {
             return Ok(applied);
         }
@@ -70,68 +76,69 @@ async fn apply_by_fit(
 #[derive(Debug)]
 pub(crate) struct Course<'a> {
     /// About what it brings.
-    pub(crate) guess: &'a mut Guess,
+    pub(crate) expected: &'a mut Expectation,
     /// How far it has been applied.
     pub(crate) cutting: &'a mut Cutting,
     /// How much of each table fits into the time.
     pub(crate) fits: &'a Fits,
 }
 
-/// Applies a batch, or as much of it as fits into the time, by other rules than those of running loaders.
+/// Applies a batch, or as much of it as fits into the time, with other settings than those of running loaders.
 /// None where there is more to come.
 ///
 /// # Errors
 /// As [`apply`].
 pub(crate) async fn apply_by(
-    rules: &Rules,
+    settings: &ApplySettings,
     connection: &mut PgConnection,
     resource: &'static Resource,
     batch: &Batch,
     origin: &Origin,
     course: Course<'_>,
 ) -> Result<Option<Applied>, ApplyError> {
-    let Course { guess, cutting, fits } = course;
-    let (batch, clock_ahead) = clock::believed(batch, origin);
-    let mut known = rules.forgotten.known();
+    let Course { expected, cutting, fits } = course;
+    let (batch, clock_ahead) = fetch_time::believed(batch, origin);
+    let mut known = settings.forgotten.known();
     let mut is_read = false;
     loop {
         let batch = known.without(resource, &batch);
         let piece = Piece::next(&batch, cutting, fits.of(resource)).of(clock_ahead, known.stamp);
         let started = Instant::now();
-        let applied = apply_piece(rules, connection, resource, &piece, origin, guess).await;
-        if matches!(applied, Err(ApplyError::ForgottenChanged)) && !is_read {
-            known = rules.forgotten.read(connection).await?;
+        let done = apply_piece(settings, connection, resource, &piece, origin, expected).await;
+        if matches!(done, Err(ApplyError::ForgottenChanged)) && !is_read {
+            known = settings.forgotten.read(connection).await?;
             // Its records are other ones now.
             *cutting = Cutting::default();
             is_read = true;
             continue;
         }
-        fits.learn(resource, &piece, &applied, started.elapsed());
-        return Ok(cutting.advance(&piece, applied?));
+        fits.learn(resource, piece.size(), done.as_ref().err(), started.elapsed());
+        return Ok(cutting.advance(&piece, done?));
     }
 }
 
 async fn apply_piece(
-    rules: &Rules,
+    settings: &ApplySettings,
     connection: &mut PgConnection,
     resource: &'static Resource,
     piece: &Piece<'_>,
     origin: &Origin,
-    guess: &mut Guess,
-) -> Result<Applied, ApplyError> {
+    expected: &mut Expectation,
+) -> Result<Done, ApplyError> {
     let (rows, dead) = rows_of(resource, piece);
-    let job = Job::new(rules, resource, piece, origin, &rows, &dead);
+    let job = Job::new(settings, resource, piece, origin, &rows, &dead);
     if piece.is_whole()
-        && let Some(applied) = within(piece.limit, beside::apply(job, connection, guess)).await?
+        && let Some(applied) =
+            within(piece.limit, fast_path::apply(job, connection, expected)).await?
     {
-        return Ok(applied);
+        return Ok(Done::Piece(applied));
     }
-    let wrong = *guess;
-    let applied = job.alone(connection, guess).await?;
-    if *guess == wrong {
-        *guess = Guess::Changed;
+    let wrong = *expected;
+    let done = job.exclusively(connection, expected).await?;
+    if *expected == wrong {
+        *expected = Expectation::Changed;
     }
-    Ok(applied)
+    Ok(done)
 }
 
 /// Applies the batch of a dead letter by the same rules, and settles the letter in the same
@@ -148,19 +155,19 @@ pub(crate) async fn apply_again(
     options: Options,
     fits: &Fits,
 ) -> Result<Applied, ApplyError> {
-    let (rules, letter) = (Rules::of(options), Some(letter));
-    let (batch, clock_ahead) = clock::believed(batch, origin);
-    let known = rules.forgotten.read(connection).await?;
+    let (settings, letter) = (ApplySettings::of(options), Some(letter));
+    let (batch, clock_ahead) = fetch_time::believed(batch, origin);
+    let known = settings.forgotten.read(connection).await?;
     let batch = known.without(resource, &batch);
     let mut cutting = Cutting::default();
     loop {
         let piece = Piece::next(&batch, &cutting, fits.of(resource)).of(clock_ahead, known.stamp);
         let (rows, dead) = rows_of(resource, &piece);
-        let job = Job { letter, ..Job::new(&rules, resource, &piece, origin, &rows, &dead) };
+        let job = Job { letter, ..Job::new(&settings, resource, &piece, origin, &rows, &dead) };
         let started = Instant::now();
-        let applied = job.alone(connection, &mut Guess::default()).await;
-        fits.learn(resource, &piece, &applied, started.elapsed());
-        if let Some(applied) = cutting.advance(&piece, applied?) {
+        let done = job.exclusively(connection, &mut Expectation::default()).await;
+        fits.learn(resource, piece.size(), done.as_ref().err(), started.elapsed());
+        if let Some(applied) = cutting.advance(&piece, done?) {
             return Ok(applied);
         }
     }
@@ -172,15 +179,4 @@ fn rows_of<'a>(resource: &Resource, piece: &Piece<'a>) -> (Vec<Row<'a>>, Vec<Dea
     rows.retain(|row| piece.has(row.record_index));
     dead.retain(|dead| piece.has(dead.record_index));
     (rows, dead)
-}
-
-/// A limit on the time that something takes; the connection is in an unknown state past it.
-pub(crate) async fn within<T, E: Into<ApplyError>>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, ApplyError> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(ApplyError::TimedOut(limit)),
-    }
 }

@@ -7,8 +7,9 @@ use shared::exit::Exit;
 use shared::output::OutputError;
 use shared::retry::Delays;
 
-use crate::apply::ApplyError;
-use crate::database::{ConnectError, Lack, Trouble, classify, lack};
+use crate::apply::outcome::ApplyError;
+use crate::postgres::database::ConnectError;
+use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 
 /// Waits while Postgres is in trouble or loaders hold the same rows: a minute in all, as somebody may
 /// be watching.

@@ -8,7 +8,7 @@ use sqlx::query::QueryAs;
 use sqlx::{FromRow, Postgres};
 
 use super::error::LettersError;
-use crate::cli::resource_names;
+use crate::resource_argument::resource_names;
 
 /// The condition of every query that goes by a [`Filter`]: `$1` ids, `$2` resources, `$3` reason.
 macro_rules! selected {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use shared::exit::Exit;
 
-use super::Kind;
 use super::text::escaped;
-use crate::apply::{Applied, Refused};
+use crate::apply::dead_letters::letter::Kind;
+use crate::apply::outcome::{Applied, Refused};
 
 #[derive(Debug)]
 pub(super) enum Outcome {

@@ -11,11 +11,15 @@ use sqlx::{FromRow, PgConnection};
 use super::error::{LettersError, patience};
 use super::filter::Selection;
 use super::outcome::{Outcome, Tally};
-use super::{Kind, Letter};
-use crate::apply::{APPLY_TIMEOUT, ApplyError, Options, Origin, apply_again, within};
-use crate::database::{Database, Trouble, classify};
-use crate::history::History;
-use crate::pieces::Fits;
+use crate::apply::begin::apply_again;
+use crate::apply::dead_letters::letter::{Kind, Letter};
+use crate::apply::fits::{APPLY_TIMEOUT, Fits};
+use crate::apply::origin::Origin;
+use crate::apply::outcome::ApplyError;
+use crate::apply::settings::{History, Options};
+use crate::apply::time_limit::within;
+use crate::postgres::database::Database;
+use crate::postgres::trouble::{Trouble, classify};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

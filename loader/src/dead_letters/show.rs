@@ -8,9 +8,9 @@ use shared::output::print;
 use sqlx::types::Uuid;
 use sqlx::{FromRow, PgConnection};
 
-use super::Kind;
 use super::error::LettersError;
 use super::text::{escaped, hex, indented, time};
+use crate::apply::dead_letters::letter::Kind;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

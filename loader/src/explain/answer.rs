@@ -21,7 +21,7 @@ pub(super) struct Answer {
     pub(super) away: Option<String>,
 }
 
-/// A batch of the ledger, looked for in the stream.
+/// A batch of `loads`, looked for in the stream.
 pub(super) struct Looked {
     pub(super) load: Load,
     pub(super) found: Found,

@@ -9,10 +9,8 @@ impl Became {
         match self {
             Self::Created => "has it; it was not stored: written".to_owned(),
             Self::Updated { since } => {
-                format!(
-                    "has it, newer than what was stored ({}) and different: written",
-                    version(since)
-                )
+                let since = version(since);
+                format!("has it, newer than what was stored ({since}) and different: written")
             }
             Self::Restored => "has it; it was marked deleted: live again".to_owned(),
             Self::Deleted => "has it, deleted by Toggl's own word: marked deleted".to_owned(),

@@ -6,7 +6,8 @@ use shared::exit::Exit;
 use shared::output::OutputError;
 use shared::stream::STREAM;
 
-use crate::database::{ConnectError, Lack, Trouble, classify, lack};
+use crate::postgres::database::ConnectError;
+use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExplainError {

@@ -5,7 +5,7 @@ use shared::batch::{Batch, Coverage};
 use shared::resource::{Resource, Scope};
 
 use super::stored::{Asked, Stored};
-use crate::rows::Row;
+use crate::apply::rows::Row;
 
 /// A version of the key that was stored.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,23 @@ use super::stored::{Load, Stored};
 /// One object.
 pub(super) fn json(answer: &Answer) -> String {
     let asked = &answer.asked;
-    let claims: Vec<_> = answer
+    let object = json!({
+        "resource": asked.resource.name,
+        "source_id": asked.id,
+        "workspace_id": asked.workspace_id,
+        "known": answer.is_known(),
+        "stored": answer.stored.as_ref().map(|stored| row(answer, stored)),
+        "claims": claims(answer),
+        "history": history(answer),
+        "dead_letters": letters(answer),
+        "batches": answer.batches.iter().rev().map(batch).collect::<Vec<_>>(),
+        "stream_away": answer.away,
+    });
+    format!("{object}\n")
+}
+
+fn claims(answer: &Answer) -> Vec<Value> {
+    answer
         .claims
         .iter()
         .map(|claim| {
@@ -20,8 +36,11 @@ pub(super) fn json(answer: &Answer) -> String {
                 "run_id": claim.run_id,
             })
         })
-        .collect();
-    let history: Vec<_> = answer
+        .collect()
+}
+
+fn history(answer: &Answer) -> Vec<Value> {
+    answer
         .history
         .iter()
         .map(|change| {
@@ -34,8 +53,11 @@ pub(super) fn json(answer: &Answer) -> String {
                 "run_id": change.run_id,
             })
         })
-        .collect();
-    let letters: Vec<_> = answer
+        .collect()
+}
+
+fn letters(answer: &Answer) -> Vec<Value> {
+    answer
         .letters
         .iter()
         .map(|letter| {
@@ -47,20 +69,7 @@ pub(super) fn json(answer: &Answer) -> String {
                 "created_at": letter.created_at,
             })
         })
-        .collect();
-    let object = json!({
-        "resource": asked.resource.name,
-        "source_id": asked.id,
-        "workspace_id": asked.workspace_id,
-        "known": answer.is_known(),
-        "stored": answer.stored.as_ref().map(|stored| row(answer, stored)),
-        "claims": claims,
-        "history": history,
-        "dead_letters": letters,
-        "batches": answer.batches.iter().rev().map(batch).collect::<Vec<_>>(),
-        "stream_away": answer.away,
-    });
-    format!("{object}\n")
+        .collect()
 }
 
 fn row(answer: &Answer, stored: &Stored) -> Value {

@@ -1,4 +1,4 @@
-//! What Postgres knows of a key: the row, the ledger, claims, history, dead letters.
+//! What Postgres knows of a key: the row, `loads`, claims, history, dead letters.
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
@@ -33,7 +33,7 @@ pub(super) struct Stored {
     pub(super) user_id: Option<i64>,
 }
 
-/// A row of the ledger.
+/// A row of `loads`.
 #[derive(Debug, Clone)]
 pub(super) struct Load {
     pub(super) run_id: Uuid,

@@ -9,7 +9,7 @@ use shared::resource::Key;
 
 use super::form::{Form, covers, in_range};
 use super::stored::{Asked, Letter, Load, Stored};
-use crate::rows::{Row, rows};
+use crate::apply::rows::{Row, rows};
 
 /// What became of it in one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// Whether it is the batch of that row of the ledger.
+    /// Whether it is the batch of that row of `loads`.
     pub(super) fn is_of(&self, load: &Load, batch: &Batch) -> bool {
         let part = i64::from(load.part) == i64::from(batch.part);
         part && batch.resource == self.asked.resource.name

@@ -7,7 +7,7 @@ use super::Whom;
 use super::error::ForgetError;
 use super::letters::letters;
 use super::rows::{history, table};
-use crate::turn;
+use crate::apply::lock;
 
 /// What was deleted and cleaned.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ pub(super) async fn erase(
              set local enable_seqscan = on",
         )
         .await?;
-    turn::stop_all(&mut transaction).await?;
+    lock::stop_all(&mut transaction).await?;
     let mut erased = Erased::default();
     sqlx::query(
         "insert into raw.toggl_track__forgotten (user_id, workspace_id) values ($1, $2)
@@ -90,7 +90,7 @@ pub(super) async fn erase(
     Ok(erased)
 }
 
-/// What listings vouched for that were only theirs.
+/// The claims of listings that were only theirs.
 async fn claims(connection: &mut PgConnection, whom: Whom) -> sqlx::Result<Counts> {
     let deleted =
         sqlx::query("delete from raw.toggl_track__claims where user_id = $1 or workspace_id = $2")

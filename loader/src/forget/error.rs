@@ -8,7 +8,7 @@ use shared::exit::Exit;
 use shared::output::OutputError;
 use shared::retry::Delays;
 
-use crate::database::{Lack, Trouble, classify, lack};
+use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 
 /// Waits while loaders are in the middle of batches: two minutes in all, as somebody may be watching.
 pub(super) fn patience() -> Delays {

@@ -7,8 +7,8 @@ use sqlx::{FromRow, PgConnection};
 use super::Whom;
 use super::erase::Counts;
 use super::error::ForgetError;
-use super::list::List;
-use super::person::{Verdict, judge};
+use crate::apply::forgotten::List;
+use crate::apply::forgotten::person::{Verdict, judge};
 
 #[derive(Debug, FromRow)]
 struct Kept {

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Whom;
 use super::erase::Counts;
-use super::person::{Verdict, judge};
-use crate::upsert::query;
+use crate::apply::forgotten::person::{Verdict, judge};
+use crate::apply::sql::query;
 
 /// Rows that are judged one by one, by their keys.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use shared::output::report;
 use tokio::net::TcpStream;
 
 use super::{DEFAULT, Http, MAX_AGE};
-use crate::pipeline::Told;
+use crate::status::pipeline::Told;
 
 /// Less than whoever asks usually waits.
 const TIMEOUT: Duration = Duration::from_secs(3);

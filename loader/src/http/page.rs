@@ -7,9 +7,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use uuid::Uuid;
 
 use super::plot::plot;
+use super::watch::{Minute, Seen};
 use crate::status::words::{UNKNOWN, known, time};
 use crate::status::{Line, Status, Verdict, command};
-use crate::watch::{Minute, Seen};
 
 const CSS: &str = include_str!("page.css");
 

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use super::guard;
-use crate::pipeline::Pipeline;
+use crate::status::pipeline::Pipeline;
 
 /// What is waited for, in words.
 #[derive(Debug, Clone, Default)]

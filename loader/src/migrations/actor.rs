@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 
 use super::MigrationError;
 use super::made::{Made, What};
-use crate::refusal::LOADER_ROLE;
+use super::rights::LOADER_ROLE;
 
 /// By which role the migrations are applied; all names as SQL writes them.
 #[derive(Debug, FromRow)]

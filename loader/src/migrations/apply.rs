@@ -65,7 +65,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
 }
 
 /// Who has used our tables for the longest time, in words to be read after "others use".
-async fn holders(connection: &mut PgConnection) -> sqlx::Result<String> {
+pub(super) async fn holders(connection: &mut PgConnection) -> sqlx::Result<String> {
     let holders: Vec<String> = sqlx::query_scalar(
         "select format('session %s (%s%s) holds %s', pid, usename,
                        coalesce(', ' || nullif(application_name, ''), ''),

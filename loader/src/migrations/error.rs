@@ -6,8 +6,8 @@ use shared::exit::Exit;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 
-use crate::database::{Trouble, classify};
-use crate::refusal::Refusal;
+use super::rights::Refusal;
+use crate::postgres::trouble::{Trouble, classify};
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +60,15 @@ pub enum MigrationError {
     },
     /// Somebody uses a view for longer than a loader waits.
     #[error(
-        "the view {0} was not replaced, for it waited a minute for what others use: let them end, then \
-         start again"
+        "the view {name} was not replaced, for it waited a minute for what others use{holders}; nothing was \
+         changed by it. Let them end, then start again"
     )]
-    LockedView(String),
+    LockedView {
+        /// Of the view.
+        name: String,
+        /// Who holds what, to be read after "use".
+        holders: String,
+    },
     /// Some views are not in their present form; everything else is up to date.
     #[error("{0}")]
     Views(String),

@@ -8,8 +8,7 @@ use sqlx::migrate::Migration;
 use super::error::Strangers;
 use super::made::{Made, What, made};
 use super::views::{Outdated, outdated};
-use super::{MIGRATOR, MigrationError, actor};
-use crate::refusal;
+use super::{MIGRATOR, MigrationError, actor, rights};
 
 /// How the tables stand to this binary, if it can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +89,7 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, M
         return Err(MigrationError::Taken(Strangers(vec![(name, list.owner)])));
     }
     if !list.is_readable
-        && let Some(refusal) = refusal::look(&mut *connection).await?
+        && let Some(refusal) = rights::look(&mut *connection).await?
     {
         return Err(MigrationError::Refused(refusal));
     }

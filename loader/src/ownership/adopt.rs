@@ -9,9 +9,9 @@ use shared::consumer::{self, Notes, Owner, Readers};
 use shared::stream::STREAM;
 use sqlx::PgConnection;
 
-use super::alone::alone;
 use super::decide::consumers;
 use super::error::{LookError, answered};
+use super::move_lock::lock_moves;
 use super::owner::owner;
 use super::positions::forget_gone;
 
@@ -45,7 +45,7 @@ pub(crate) async fn adopt(
     connection: &mut PgConnection,
 ) -> Result<String, LookError> {
     let ours = owner(connection).await?;
-    let mut transaction = alone(connection).await?;
+    let mut transaction = lock_moves(connection).await?;
     let forgotten = forget_gone(&mut transaction).await?;
     let moved = move_consumers(context, readers, &ours).await?;
     answered(transaction.commit()).await?;

@@ -15,8 +15,8 @@ use shared::telemetry::SUBSCRIBER;
 use sqlx::PgConnection;
 use tracing::info;
 
+use super::absent_loads::examine;
 use super::error::LookError;
-use super::ledger::examine;
 
 /// Pull requests are renewed all at once, and none is there for a moment.
 const SECOND_LOOK: Duration = Duration::from_millis(400);

@@ -8,7 +8,7 @@ use shared::consumer::EnsureConsumerError;
 use shared::stream::EnsureStreamError;
 
 use super::NotMigrated;
-use crate::database::ConnectError;
+use crate::postgres::database::ConnectError;
 
 /// Longer than any statement may run; a peer that is silent for longer is dead.
 const LIMIT: Duration = Duration::from_secs(30);

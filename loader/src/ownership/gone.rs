@@ -77,7 +77,7 @@ pub(crate) fn commands(gone: &[Gone], now: Timestamp) -> Vec<String> {
     found
 }
 
-/// What the ledger has of the messages that have left the stream.
+/// What `loads` has of the messages that have left the stream.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     by_resource: BTreeMap<String, (u64, Timestamp)>,

@@ -25,11 +25,11 @@ const INACTIVE: Duration = Duration::from_mins(1);
 pub(super) struct Head {
     pub(super) sequence: u64,
     pub(super) published_at: Timestamp,
-    /// Where its id is a batch's: its row in the ledger.
+    /// Where its id is a batch's: its row in `loads`.
     pub(super) key: Option<LoadKey>,
 }
 
-/// The key of the ledger.
+/// The key of `loads`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LoadKey {
     pub(super) run_id: Uuid,

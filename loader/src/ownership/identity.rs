@@ -6,19 +6,19 @@ use sqlx::{FromRow, PgConnection};
 
 use super::error::{LookError, answered};
 
-/// What is another one where the database, its ledger or its server was made anew.
+/// What is another one where the database, its `loads` or its server was made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     database: i64,
     /// None where it is missing.
-    ledger: Option<i64>,
+    loads: Option<i64>,
     server_started: i64,
 }
 
 #[derive(FromRow)]
 struct Row {
     database: i64,
-    ledger: Option<i64>,
+    loads: Option<i64>,
     started_at: SqlTimestamp,
 }
 
@@ -26,10 +26,10 @@ struct Row {
 /// When Postgres does not answer.
 pub(super) async fn identity(connection: &mut PgConnection) -> Result<Identity, LookError> {
     let sql = "select oid::bigint as database,
-                      to_regclass('raw.toggl_track__loads')::oid::bigint as ledger,
+                      to_regclass('raw.toggl_track__loads')::oid::bigint as loads,
                       pg_postmaster_start_time() as started_at
                from pg_database where datname = current_database()";
     let row: Row = answered(sqlx::query_as(sql).fetch_one(connection)).await?;
     let server_started = row.started_at.to_jiff().as_microsecond();
-    Ok(Identity { database: row.database, ledger: row.ledger, server_started })
+    Ok(Identity { database: row.database, loads: row.loads, server_started })
 }

@@ -19,8 +19,8 @@ use super::decide::decide;
 use super::error::LookError;
 use super::identity::{Identity, identity};
 use super::owner::owner;
-use super::settle::{Settled, settle};
-use crate::database::Database;
+use super::redeliver::{Redelivered, redeliver_absent};
+use crate::postgres::database::Database;
 
 /// Between two looks: each reads what has come since the last one.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -47,7 +47,7 @@ pub(crate) struct Keeper {
     database: Database,
     stop: CancellationToken,
     /// What was delivered again since the last doubt.
-    settled: Vec<(&'static str, u64)>,
+    redelivered: Vec<(&'static str, u64)>,
     /// Of the database that was last compared.
     identity: Option<Identity>,
 }
@@ -67,7 +67,7 @@ impl Keeper {
             stream_args,
             database,
             stop,
-            settled: Vec::new(),
+            redelivered: Vec::new(),
             identity: None,
         }
     }
@@ -82,10 +82,10 @@ impl Keeper {
         let mut delays = Delays::forever(FIRST_DELAY, LONGEST_DELAY);
         loop {
             let pause = match Box::pin(self.look()).await {
-                Ok(Some(settled)) => {
+                Ok(Some(redelivered)) => {
                     delays.reset();
-                    let pause = interval(&settled);
-                    self.settled.extend(settled.again);
+                    let pause = interval(&redelivered);
+                    self.redelivered.extend(redelivered.again);
                     Some(pause)
                 }
                 Ok(None) => None,
@@ -96,7 +96,7 @@ impl Keeper {
             };
             let pause = pause.or_else(|| delays.next_delay()).unwrap_or(LONGEST_DELAY);
             if self.doubted_within(pause).await {
-                self.settled.clear();
+                self.redelivered.clear();
                 tokio::time::sleep(GATHER).await;
             }
         }
@@ -131,7 +131,7 @@ impl Keeper {
     }
 
     /// None where the stream is another database's.
-    async fn look(&mut self) -> Result<Option<Settled>, LookError> {
+    async fn look(&mut self) -> Result<Option<Redelivered>, LookError> {
         let Self { context, readers, .. } = self;
         if self.ownership.ready().is_err() {
             // Those who make it anew where it was deleted wait to be admitted.
@@ -140,23 +140,25 @@ impl Keeper {
         let mut connection = self.database.connect().await?;
         let owner = owner(&mut connection).await?;
         let decided = decide(context, readers, &owner, &mut connection).await?;
-        let settled = if let Err(foreign) = decided {
+        let redelivered = if let Err(foreign) = decided {
             self.ownership.refuse(foreign);
             None
         } else {
-            let settled = settle(context, readers, &owner, &mut connection, &self.settled).await?;
+            let redelivered =
+                redeliver_absent(context, readers, &owner, &mut connection, &self.redelivered)
+                    .await?;
             self.ownership.admit(owner);
-            Some(settled)
+            Some(redelivered)
         };
         self.identity = Some(identity(&mut connection).await?);
         drop(connection.close().await);
-        Ok(settled)
+        Ok(redelivered)
     }
 }
 
-fn interval(settled: &Settled) -> Duration {
-    let usual = if settled.lacks { INTERVAL_LACKING } else { INTERVAL };
-    match settled.max_age {
+fn interval(redelivered: &Redelivered) -> Duration {
+    let usual = if redelivered.lacks { INTERVAL_LACKING } else { INTERVAL };
+    match redelivered.max_age {
         Duration::ZERO => usual,
         age => usual.min(age / LOOKS_PER_AGE).max(SHORTEST_INTERVAL),
     }

@@ -1,4 +1,4 @@
-//! Whether messages have left a trace in this database: a row in the ledger or a dead letter.
+//! Whether messages have left a trace in this database: a row in `loads` or a dead letter.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ impl Lookup<'_> {
         Ok(Some(self.loaded(&[&key]).await?.contains(&true)))
     }
 
-    /// For each, whether it is in the ledger.
+    /// For each, whether it is in `loads`.
     async fn loaded(&mut self, keys: &[&LoadKey]) -> Result<Vec<bool>, LookError> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -87,7 +87,7 @@ impl Lookup<'_> {
         answered(query).await
     }
 
-    /// The sequences of those that the ledger knows by their place in the stream.
+    /// The sequences of those that `loads` knows by their place in the stream.
     async fn loaded_from(&mut self, heads: &[&Head]) -> Result<Vec<u64>, LookError> {
         if heads.is_empty() {
             return Ok(Vec::new());
@@ -128,7 +128,7 @@ fn sequences(heads: &[&Head]) -> Vec<i64> {
     heads.iter().map(|head| i64::try_from(head.sequence).unwrap_or(i64::MAX)).collect()
 }
 
-/// From when on the ledger's rows are of a stream that was made then.
+/// From when on `loads`' rows are of a stream that was made then.
 pub(super) fn since(stream_created_at: Timestamp) -> SqlTimestamp {
     stream_created_at.saturating_sub(CLOCKS_APART).unwrap_or(Timestamp::UNIX_EPOCH).to_sqlx()
 }

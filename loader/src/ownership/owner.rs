@@ -4,7 +4,7 @@ use shared::consumer::Owner;
 use sqlx::PgConnection;
 
 use super::error::{LookError, answered};
-use crate::database::{Lack, lack};
+use crate::postgres::trouble::{Lack, lack};
 
 /// Its migrations have not given it a name yet.
 #[derive(Debug, thiserror::Error)]

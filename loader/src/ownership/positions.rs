@@ -1,4 +1,4 @@
-//! How far the ledger was held against the stream, as it is on record.
+//! How far `loads` was held against the stream, as it is on record.
 
 use std::collections::BTreeMap;
 

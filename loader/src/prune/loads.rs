@@ -1,4 +1,4 @@
-//! Ledger rows up to a horizon, without those by which freshness is told and acknowledgements are checked.
+//! Rows of `loads` up to a horizon, without those by which freshness is told and acknowledgements are checked.
 
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::{FromRow, PgConnection};
@@ -51,7 +51,7 @@ pub(super) async fn prune(
     Ok(deleted)
 }
 
-/// Looked up from one to the next, however long the ledger is.
+/// Looked up from one to the next, however long `loads` is.
 async fn newest(connection: &mut PgConnection) -> sqlx::Result<Vec<Newest>> {
     sqlx::query_as(
         "with recursive known (resource, workspace_id) as (

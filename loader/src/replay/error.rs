@@ -5,9 +5,10 @@ use shared::exit::Exit;
 use shared::retry::Disposition;
 use shared::stream::STREAM;
 
-use crate::applier::WriteError;
-use crate::database::{ConnectError, Trouble, classify};
-use crate::rules::Schema;
+use crate::consume::applier::WriteError;
+use crate::postgres::database::ConnectError;
+use crate::postgres::schema::Schema;
+use crate::postgres::trouble::{Trouble, classify};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplayError {

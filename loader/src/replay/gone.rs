@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::reader::Beginning;
 use super::seen::{BatchKey, Seen};
 use super::selection::Selection;
-use crate::rules::Schema;
+use crate::postgres::schema::Schema;
 
 /// Batches of a resource that are gone, and what that means.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) struct Search<'a> {
     pub(super) beginning: Beginning,
     /// Sequence of the first message read, if there was one.
     pub(super) first: Option<u64>,
-    /// What the ledger has since is of this replay, or came meanwhile.
+    /// What `loads` has since is of this replay, or came meanwhile.
     pub(super) started_at: SqlTimestamp,
 }
 
@@ -77,10 +77,10 @@ struct Found {
 }
 
 impl Search<'_> {
-    /// Looks for each selected resource; those of which nothing is gone are left out. Reads the ledger
+    /// Looks for each selected resource; those of which nothing is gone are left out. Reads `loads`
     /// once, by its index.
     pub(super) async fn look(&self, connection: &mut PgConnection) -> sqlx::Result<Vec<Gone>> {
-        // A ledger of many years takes longer than any statement of a loader.
+        // `loads` of many years takes longer than any statement of a loader.
         sqlx::query("set statement_timeout = 0").execute(&mut *connection).await?;
         let mut all = Vec::new();
         for resource in self.selection.resources() {

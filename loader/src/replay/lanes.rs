@@ -22,11 +22,11 @@ use uuid::Uuid;
 use super::error::ReplayError;
 use super::seen::BatchKey;
 use super::tally::Outcome;
-use crate::applier::{Applier, WriteError};
-use crate::clock;
-use crate::delivery::Delivery;
-use crate::pieces::Cutting;
-use crate::pool::FIRST_DELAY;
+use crate::apply::fetch_time;
+use crate::apply::pieces::Cutting;
+use crate::consume::applier::{Applier, WriteError};
+use crate::consume::delivery::Delivery;
+use crate::consume::pool::FIRST_DELAY;
 
 /// The longest wait between two attempts.
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
@@ -86,7 +86,11 @@ pub(super) async fn deal(
             Ok((resource, batch)) => {
                 let claims = batch.coverage != Coverage::Partial;
                 let key = (resource.name, batch.workspace_id);
-                (key, clock::fetched_at(batch, &delivery.origin), claims.then_some(batch.run_id))
+                (
+                    key,
+                    fetch_time::fetched_at(batch, &delivery.origin),
+                    claims.then_some(batch.run_id),
+                )
             }
             Err(_) => ((delivery.resource.name, 0), delivery.origin.published_at, None),
         };
@@ -184,7 +188,7 @@ impl Lane {
                 Ok(Some(Done { resource, batch, outcome: Outcome::Applied(applied) }))
             }
             Err(reason) => {
-                self.applier.keep_message(delivery, reason).await?;
+                self.applier.keep_message(&delivery.undecodable(), reason).await?;
                 error!(target: REPLAY, sequence, resource = delivery.resource.name, "Kept an unreadable message as a dead letter: {reason}");
                 let resource = delivery.resource.name;
                 Ok(Some(Done { resource, batch: None, outcome: Outcome::Unreadable }))

@@ -5,10 +5,10 @@ use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{Connection as _, FromRow, PgConnection};
 
 use super::error::PrepareError;
-use crate::database::{Lack, lack};
+use crate::apply::sql::query;
 use crate::migrations;
-use crate::rules::Schema;
-use crate::upsert::query;
+use crate::postgres::schema::Schema;
+use crate::postgres::trouble::{Lack, lack};
 
 /// The table by which a schema is known to have been made by a replay.
 const MARK: &str = "toggl_track__replay";

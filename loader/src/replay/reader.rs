@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::error::ReadError;
 use super::selection::Selection;
-use crate::delivery::Delivery;
+use crate::consume::delivery::Delivery;
 
 /// Messages asked for at once, which bounds memory together with the channel behind.
 const PULL: usize = 32;

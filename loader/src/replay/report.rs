@@ -7,7 +7,7 @@ use shared::resource::Claim;
 
 use super::gone::{Gone, Loss};
 use super::reader::Beginning;
-use crate::rules::Schema;
+use crate::postgres::schema::Schema;
 
 pub(super) struct Report {
     pub(super) beginning: Beginning,

@@ -1,4 +1,4 @@
-//! What a replay has read, by what the ledger knows batches by.
+//! What a replay has read, by what `loads` knows batches by.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,10 +8,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::tally::Outcome;
 
-/// So many of the batches that changed something tell whether the ledger knew any of them before.
+/// So many of the batches that changed something tell whether `loads` knew any of them before.
 const WITNESSES: usize = 1_000;
 
-/// The ledger's key of a batch, without its resource.
+/// `loads`' key of a batch, without its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BatchKey {
     pub(super) run_id: Uuid,

@@ -10,10 +10,9 @@ use shared::catalogue::CATALOGUE;
 use shared::resource::Resource;
 
 use super::error::ReplayError;
-use crate::apply::Options;
-use crate::cli::resource_names;
-use crate::history::History;
-use crate::rules::{Rules, Schema};
+use crate::apply::settings::{ApplySettings, History, Options};
+use crate::postgres::schema::Schema;
+use crate::resource_argument::resource_names;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -37,16 +36,16 @@ pub(crate) struct ReplayArgs {
     from_sequence: Option<u64>,
     /// Only batches that were fetched until this time, which gives the tables as they were then.
     ///
-    /// What counts is when Toggl was asked (`fetched_at`), not when the batch was published: a batch
-    /// that came late is of its time all the same. Wants --into: the live tables cannot be of the past.
+    /// What counts is when Toggl was asked (`fetched_at`), not when the batch was published, so a batch that
+    /// came late belongs to its own time. Needs --into: the live tables cannot show the past.
     #[arg(long, value_name = "T", value_parser = time)]
     until: Option<Timestamp>,
     /// Fill the tables of this schema instead of the live ones. It is made if it is not there; a
     /// later replay into it goes on with what it holds.
     #[arg(long, value_name = "SCHEMA")]
     into: Option<Schema>,
-    /// Rewrite rows that somebody changed by hand: where anything in them differs from the batch that
-    /// they are from, the times by which they are compared too. Older versions never replace newer ones.
+    /// Rewrite rows that somebody changed by hand: every row that differs from its batch in anything, also in
+    /// the times by which rows are compared. Older versions never replace newer ones.
     #[arg(long)]
     force: bool,
     /// Believe listings that lack more than half of 20 or more rows: mark these rows deleted.
@@ -96,13 +95,13 @@ impl ReplayArgs {
     }
 
     /// The history is of the live tables alone.
-    pub(super) fn rules(&self, history: History) -> Rules {
+    pub(super) fn apply_settings(&self, history: History) -> ApplySettings {
         let history = if self.into.is_some() { History::Off } else { history };
         let options = Options { allow_mass_delete: self.allow_mass_delete, history };
         let schema = self.into.clone().unwrap_or(Schema::RAW);
         let is_part =
             self.until.is_some() || self.from_time.is_some() || self.from_sequence.is_some();
-        Rules { schema, force: self.force, whole: !is_part, ..Rules::of(options) }
+        ApplySettings { schema, force: self.force, whole: !is_part, ..ApplySettings::of(options) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use shared::catalogue::CATALOGUE;
 use shared::exit::Exit;
 
-use crate::apply::Applied;
+use crate::apply::outcome::Applied;
 
 /// What became of one message.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::login::Login;
-use crate::database::Endpoint;
+use crate::postgres::database::Endpoint;
 
 /// What stands for a password that is not known.
 const UNKNOWN: &str = "PASSWORD";
@@ -55,7 +55,7 @@ fn settings(address: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::DatabaseArgs;
+    use crate::postgres::database::DatabaseArgs;
 
     fn address(own: &str) -> String {
         let own: SecretString = own.into();

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::SetupError;
-use crate::database::{Lack, lack};
+use crate::postgres::trouble::{Lack, lack};
 
 /// As Postgres makes them itself.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();

@@ -1,4 +1,4 @@
-//! Fetchers whose clocks are ahead, as the ledger has them.
+//! Fetchers whose clocks are ahead, as `loads` has them.
 
 use sqlx::PgConnection;
 

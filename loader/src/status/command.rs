@@ -11,13 +11,13 @@ use shared::exit::{Exit, Failure, OrExit as _, chain};
 use shared::nats::Server;
 use shared::output::print_unless_quiet;
 
+use super::pipeline::Pipeline;
 use super::queue::{self, Queue};
 use super::store::{Counts, Looker, Store};
 use super::whose::{self, Whose};
 use super::words::{bytes, known, time};
 use super::{Away, Line, Status, Verdict};
-use crate::database::Database;
-use crate::pipeline::Pipeline;
+use crate::postgres::database::Database;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -13,9 +13,10 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 use super::Away;
 use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
-use crate::database::{ConnectError, Database, Lack, Trouble, classify, lack};
+use crate::migrations::rights;
 use crate::ownership::{Gone, gone};
-use crate::refusal;
+use crate::postgres::database::{ConnectError, Database};
+use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 
 /// Longer than a healthy server takes, shorter than a person's patience.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
@@ -142,7 +143,7 @@ async fn refused(connection: &mut PgConnection, error: &sqlx::Error) -> Away {
                 .to_owned()
         }
         Some(Lack::Rights) => {
-            let how = tokio::time::timeout(LOOK_TIMEOUT, refusal::explain(connection, error)).await;
+            let how = tokio::time::timeout(LOOK_TIMEOUT, rights::explain(connection, error)).await;
             format!(
                 "this database role may not look: {}",
                 how.ok().flatten().unwrap_or_else(|| chain(error))

@@ -10,10 +10,10 @@ use shared::telemetry::SUBSCRIBER;
 use sqlx::Connection as _;
 use tracing::debug;
 
-use crate::database::Database;
 use crate::ownership::copies::{Copies, CopyLag};
 use crate::ownership::error::LookError;
 use crate::ownership::{self, Gone, Verdict, examine, gone_words, judge};
+use crate::postgres::database::Database;
 
 /// A database that is new to a large stream takes longer to compare; a loader does that in any case.
 const LIMIT: Duration = Duration::from_secs(15);

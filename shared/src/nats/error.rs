@@ -45,12 +45,18 @@ pub enum ConnectError {
         #[source]
         source: async_nats::ConnectError,
     },
-    /// Nothing was said, or nothing that NATS says.
+    /// Something is there, and said nothing.
     #[error(
         "no greeting from NATS at {servers}; is it running, and is NATS_URL right? A server that begins \
          with TLS wants NATS_TLS_FIRST=true, one for web sockets an address with ws:// or wss://"
     )]
     Silent {
+        /// Addresses, without passwords.
+        servers: String,
+    },
+    /// What was said is not what NATS says.
+    #[error("what answers at {servers} is not NATS; check NATS_URL")]
+    Unlike {
         /// Addresses, without passwords.
         servers: String,
     },
@@ -74,10 +80,10 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether it may pass without anybody's doing: the server is not there yet. What is silent wants another
-    /// address or setting.
+    /// Whether it may pass without anybody's doing: the server is not there yet. One that is silent may
+    /// be a proxy's before it.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Silent { .. })
     }
 }
 
@@ -92,7 +98,13 @@ pub(super) fn is_too_old(version: &str) -> bool {
 
 /// Whether who answers does not begin as a server of NATS does.
 pub(super) fn is_unlike_nats(error: &async_nats::ConnectError) -> bool {
-    chain(error).contains("expected INFO")
+    let words = chain(error);
+    words.contains("expected INFO") || words.contains("invalid server operation")
+}
+
+/// Whether the line was closed before anything was said.
+pub(super) fn is_closed(error: &async_nats::ConnectError) -> bool {
+    chain(error).contains("expected INFO, got nothing")
 }
 
 /// Whether it was TLS that failed: a server that wants a certificate says so only after the client

@@ -7,7 +7,7 @@ use async_nats::jetstream::Context;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tracing::{debug, info, warn};
 
-use super::error::{is_tls, is_too_old, is_unlike_nats};
+use super::error::{is_closed, is_tls, is_too_old, is_unlike_nats};
 use super::login::Login;
 use super::reconnect::delays;
 use super::{ConnectError, NatsArgs, REQUEST_TIMEOUT, builder, jetstream};
@@ -49,7 +49,8 @@ impl Server<'_> {
                 ConnectError::Refused { servers: self.names(), login: self.login_words() }
             }
             ConnectErrorKind::TimedOut => ConnectError::Silent { servers: self.names() },
-            _ if is_unlike_nats(&source) => ConnectError::Silent { servers: self.names() },
+            _ if is_closed(&source) => ConnectError::Silent { servers: self.names() },
+            _ if is_unlike_nats(&source) => ConnectError::Unlike { servers: self.names() },
             _ if is_tls(&source) => ConnectError::Tls { servers: self.names(), source },
             _ => ConnectError::Unreachable { servers: self.names(), source },
         })?;

@@ -12,10 +12,7 @@ fn the_words_are_found_in_every_form_of_body() {
             r#""start_date must not be earlier than 2025-11-11""#,
             ": start_date must not be earlier than 2025-11-11",
         ),
-        (
-            r#"{"error":{"message":"PaymentRequired Required","tip":"…","code":402}}"#,
-            ": PaymentRequired Required",
-        ),
+        (r#"{"error":{"message":"Payment Required","tip":"…","code":402}}"#, ": Payment Required"),
         ("User is not\r\n\u{7} confirmed\u{1b}[0m", ": User is not confirmed [0m"),
         ("", ""),
     ];

@@ -6,9 +6,10 @@ use sqlx::{Connection as _, PgConnection};
 use super::replace::replace;
 use super::state::{VERSION, outdated};
 use super::{SCHEMA, View};
-use crate::database::{Trouble, classify};
 use crate::migrations::MigrationError;
+use crate::migrations::apply::holders;
 use crate::migrations::error::is_locked;
+use crate::postgres::trouble::{Trouble, classify};
 
 /// Replaces every view that is outdated. One that cannot be replaced, as where somebody's own view reads it,
 /// keeps its former text.
@@ -28,7 +29,10 @@ pub(in crate::migrations) async fn apply(
         let name = format!("{SCHEMA}.{}", outdated.view.name);
         match apply_one(connection, outdated.view).await {
             Ok(all) => made.extend(all),
-            Err(error) if is_locked(&error) => return Err(MigrationError::LockedView(name)),
+            Err(error) if is_locked(&error) => {
+                let holders = holders(connection).await?;
+                return Err(MigrationError::LockedView { name, holders });
+            }
             Err(error) => match reason(&error) {
                 Some(reason) => kept.push(format!("{name} ({reason})")),
                 None => return Err(error.into()),

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::{Found, Group, Loss, Search};
-use crate::rules::Schema;
+use crate::postgres::schema::Schema;
 
 impl Search<'_> {
     pub(super) async fn loss(

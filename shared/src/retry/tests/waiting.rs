@@ -79,11 +79,12 @@ fn what_a_server_says_is_logged_once_while_it_says_the_same() {
     assert_eq!(told, answers);
     let (waiting, arrival) = lines.split_at(3);
     for (line, words) in waiting.iter().zip(["refused", "starting", "refused"]) {
-        let said = format!("WARN start: Waiting for Postgres (0 s so far): {words}");
-        assert_eq!(line.trim(), said);
+        let said = line.trim();
+        assert!(said.starts_with("WARN start: Waiting for Postgres ("), "{said}");
+        assert!(said.ends_with(&format!(" s so far): {words}")), "{said}");
     }
     assert_eq!(arrival.len(), 1, "{lines:?}");
-    assert!(arrival[0].contains("INFO start: Postgres is there, after 0.0 s"), "{lines:?}");
+    assert!(arrival[0].contains("INFO start: Postgres is there, after "), "{lines:?}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use super::*;
 
-/// Span and ids of each part; none of the span where nothing is claimed.
-fn told(parts: &[Part]) -> Vec<(Option<(i64, i64)>, Vec<i64>)> {
+/// Span and ids of a part; none of the span where nothing is claimed.
+type Told = (Option<(i64, i64)>, Vec<i64>);
+
+fn told(parts: &[Part]) -> Vec<Told> {
     let hours = |span| match span {
         Span::Starts { from, to, .. } => Some((from.as_second() / HOUR, to.as_second() / HOUR)),
         _ => None,

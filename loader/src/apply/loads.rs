@@ -1,0 +1,46 @@
+//! The table `loads`, the ledger: one row for every applied batch.
+
+use jiff_sqlx::ToSqlx;
+use shared::batch::Batch;
+use sqlx::PgConnection;
+
+use super::origin::Origin;
+use super::outcome::Applied;
+use super::sql::query;
+use crate::postgres::schema::Schema;
+
+/// Writes the batch's row. A batch that comes again leaves the row as it was, and so does a dead
+/// letter that is applied later: `loads` tells what each message did when it came.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    batch: &Batch,
+    origin: &Origin,
+    applied: &Applied,
+) -> sqlx::Result<()> {
+    let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let told = applied.clock_ahead.and_then(|ahead| batch.fetched_at.checked_add(ahead).ok());
+    query(format!(
+        "insert into {schema}.toggl_track__loads
+             (run_id, resource, workspace_id, part, received, written, unchanged, stale, deleted,
+              dead, fetched_at, stream_sequence, told_fetched_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         on conflict do nothing"
+    ))
+    .bind(batch.run_id)
+    .bind(&batch.resource)
+    .bind(batch.workspace_id)
+    .bind(i32::try_from(batch.part).unwrap_or(i32::MAX))
+    .bind(count(applied.received))
+    .bind(count(applied.written))
+    .bind(count(applied.unchanged))
+    .bind(count(applied.stale))
+    .bind(count(applied.deleted))
+    .bind(count(applied.dead))
+    .bind(batch.fetched_at.to_sqlx())
+    .bind(origin.stream_sequence)
+    .bind(told.map(ToSqlx::to_sqlx))
+    .execute(connection)
+    .await
+    .map(drop)
+}

@@ -1,0 +1,11 @@
+//! The views of the schema `staging`.
+
+pub(crate) mod catalogue;
+mod columns;
+mod deletions;
+mod entries;
+mod left_workspaces;
+mod random;
+pub(crate) mod staged;
+mod times;
+mod values;
