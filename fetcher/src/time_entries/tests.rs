@@ -48,7 +48,10 @@ impl Toggl {
             entries.reverse();
         }
         entries.truncate(self.cap);
-        let row = |(start, id): (Timestamp, i64)| serde_json::json!({"id": id, "user_id": 7, "start": start.to_string()});
+        let row = |(start, id): (Timestamp, i64)| {
+            let start = start.to_string();
+            serde_json::json!({"id": id, "user_id": 7, "start": start})
+        };
         Some(entries.into_iter().map(row).collect::<serde_json::Value>().to_string())
     }
 }

@@ -22,11 +22,17 @@ async fn what_fails_in_passing_is_repeated_and_nothing_else() {
     }
 }
 
+/// Some twenty attempts; forty at most.
+fn twenty_milliseconds() -> Delays {
+    let wait = Duration::from_millis(1);
+    Delays::within(wait, wait, 20 * wait)
+}
+
 #[tokio::test]
 async fn the_last_error_ends_the_repetitions() {
-    let delays = Delays::within(Duration::ZERO, Duration::ZERO, Duration::from_millis(20));
-    let result: Result<(), _> = persist(delays, |_| true, || ready(Err("trouble"))).await;
-    assert_eq!(result, Err("trouble"));
+    let mut failures = 0..1_000;
+    let attempt = || ready(failures.next().map_or(Ok(()), |_| Err("trouble")));
+    assert_eq!(persist(twenty_milliseconds(), |_| true, attempt).await, Err("trouble"));
 }
 
 #[test]

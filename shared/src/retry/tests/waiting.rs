@@ -99,8 +99,7 @@ fn what_does_not_pass_ends_the_wait_at_once() {
 
 #[test]
 fn the_last_error_ends_the_wait() {
-    let delays = Delays::within(Duration::ZERO, Duration::ZERO, Duration::from_millis(20));
-    let Waited { outcome, told, .. } = wait(&vec!["refused"; 1_000_000], delays);
+    let Waited { outcome, told, .. } = wait(&["refused"; 1_000], twenty_milliseconds());
     assert_eq!(outcome, Err("refused".to_owned()));
     assert!(!told.is_empty());
 }
