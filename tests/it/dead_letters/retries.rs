@@ -90,7 +90,7 @@ async fn an_old_record_does_not_replace_a_newer_row() {
     let before = snapshot(&mut letters.connection, &tags.table()).await.unwrap();
 
     let finished = letters.run(&["retry", "--all"], 0).await;
-    assert!(finished.stdout.contains("stale: what is stored is newer"), "{finished:?}");
+    assert!(finished.stdout.contains("stale: it is not newer than what is stored"), "{finished:?}");
     assert!(finished.stdout.ends_with("Applied 1 of 1 dead letters, 1 stale\n"), "{finished:?}");
     letters.assert_none().await;
     assert_eq!(snapshot(&mut letters.connection, &tags.table()).await.unwrap(), before);
