@@ -241,6 +241,9 @@ impl Worker {
     }
 }
 
+/// Longer than a start takes on a machine that is busy.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+
 /// A worker that stays; dropping it kills it.
 #[derive(Debug)]
 pub struct Resident {
@@ -280,11 +283,16 @@ impl Resident {
         self.process.kill9()
     }
 
-    /// SIGTERM; returns its exit code.
+    /// SIGTERM, once it has said something: before that it does not hear signals yet. Returns its exit
+    /// code.
     ///
     /// # Errors
     /// When it does not end within 30 seconds.
     pub async fn terminate(&self) -> Result<Option<i32>> {
+        let said =
+            || async { (!self.log().is_empty() || self.exit_code().is_some()).then_some(()) };
+        // One that was told to be quiet says nothing.
+        drop(wait_for("its first word", FIRST_WORD, said).await);
         self.process.stop("TERM").await?;
         Ok(self.exit_code())
     }

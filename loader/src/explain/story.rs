@@ -243,7 +243,7 @@ impl<'a> Story<'a> {
     }
 }
 
-/// The rule of [`crate::apply::newer`], without force.
+/// The rule of `apply::newer`, without force.
 fn is_newer(stored: &Form, new: &Form, own: Option<Timestamp>, than: Version) -> bool {
     let known_at = |form: &Form| form.modified_at.max(Some(form.fetched_at));
     if stored.deleted_at.is_some()
