@@ -144,7 +144,10 @@ fn quota(quota: &ListedQuota, workspaces: &[Workspace]) -> String {
                 .filter(|workspace| workspace.organization_id == Some(id))
                 .map(|workspace| workspace.id.to_string())
                 .collect();
-            format!("organisation {id} (workspaces {})", ids.join(", "))
+            match ids.as_slice() {
+                [] => format!("organisation {id}"),
+                ids => format!("organisation {id} (workspaces {})", ids.join(", ")),
+            }
         }
     };
     let of = quota.total.map_or_else(String::new, |total| format!(" of {total}"));

@@ -149,14 +149,18 @@ struct SyncArgs {
     resume_within: Duration,
 }
 
+fn day(text: &str) -> Result<Date, &'static str> {
+    text.parse().map_err(|_| "a day is written as 2020-01-31")
+}
+
 /// What a report reads.
 #[derive(Debug, Args)]
 struct ReportArgs {
     /// First day, as 2023-01-31.
-    #[arg(long, required_unless_present = "days")]
+    #[arg(long, required_unless_present = "days", value_parser = day)]
     from: Option<Date>,
     /// Last day, inclusive; today if it is left out.
-    #[arg(long)]
+    #[arg(long, value_parser = day)]
     to: Option<Date>,
     /// The last DAYS days instead of dates, today included.
     #[arg(long, conflicts_with_all = ["from", "to"], allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]

@@ -16,7 +16,7 @@ use std::{env, fs};
 use clap::Args;
 
 use crate::exit::{Exit, Failure, OrExit as _};
-use crate::output::complain;
+use crate::output::caution;
 
 const FLAG: &str = "--env-file";
 
@@ -125,8 +125,8 @@ fn value(word: &OsStr) -> Option<PathBuf> {
 fn read(path: &Path) -> Result<BTreeMap<String, String>, EnvFileError> {
     let failed = |source| EnvFileError::Read { path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode();
-    if mode & OPEN_TO_OTHERS != 0 {
+    let about = file.metadata().map_err(failed)?;
+    if about.is_file() && about.permissions().mode() & OPEN_TO_OTHERS != 0 {
         warn_of(path);
     }
     let mut text = String::new();
@@ -140,9 +140,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, EnvFileError> {
 /// Logging begins with the settings of the file.
 fn warn_of(path: &Path) {
     let path = path.display();
-    complain(format_args!(
-        "warning: {path} is open to everybody on this machine: chmod 600 {path}"
-    ));
+    caution(format_args!("{path} is open to everybody on this machine: chmod 600 {path}"));
 }
 
 /// Names and values; the last of a name counts. An error comes with its line.

@@ -87,6 +87,11 @@ pub fn complain(words: impl Display) {
     io::stderr().lock().write_all(format!("error: {words}\n").as_bytes()).ok();
 }
 
+/// The same of what nothing ends for.
+pub fn caution(words: impl Display) {
+    io::stderr().lock().write_all(format!("warning: {words}\n").as_bytes()).ok();
+}
+
 /// Whether something that was to be printed could not be written.
 pub fn is_lost() -> bool {
     output().lost

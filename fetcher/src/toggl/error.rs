@@ -214,10 +214,12 @@ impl Error {
     }
 }
 
-/// Which setting cut it, if one did.
+/// Which setting cut it, if one did, or what to look at.
 fn in_time(source: &reqwest::Error) -> &'static str {
     if source.is_timeout() {
         " in the time that TOGGL_TIMEOUT (--toggl-timeout) gives it"
+    } else if source.is_connect() {
+        " (is this machine online, and does it need a proxy?)"
     } else {
         ""
     }

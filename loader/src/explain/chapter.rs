@@ -13,7 +13,7 @@ impl Became {
                 format!("has it, newer than what was stored ({since}) and different: written")
             }
             Self::Restored => "has it; it was marked deleted: live again".to_owned(),
-            Self::Deleted => "has it, deleted by Toggl's own word: marked deleted".to_owned(),
+            Self::Deleted => "has it, deleted according to Toggl: marked deleted".to_owned(),
             Self::GoneSince(at) => format!(
                 "has it, but a complete listing fetched later, at {}, lacks it: stored as deleted",
                 time(*at)

@@ -46,17 +46,14 @@ fn row(text: &mut String, answer: &Answer, stored: &Stored, whole_data: bool) {
         None => "live".to_owned(),
         Some(at) => {
             let by = answer.deleted_by().map_or_else(
-                || {
-                    "by Toggl's own word, or by a listing that is not among these batches"
-                        .to_owned()
-                },
+                || "according to Toggl, or by a listing that is not among these batches".to_owned(),
                 |load| format!("as a complete listing lacks it: {}", place(load)),
             );
             format!("deleted since {} UTC, {by}", time(at))
         }
     };
     field(text, "state", state);
-    field(text, "modified", format!("{} UTC, by Toggl's own word", maybe(stored.modified_at)));
+    field(text, "modified", format!("{} UTC, according to Toggl", maybe(stored.modified_at)));
     let by = answer.brought_by().map_or_else(String::new, |load| format!(", by {}", place(load)));
     field(text, "fetched", format!("{} UTC{by}", time(stored.fetched_at)));
     let newest = answer.claims.iter().map(|claim| claim.fetched_at).max();

@@ -24,7 +24,10 @@ pub(super) fn parse(text: &str) -> Result<Given, AddressError> {
     let text = text.trim();
     match SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
         Some(rest) => parse_url(rest),
-        None if text.contains("://") || !text.contains('=') => Err(AddressError::Unreadable),
+        // An address of something else may have settings behind it, too.
+        None if text.split_once('=').is_none_or(|(name, _)| name.contains("://")) => {
+            Err(AddressError::Unreadable)
+        }
         None => parse_pairs(text),
     }
 }

@@ -112,11 +112,14 @@ fn fetcher(world: &World, days: u16) -> Worker {
             println!("No TOGGL_API_TOKEN: Toggl is simulated.");
             simulated
         }
-        Some(token) => simulated
-            .env("TOGGL_API_TOKEN", token)
-            .without("TOGGL_URL")
-            .without("TOGGL_REQUESTS_PER_SECOND")
-            .without("TOGGL_BURST"),
+        Some(token) => {
+            println!("TOGGL_API_TOKEN is set: your own account is read, at Toggl.");
+            simulated
+                .env("TOGGL_API_TOKEN", token)
+                .without("TOGGL_URL")
+                .without("TOGGL_REQUESTS_PER_SECOND")
+                .without("TOGGL_BURST")
+        }
     }
 }
 
