@@ -30,3 +30,48 @@ impl Expectation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::batch::Record;
+
+    use super::*;
+    use crate::apply::rows::Row;
+
+    fn expected(write: usize, new: usize, unchanged: usize, stale: usize) -> Expectation {
+        let record = Record {
+            source_id: 1,
+            workspace_id: None,
+            modified_at: None,
+            started_at: None,
+            user_id: None,
+            deleted_at: None,
+            data: bytes::Bytes::new(),
+        };
+        let row = Row {
+            record_index: 0,
+            record: &record,
+            data: "",
+            workspace_id: 1,
+            content_hash: 0,
+            is_running: false,
+            running_since: None,
+            deleted_at: None,
+        };
+        let rows = |number| vec![row; number];
+        let compared = Comparison { write: rows(write), new, unchanged: rows(unchanged), stale };
+        Expectation::by(&compared, 0)
+    }
+
+    #[test]
+    fn the_next_batch_is_taken_for_what_the_last_one_was() {
+        assert_eq!(expected(0, 0, 5, 0), Expectation::Same);
+        assert_eq!(expected(0, 0, 0, 0), Expectation::Same);
+        assert_eq!(expected(2, 2, 0, 0), Expectation::New);
+        assert_eq!(expected(2, 2, 1, 0), Expectation::Grown);
+        assert_eq!(expected(2, 1, 0, 0), Expectation::Changed);
+        assert_eq!(expected(2, 2, 0, 1), Expectation::Changed);
+        let nothing = Comparison { write: Vec::new(), new: 0, unchanged: Vec::new(), stale: 0 };
+        assert_eq!(Expectation::by(&nothing, 1), Expectation::Changed);
+    }
+}

@@ -168,3 +168,17 @@ fn mark_sql(context: BatchContext<'_>) -> String {
              and (deleted_at is null or deleted_at > $3)"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_half_of_twenty_rows_is_not_believed_to_be_deleted() {
+        let refused = |covered, number| Missing { covered, number, ids: Vec::new() }.refused();
+        assert_eq!(refused(20, 11), Some(Refused { covered: 20, missing: 11 }));
+        assert_eq!(refused(20, 10), None);
+        assert_eq!(refused(19, 19), None);
+        assert_eq!(refused(21, 11), Some(Refused { covered: 21, missing: 11 }));
+    }
+}

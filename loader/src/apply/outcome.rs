@@ -129,3 +129,58 @@ impl ApplyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_add_up_and_the_first_word_about_the_whole_stays() {
+        let refused = |missing| Some(Refused { covered: 40, missing });
+        let one = Applied {
+            received: 10,
+            written: 1,
+            unchanged: 2,
+            stale: 3,
+            deleted: 4,
+            dead: 4,
+            kept_whole: false,
+            refused: refused(30),
+            clock_ahead: None,
+        };
+        let ahead = Some(SignedDuration::from_hours(2));
+        let other = Applied { kept_whole: true, refused: refused(31), clock_ahead: ahead, ..one };
+        let both = Applied {
+            received: 20,
+            written: 2,
+            unchanged: 4,
+            stale: 6,
+            deleted: 8,
+            dead: 8,
+            kept_whole: true,
+            refused: refused(30),
+            clock_ahead: ahead,
+        };
+        assert_eq!(one.and(other), both);
+        assert_eq!(other.and(one), Applied { refused: refused(31), ..both });
+        assert!(!one.and(one).kept_whole);
+    }
+
+    #[test]
+    fn where_not_all_were_looked_at_the_number_of_refused_records_is_a_least_one() {
+        let words = |dead| ShapeChanged { dead, received: 9, first: "no id".into() }.to_string();
+        assert_eq!(words(9), "9 of 9 records are refused, the first because: no id");
+        assert_eq!(words(8), "at least 8 of 9 records are refused, the first because: no id");
+    }
+
+    #[test]
+    fn what_is_tried_again_is_what_time_heals() {
+        for error in [ApplyError::TimedOut(Duration::ZERO), ApplyError::ForgottenChanged] {
+            assert_eq!(error.disposition(), Disposition::Retry(None), "{error}");
+        }
+        assert_eq!(ApplyError::LetterGone.disposition(), Disposition::Stop);
+        let gone = ApplyError::Database(sqlx::Error::PoolTimedOut);
+        assert!(matches!(gone.disposition(), Disposition::Retry(_)));
+        assert!(!gone.is_out_of_time());
+    }
+}

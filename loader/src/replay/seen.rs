@@ -68,3 +68,51 @@ impl Seen {
         self.changing.get(resource).map_or(&[], Vec::as_slice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::outcome::Applied;
+
+    fn key(part: u32) -> BatchKey {
+        BatchKey { run_id: Uuid::from_u128(1), workspace_id: 1, part }
+    }
+
+    fn applied(written: usize, deleted: usize) -> Outcome {
+        Outcome::Applied(Applied { written, deleted, ..Applied::default() })
+    }
+
+    #[test]
+    fn a_batch_is_known_by_run_workspace_part_and_resource_together() {
+        let mut seen = Seen::default();
+        seen.add("tags", key(1), &applied(1, 0));
+        assert!(seen.holds("tags", key(1)));
+        assert!(!seen.holds("clients", key(1)));
+        assert!(!seen.holds("tags", key(2)));
+        assert!(!seen.holds("tags", BatchKey { workspace_id: 2, ..key(1) }));
+        assert!(!seen.holds("tags", BatchKey { run_id: Uuid::from_u128(2), ..key(1) }));
+    }
+
+    #[test]
+    fn what_was_left_out_is_held_and_is_no_run_and_no_change() {
+        let mut seen = Seen::default();
+        seen.add("tags", key(1), &Outcome::Later);
+        assert!(seen.holds("tags", key(1)));
+        assert!(seen.runs().is_empty() && seen.changing("tags").is_empty());
+        seen.add("tags", key(2), &applied(0, 0));
+        assert_eq!(seen.runs(), [key(2).run_id]);
+        assert!(seen.changing("tags").is_empty());
+    }
+
+    #[test]
+    fn a_thousand_batches_that_wrote_or_deleted_are_remembered() {
+        let mut seen = Seen::default();
+        for part in 0..1_200 {
+            let outcome = if part % 2 == 0 { applied(1, 0) } else { applied(0, 1) };
+            seen.add("tags", key(part), &outcome);
+        }
+        assert_eq!(seen.changing("tags").len(), WITNESSES);
+        assert_eq!(seen.changing("tags")[..2], [key(0), key(1)]);
+        assert!(seen.changing("clients").is_empty());
+    }
+}

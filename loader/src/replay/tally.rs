@@ -118,3 +118,65 @@ impl fmt::Display for Counts {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::outcome::Refused;
+
+    const APPLIED: Applied = Applied {
+        received: 10,
+        written: 1,
+        unchanged: 2,
+        stale: 3,
+        deleted: 5,
+        dead: 0,
+        kept_whole: false,
+        refused: None,
+        clock_ahead: None,
+    };
+
+    fn tally(outcomes: &[(&'static str, Outcome)]) -> Tally {
+        let mut tally = Tally::default();
+        for (resource, outcome) in outcomes {
+            tally.add(resource, *outcome);
+        }
+        tally
+    }
+
+    #[test]
+    fn each_resource_has_its_sums_in_the_order_of_the_catalogue() {
+        let whole = Applied { dead: 4, kept_whole: true, ..APPLIED };
+        let refused = Applied { refused: Some(Refused { covered: 30, missing: 20 }), ..APPLIED };
+        let mut tally = tally(&[
+            ("tags", Outcome::Applied(whole)),
+            ("clients", Outcome::Applied(APPLIED)),
+            ("clients", Outcome::Applied(APPLIED)),
+            ("tags", Outcome::Applied(refused)),
+            ("tags", Outcome::Unreadable),
+            ("tags", Outcome::Later),
+        ]);
+        tally.missing = 7;
+        assert_eq!(tally.settled(), 6);
+        assert_eq!(
+            tally.to_string(),
+            "Replayed 5 batches\n\
+             \x20 clients: 2 batches, 2 applied, 4 unchanged, 6 stale, 10 deleted, 0 dead\n\
+             \x20 tags: 3 batches, 2 applied, 4 unchanged, 6 stale, 10 deleted, 5 dead, \
+             1 batches kept whole, 1 listings not believed\n\
+             1 batches were fetched later and left out\n\
+             7 batches were gone from the stream before their turn\n"
+        );
+    }
+
+    #[test]
+    fn what_was_not_brought_back_makes_it_incomplete() {
+        assert_eq!(tally(&[]).exit(), Exit::Done);
+        assert_eq!(tally(&[("tags", Outcome::Applied(APPLIED))]).exit(), Exit::Done);
+        assert_eq!(tally(&[("tags", Outcome::Later)]).exit(), Exit::Done);
+        assert_eq!(tally(&[("tags", Outcome::Unreadable)]).exit(), Exit::Incomplete);
+        let refused = Applied { refused: Some(Refused { covered: 30, missing: 20 }), ..APPLIED };
+        assert_eq!(tally(&[("tags", Outcome::Applied(refused))]).exit(), Exit::Incomplete);
+        assert_eq!(Tally { missing: 1, ..Tally::default() }.exit(), Exit::Incomplete);
+    }
+}
