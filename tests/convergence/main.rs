@@ -10,12 +10,14 @@
 
 mod history;
 mod model;
+mod sent;
 mod stored;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use history::{Axis, History, Live, Seen, Sent};
+use history::History;
+use sent::{Axis, Live, Seen, Sent};
 use stored::Stored;
 
 /// Cases for each axis; `PROPTEST_CASES` is another number, with `.ci/run thorough` 2,000.

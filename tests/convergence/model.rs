@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Claim, LONGEST_RUN, Live, Sent};
+use crate::sent::{Claim, LONGEST_RUN, Live, Sent};
 
 #[derive(Clone, Copy)]
 struct Row {

@@ -14,7 +14,7 @@ use tests::workers::Worker;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::history::{Axis, Claim, LONGEST_RUN, Live, PEOPLE, Sent};
+use crate::sent::{Axis, Claim, LONGEST_RUN, Live, PEOPLE, Sent};
 
 /// Ids and moments of one case; cases do not touch.
 const CASE: i64 = 10_000;
