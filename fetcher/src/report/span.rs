@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use shared::batch::Record;
 use shared::telemetry::REPORT;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::claims::{Arrived, Claims};
 use super::days::{Span, UnknownDays, certain};
@@ -150,6 +150,12 @@ impl<'a> Reading<'a> {
                 Emptiness::Believed => None,
                 Emptiness::New => {
                     // Nobody has seen an entry there: nothing is to be claimed, and nothing is wrong.
+                    info!(
+                        target: REPORT,
+                        "No entries from {} to {}: that counts as complete once two reports have said so",
+                        self.span.from,
+                        self.span.to
+                    );
                     self.claims.narrow((self.inside.1, self.inside.1));
                     None
                 }
