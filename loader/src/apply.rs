@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! begin ─► fast_path  no stored row changes: a shared lock, over several connections at once
-//!      └─► exclusive  any other batch: mark_deleted ─► compare ─► upsert, or bisect ─► claims
-//!           both ─► claims, the row of `loads`, of the latter also dead letters ─► commit
+//!      └─► exclusive  any other batch: mark_deleted ─► compare ─► upsert, or bisect ─► dead letters
+//!           both ─► the claim, the row of `loads` ─► commit
 //! ```
 //!
 //! The outcome depends on the set of batches applied, not on their order; `newer` has the rule by which

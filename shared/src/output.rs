@@ -84,12 +84,16 @@ pub fn ask(question: impl AsRef<str>) -> Result<(), OutputError> {
 
 /// Says what is wrong in one line on standard error. Where that is closed too, nobody can be told.
 pub fn complain(words: impl Display) {
-    io::stderr().lock().write_all(format!("error: {words}\n").as_bytes()).ok();
+    say(format_args!("error: {words}"));
 }
 
 /// The same of what nothing ends for.
 pub fn caution(words: impl Display) {
-    io::stderr().lock().write_all(format!("warning: {words}\n").as_bytes()).ok();
+    say(format_args!("warning: {words}"));
+}
+
+fn say(line: impl Display) {
+    io::stderr().lock().write_all(format!("{line}\n").as_bytes()).ok();
 }
 
 /// Whether something that was to be printed could not be written.

@@ -1,7 +1,7 @@
 //! What the stream has had of each table, held against `loads`.
 //!
 //! A message up to the consumer's ack floor was acknowledged, which happens after its commit: what the
-//! ledger does not have of it was committed into another database, or into one that went back to an
+//! `loads` does not have of it was committed into another database, or into one that went back to an
 //! earlier state. Read is only what came since the last check.
 
 use std::time::Duration;
@@ -56,7 +56,7 @@ struct Looked<'a> {
 }
 
 /// Looks, and changes nothing. What is `redelivered` counts as here, whatever `loads` says: it was delivered
-/// again and redelivered again.
+/// again, and acknowledged again.
 pub(crate) async fn examine(
     context: &Context,
     readers: &Readers,

@@ -74,7 +74,7 @@ async fn adopting_waits_for_a_loader_that_is_just_comparing() {
 
     comparing.close().await.unwrap();
     first.logged("Not loading", DEADLINE).await.unwrap();
-    wait_for("adopt to end", DEADLINE, || async { adopting.exit_code() }).await.unwrap();
+    assert_eq!(adopting.ended(DEADLINE).await.unwrap(), Some(0), "{}", adopting.log());
 }
 
 #[tokio::test]
