@@ -179,8 +179,8 @@ struct RunArgs {
     /// takes, and the same for all loaders.
     #[arg(long, env = "LOADER_ACK_WAIT", default_value = "60s", value_parser = plain(shared::consumer::ack_wait), global = true)]
     ack_wait: Duration,
-    /// Record every change of a row in `raw.toggl_track__history`, for questions about the past. Changes made
-    /// while it is off are never recorded.
+    /// Keep each version of a row that is replaced in `raw.toggl_track__history`, for questions about the past.
+    /// Versions that are replaced while it is off are lost.
     #[arg(long, env = "LOADER_HISTORY", value_enum, default_value_t, value_parser = plain(EnumValueParser::<History>::new()), global = true)]
     history: History,
     /// Load a copy: this database also gets every batch, from the stream's beginning, through consumers of

@@ -65,7 +65,7 @@ struct Pruned {
 impl Pruned {
     fn words(&self) -> String {
         let parts = [
-            ("changes in the history", self.history),
+            ("versions in the history", self.history),
             ("ledger rows", self.loads),
             ("dead letters", self.letters),
         ];

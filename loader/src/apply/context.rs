@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use shared::resource::Resource;
-use uuid::Uuid;
 
 use super::settings::History;
 use crate::postgres::schema::Schema;
@@ -17,7 +16,6 @@ pub(crate) struct BatchContext<'a> {
     pub(crate) workspace_id: i64,
     pub(crate) api_version: &'a str,
     pub(crate) fetched_at: Timestamp,
-    pub(crate) run_id: Uuid,
     pub(crate) newer_claims: bool,
     /// Whether rows of the same version are compared whole, and written where they differ.
     pub(crate) force: bool,

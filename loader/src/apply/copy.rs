@@ -59,14 +59,14 @@ fn copy_sql(context: BatchContext<'_>) -> String {
     let (table, columns) = (resource.table(), columns(resource));
     format!(
         "copy {schema}.{table}
-             (source_id, workspace_id, data, modified_at, deleted_at, content_hash{columns}, api_version, fetched_at)
+             (source_id, workspace_id, data, modified_at, deleted_at, content_hash, valid_from{columns}, api_version, fetched_at)
          from stdin (format binary)"
     )
 }
 
 fn put_row(buffer: &mut BytesMut, context: BatchContext<'_>, row: &Row<'_>) {
     let is_time_entry = context.resource.is_time_entry();
-    buffer.put_i16(if is_time_entry { 10 } else { 8 });
+    buffer.put_i16(if is_time_entry { 11 } else { 9 });
     put_integer(buffer, Some(row.record.source_id));
     put_integer(buffer, Some(row.workspace_id));
     put_length(buffer, row.data.len() + 1);
@@ -75,6 +75,7 @@ fn put_row(buffer: &mut BytesMut, context: BatchContext<'_>, row: &Row<'_>) {
     put_time(buffer, row.record.modified_at);
     put_time(buffer, row.deleted_at);
     put_integer(buffer, Some(row.content_hash));
+    put_time(buffer, Some(row.valid_from(context.fetched_at)));
     if is_time_entry {
         put_time(buffer, row.record.started_at);
         put_integer(buffer, row.record.user_id);

@@ -26,7 +26,7 @@ use super::outcome::{Applied, ApplyError};
 use super::rows::Row;
 use super::sql::{bind_rows, columns, input, query};
 use super::upsert::unconfirmed;
-use super::{copy, gone_running_entries, history, loads};
+use super::{copy, gone_running_entries, loads};
 use crate::postgres::trouble::{Trouble, classify};
 
 /// Applies a batch that changes no stored row. None, and nothing done, where it does or may.
@@ -151,7 +151,6 @@ async fn add<'a>(
     }
     if compared.write.len() >= copy::MIN_ROWS {
         copy::copy(connection, context, &compared.write).await?;
-        history::record_created(connection, context, &compared.write).await?;
     } else if !compared.write.is_empty() {
         insert(connection, context, &compared.write).await?;
     }
@@ -166,18 +165,18 @@ async fn insert(
     rows: &[Row<'_>],
 ) -> sqlx::Result<u64> {
     let insert = bind_rows(query(insert_sql(context)), context, rows);
-    context.history.run(connection, history::bind_insert(insert, context)).await
+    Ok(insert.execute(connection).await?.rows_affected())
 }
 
 /// Without `on conflict`, for which Postgres would write more and look twice.
 fn insert_sql(context: BatchContext<'_>) -> String {
-    let BatchContext { schema, resource, history, .. } = context;
+    let BatchContext { schema, resource, .. } = context;
     let table = resource.table();
     let (columns, input) = (columns(resource), input(resource));
-    history.around_insert(resource, format!(
+    format!(
         "insert into {schema}.{table}
-             (source_id, workspace_id, data, modified_at, deleted_at, content_hash{columns}, api_version, fetched_at)
-         select source_id, workspace_id, data::jsonb, modified_at, deleted_at, content_hash{columns}, $7, $8
+             (source_id, workspace_id, data, modified_at, deleted_at, content_hash, valid_from{columns}, api_version, fetched_at)
+         select source_id, workspace_id, data::jsonb, modified_at, deleted_at, content_hash, valid_from{columns}, $7, $8
          from {input}"
-    ))
+    )
 }

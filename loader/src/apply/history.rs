@@ -1,11 +1,22 @@
-//! What the rows became: one row of `raw.toggl_track__history` for every change.
+//! What rows were before: one row of `raw.toggl_track__history` for every version that was superseded.
 //!
-//! Its SQL stands around the statements that change the rows, so that both happen or neither, and no
-//! JSON is sent a second time. It is generated as theirs is, and safe for the same reason: identifiers
-//! come from the catalogue's names, everything else is bound.
+//! A raw row knows since when it is as it is (`valid_from`). A change of meaning moves the version that it
+//! replaces to the history, with the time at which that ended; a first load moves nothing. A row that is
+//! marked deleted stays, for `deleted_at` says until when it was valid, and moves when it is replaced. Of
+//! one key the intervals never overlap, the raw row's included:
+//!
+//! * a version ends where its successor begins, or where it was deleted, whichever is earlier; one that
+//!   ends before it began was never valid, and goes;
+//! * what is on record of a time already stays as it is: raw tables may be emptied, or restored, and
+//!   filled again;
+//! * a successor that was fetched before its predecessor, which is newer by Toggl's own time, is what there
+//!   was since then: what is on record of later times goes.
+//!
+//! The SQL stands around the statement that writes the rows, so that both happen or neither. It is generated
+//! as that is, and safe for the same reason: identifiers come from the catalogue's names, everything else
+//! is bound.
 
-use jiff_sqlx::ToSqlx as _;
-use shared::resource::Resource;
+use shared::resource::{Key, Resource};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{FromRow as _, PgConnection, Postgres};
@@ -25,175 +36,140 @@ impl History {
         }
     }
 
-    /// Around a write of `$1` ids and `$2` workspaces, fetched at `$8`; see [`bind_write`] for the rest.
+    /// Around a write of `$1` ids and `$2` workspaces.
     pub(crate) fn around_write(self, resource: &Resource, write: String) -> String {
         match self {
             Self::On => written_sql(resource, &write),
             Self::Off => write,
         }
     }
+}
 
-    /// Around an insert of rows that were not there, fetched at `$8`; see [`bind_insert`] for the rest.
-    pub(crate) fn around_insert(self, resource: &Resource, insert: String) -> String {
-        match self {
-            Self::On => inserted_sql(resource, &insert),
-            Self::Off => insert,
-        }
+/// Runs a statement made by [`History::around_write`], and answers how many rows it wrote.
+pub(crate) async fn run_write(
+    connection: &mut PgConnection,
+    context: BatchContext<'_>,
+    rows: &[Row<'_>],
+    write: Query<'_, Postgres, PgArguments>,
+) -> sqlx::Result<u64> {
+    if context.history == History::Off {
+        return Ok(write.execute(connection).await?.rows_affected());
     }
+    let row = write.fetch_one(&mut *connection).await?;
+    let (written, earlier): (i64, i64) = <_>::from_row(&row)?;
+    if earlier > 0 {
+        cut(connection, context.resource, rows).await?;
+    }
+    Ok(written.unsigned_abs())
+}
 
-    /// Around marking rows deleted at `$3`: `$4` resource, `$5` run.
-    pub(crate) fn around_mark(self, mark: String) -> String {
-        match self {
-            Self::On => format!(
-                "with marked as (
-                     {mark}
-                     returning source_id, workspace_id, data, modified_at
-                 ), recorded as (
-                     insert into raw.toggl_track__history
-                         (resource, source_id, workspace_id, kind, data, modified_at, fetched_at, run_id)
-                     select $4, source_id, workspace_id, 'deleted', data, modified_at, $3, $5 from marked
-                 )
-                 select count(*) from marked"
-            ),
-            Self::Off => mark,
-        }
-    }
+/// In SQL, whether the version of the stored row `t` goes on in the new row `excluded`, fetched at `$8`: it
+/// says the same, fields aside that move without meaning anything, and the stored one was not gone before the
+/// new one was fetched, or the new one was deleted no later. What a forced replay repairs is no other version.
+pub(crate) fn goes_on(context: BatchContext<'_>) -> String {
+    let [stored, new] = ["t", "excluded"].map(|row| meaning(context.resource, row));
+    let repaired = if context.force {
+        "t.fetched_at = $8 or t.content_hash = excluded.content_hash or "
+    } else {
+        ""
+    };
+    format!(
+        "{repaired}{stored} is not distinct from {new}
+         and (t.deleted_at is null or t.deleted_at >= $8 or excluded.deleted_at <= t.deleted_at)"
+    )
+}
 
-    /// Runs a statement that one of these made, and answers how many rows it changed.
-    pub(crate) async fn run(
-        self,
-        connection: &mut PgConnection,
-        statement: Query<'_, Postgres, PgArguments>,
-    ) -> sqlx::Result<u64> {
-        match self {
-            Self::On => {
-                let row = statement.fetch_one(connection).await?;
-                let (changed,): (i64,) = <_>::from_row(&row)?;
-                Ok(changed.unsigned_abs())
-            }
-            Self::Off => Ok(statement.execute(connection).await?.rows_affected()),
-        }
-    }
+fn meaning(resource: &Resource, row: &str) -> String {
+    let data = match resource.volatile_fields {
+        [] => format!("{row}.data"),
+        // Names of the catalogue, which a test holds to letters and underscores.
+        fields => format!("{row}.data - '{{{}}}'::text[]", fields.join(",")),
+    };
+    format!("({data}, {row}.workspace_id, {row}.modified_at)")
 }
 
 /// The rows are read before they are written, and held, in the order of the key: a batch of another
-/// workspace may be changing the same ones, and then what that one leaves is what the change is from.
-///
-/// What a newer listing lacked before it came, is gone from that listing on, which is later than `$8`.
+/// workspace may be changing the same ones, and then what that one leaves is what is superseded.
 fn written_sql(resource: &Resource, write: &str) -> String {
-    let [name, run, volatile] = binds(resource);
-    let (table, key, same_key) = (resource.table(), key(resource), same_key(resource));
+    let (name, table, key) = (resource.name, resource.table(), key(resource));
+    let same_key = same_key(resource);
+    let same_row = same_row(resource, "s");
     format!(
         "with before as (
-             select t.source_id, t.workspace_id, t.data - {volatile}::text[] as data, t.modified_at,
-                    t.deleted_at is not null as is_deleted
+             select t.source_id, t.workspace_id, t.data, t.modified_at, t.valid_from, t.deleted_at
              from unnest($1::bigint[], $2::bigint[]) as i(source_id, workspace_id)
              join raw.{table} t on {same_key}
              order by {key}
              for no key update of t
          ), written as (
              {write}
-             returning t.source_id, t.workspace_id, t.data, t.modified_at, t.deleted_at
+             returning t.source_id, t.workspace_id, t.valid_from, t.deleted_at
+         ), superseded as (
+             select i.*, least(i.deleted_at, t.valid_from, t.deleted_at) as valid_to,
+                    coalesce(i.deleted_at <= least(t.valid_from, t.deleted_at), false)
+                        or coalesce(t.deleted_at <= t.valid_from, false) as is_deleted,
+                    least(t.valid_from, t.deleted_at) < i.valid_from as is_earlier
+             from before i
+             join written t on {same_key}
          ), recorded as (
              insert into raw.toggl_track__history
-                 (resource, source_id, workspace_id, kind, data, modified_at, fetched_at, run_id)
-             select {name}, t.source_id, t.workspace_id,
-                    case
-                        when t.deleted_at is not null then 'deleted'
-                        when i.source_id is null then 'created'
-                        when i.is_deleted then 'restored'
-                        else 'updated'
-                    end,
-                    t.data, t.modified_at,
-                    greatest($8, case when t.deleted_at <= now() then t.deleted_at end), {run}
-             from written t
-             left join before i on {same_key}
-             where (i.data, i.workspace_id, i.modified_at, i.is_deleted)
-                 is distinct from
-                   (t.data - {volatile}::text[], t.workspace_id, t.modified_at, t.deleted_at is not null)
+                 (resource, source_id, workspace_id, valid_from, valid_to, is_deleted, data, modified_at)
+             select '{name}', s.source_id, s.workspace_id, greatest(s.valid_from, known.valid_to), s.valid_to,
+                    s.is_deleted, s.data, s.modified_at
+             from superseded s
+             left join lateral (
+                 select h.valid_to
+                 from raw.toggl_track__history h
+                 where {same_row} and h.valid_from < s.valid_to
+                 order by h.valid_from desc
+                 limit 1
+             ) known on true
+             where greatest(s.valid_from, known.valid_to) < s.valid_to
          )
-         select count(*) from written"
+         select (select count(*) from written), (select count(*) from superseded where is_earlier)"
     )
 }
 
-/// What is inserted had no row before, which nothing needs to be read for.
-fn inserted_sql(resource: &Resource, insert: &str) -> String {
-    let [name, run, _] = binds(resource);
-    let created = created_sql(&name, &run, "$8", "written t");
-    format!(
-        "with written as (
-             {insert}
-             returning source_id, workspace_id, data, modified_at, deleted_at
-         ), recorded as (
-             {created}
-         )
-         select count(*) from written"
-    )
+/// The rows `h` of the history that are of the key of such a row.
+fn same_row(resource: &Resource, row: &str) -> String {
+    let name = resource.name;
+    let workspace = match resource.key {
+        Key::Source => String::new(),
+        Key::WorkspaceAndSource => format!(" and h.workspace_id = {row}.workspace_id"),
+    };
+    format!("h.resource = '{name}' and h.source_id = {row}.source_id{workspace}")
 }
 
-/// Records rows `t` that had none before, given where resource, run and time of fetching are bound.
-fn created_sql(name: &str, run: &str, fetched_at: &str, rows: &str) -> String {
-    format!(
-        "insert into raw.toggl_track__history
-             (resource, source_id, workspace_id, kind, data, modified_at, fetched_at, run_id)
-         select {name}, t.source_id, t.workspace_id,
-                case when t.deleted_at is not null then 'deleted' else 'created' end,
-                t.data, t.modified_at,
-                greatest({fetched_at}, case when t.deleted_at <= now() then t.deleted_at end), {run}
-         from {rows}"
-    )
-}
-
-/// Records rows that this transaction has inserted in a way that records nothing.
-pub(crate) async fn record_created(
+/// Ends what is on record of these rows where their present versions begin.
+async fn cut(
     connection: &mut PgConnection,
-    context: BatchContext<'_>,
+    resource: &Resource,
     rows: &[Row<'_>],
 ) -> sqlx::Result<()> {
-    if context.history == History::Off {
-        return Ok(());
-    }
-    let same_key = same_key(context.resource);
-    let stored = format!(
+    let (table, same_key, same_row) =
+        (resource.table(), same_key(resource), same_row(resource, "t"));
+    let present = format!(
         "unnest($1::bigint[], $2::bigint[]) as i(source_id, workspace_id)
-         join raw.{} t on {same_key}",
-        context.resource.table()
+         join raw.{table} t on {same_key}"
     );
-    query(created_sql("$3", "$4", "$5::timestamptz", &stored))
-        .bind(each(rows, |row| row.record.source_id))
-        .bind(each(rows, |row| row.workspace_id))
-        .bind(context.resource.name)
-        .bind(context.run_id)
-        .bind(context.fetched_at.to_sqlx())
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// The numbers of resource, run and volatile fields, which come after the columns of the rows.
-fn binds(resource: &Resource) -> [String; 3] {
-    let first = if resource.is_time_entry() { 11 } else { 9 };
-    [0, 1, 2].map(|place| format!("${}", first + place))
-}
-
-/// Binds what a write's history needs.
-pub(crate) fn bind_write<'q>(
-    write: Query<'q, Postgres, PgArguments>,
-    context: BatchContext<'q>,
-) -> Query<'q, Postgres, PgArguments> {
-    match context.history {
-        History::On => bind_insert(write, context).bind(context.resource.volatile_fields),
-        History::Off => write,
+    for sql in [
+        format!(
+            "delete from raw.toggl_track__history h using {present}
+             where {same_row} and h.valid_from >= least(t.valid_from, t.deleted_at)"
+        ),
+        format!(
+            "update raw.toggl_track__history h
+             set valid_to = least(t.valid_from, t.deleted_at),
+                 is_deleted = coalesce(t.deleted_at <= t.valid_from, false)
+             from {present}
+             where {same_row} and h.valid_to > least(t.valid_from, t.deleted_at)"
+        ),
+    ] {
+        query(sql)
+            .bind(each(rows, |row| row.record.source_id))
+            .bind(each(rows, |row| row.workspace_id))
+            .execute(&mut *connection)
+            .await?;
     }
-}
-
-/// Binds what an insert's history needs.
-pub(crate) fn bind_insert<'q>(
-    insert: Query<'q, Postgres, PgArguments>,
-    context: BatchContext<'q>,
-) -> Query<'q, Postgres, PgArguments> {
-    match context.history {
-        History::On => insert.bind(context.resource.name).bind(context.run_id),
-        History::Off => insert,
-    }
+    Ok(())
 }

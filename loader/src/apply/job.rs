@@ -67,7 +67,6 @@ impl<'a> Job<'a> {
             workspace_id: batch.workspace_id,
             api_version: &batch.api_version,
             fetched_at: batch.fetched_at,
-            run_id: batch.run_id,
             newer_claims: on_record.newer_claims,
             force: settings.force,
             whole: settings.whole,

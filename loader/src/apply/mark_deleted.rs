@@ -11,7 +11,6 @@ use super::context::BatchContext;
 use super::gone_running_entries;
 use super::outcome::Refused;
 use super::pieces::Piece;
-use super::settings::History;
 use super::sql::query;
 
 /// From this many live rows on, a claim that would delete more than half of them is not believed.
@@ -68,14 +67,13 @@ async fn mark(
     if !allow_mass_delete && let Some(Refused { covered, missing }) = missing.refused() {
         return Ok(MarkOutcome::Refused { covered, missing });
     }
-    let mut mark = query(mark_sql(context))
+    let marked = query(mark_sql(context))
         .bind(missing.ids)
         .bind(batch.workspace_id)
-        .bind(batch.fetched_at.to_sqlx());
-    if context.history == History::On {
-        mark = mark.bind(context.resource.name).bind(context.run_id);
-    }
-    let marked = context.history.run(connection, mark).await?;
+        .bind(batch.fetched_at.to_sqlx())
+        .execute(connection)
+        .await?
+        .rows_affected();
     Ok(MarkOutcome::Marked(usize::try_from(marked).unwrap_or(usize::MAX)))
 }
 
@@ -162,11 +160,11 @@ fn mark_sql(context: BatchContext<'_>) -> String {
         Scope::Account => "$2::bigint is not null",
         Scope::Workspace => "workspace_id = $2::bigint",
     };
-    context.history.around_mark(format!(
+    format!(
         "update {schema}.{table} set deleted_at = $3, synced_at = now()
          where source_id = any($1::bigint[]) and {workspace} and fetched_at < $3
              and (deleted_at is null or deleted_at > $3)"
-    ))
+    )
 }
 
 #[cfg(test)]

@@ -28,6 +28,14 @@ pub(crate) struct Row<'a> {
     pub(crate) deleted_at: Option<Timestamp>,
 }
 
+impl Row<'_> {
+    /// Since when the row is as the record says, given when that was fetched. Toggl's own word that it is
+    /// deleted is no version that was ever valid, even where that lies ahead.
+    pub(crate) fn valid_from(&self, fetched_at: Timestamp) -> Timestamp {
+        self.record.deleted_at.map_or(fetched_at, |deleted_at| fetched_at.max(deleted_at))
+    }
+}
+
 /// The newest form of each key in the batch, in the order of the keys. Records that cannot even be sent
 /// to Postgres for comparison come back as dead.
 pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, Vec<DeadRecord>) {

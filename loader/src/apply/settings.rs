@@ -17,7 +17,7 @@ pub(crate) struct ApplySettings {
     pub(crate) force: bool,
     /// Whether all that the stream holds of a table is applied.
     pub(crate) whole: bool,
-    /// Whether changes are recorded. The history is of the live tables alone.
+    /// Whether replaced versions are kept. The history is of the live tables alone.
     pub(crate) history: History,
     /// Of whom nothing is written.
     pub(crate) forgotten: Forgotten,
@@ -32,14 +32,14 @@ impl ApplySettings {
     }
 }
 
-/// Whether changes are recorded.
+/// Whether versions that are replaced are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum History {
-    /// A row for every change.
+    /// In the history.
     #[default]
     #[value(aliases = ["true", "yes", "1"])]
     On,
-    /// Nothing is written to the history.
+    /// They are lost.
     #[value(aliases = ["false", "no", "0"])]
     Off,
 }
@@ -50,6 +50,6 @@ pub struct Options {
     /// Believe a claim that would delete more than half of 20 or more live rows; else it is kept as a
     /// dead letter.
     pub allow_mass_delete: bool,
-    /// Whether changes are recorded.
+    /// Whether replaced versions are kept.
     pub history: History,
 }

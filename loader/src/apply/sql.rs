@@ -17,7 +17,7 @@ use super::context::BatchContext;
 use super::rows::Row;
 
 /// Binds `$1` ids, `$2` workspaces, `$3` data, `$4` modified, `$5` deleted, `$6` hashes, `$7` version of
-/// the API, `$8` fetched at; for time entries `$9` starts and `$10` users.
+/// the API, `$8` fetched at, `$9` valid from; for time entries `$10` starts and `$11` users.
 pub(crate) fn bind_rows<'q>(
     statement: Query<'q, Postgres, PgArguments>,
     context: BatchContext<'q>,
@@ -31,7 +31,8 @@ pub(crate) fn bind_rows<'q>(
         .bind(each(rows, |row| sql_time(row.deleted_at)))
         .bind(each(rows, |row| row.content_hash))
         .bind(context.api_version)
-        .bind(context.fetched_at.to_sqlx());
+        .bind(context.fetched_at.to_sqlx())
+        .bind(each(rows, |row| row.valid_from(context.fetched_at).to_sqlx()));
     if context.resource.is_time_entry() {
         statement
             .bind(each(rows, |row| sql_time(row.record.started_at)))
@@ -84,11 +85,12 @@ pub(crate) fn input(resource: &Resource) -> String {
         ("unnest($4::timestamptz[])", "modified_at"),
         ("unnest($5::timestamptz[])", "deleted_at"),
         ("unnest($6::bigint[])", "content_hash"),
+        ("unnest($9::timestamptz[])", "valid_from"),
     ];
     if resource.is_time_entry() {
         arrays.extend([
-            ("unnest($9::timestamptz[])", "started_at"),
-            ("unnest($10::bigint[])", "user_id"),
+            ("unnest($10::timestamptz[])", "started_at"),
+            ("unnest($11::bigint[])", "user_id"),
         ]);
     }
     unnested(&arrays)

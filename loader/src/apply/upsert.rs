@@ -19,7 +19,7 @@ pub(crate) async fn write(
     rows: &[Row<'_>],
 ) -> sqlx::Result<u64> {
     let upsert = bind_rows(query(write_sql(context)), context, rows);
-    context.history.run(connection, history::bind_write(upsert, context)).await
+    history::run_write(connection, context, rows, upsert).await
 }
 
 /// The unchanged rows of which no claim tells that they were seen again: all of a batch without one, else
@@ -64,6 +64,7 @@ fn write_sql(context: BatchContext<'_>) -> String {
     let table = resource.table();
     let key = key(resource);
     let read_first = history.read_first();
+    let goes_on = history::goes_on(context);
     let (columns, input) = (columns(resource), input(resource));
     let updates = if resource.is_time_entry() {
         ", started_at = excluded.started_at, user_id = excluded.user_id"
@@ -72,14 +73,16 @@ fn write_sql(context: BatchContext<'_>) -> String {
     };
     let write = format!(
         "insert into {schema}.{table} as t
-             (source_id, workspace_id, data, modified_at, deleted_at, content_hash{columns}, api_version, fetched_at)
-         select source_id, workspace_id, data::jsonb, modified_at, deleted_at, content_hash{columns}, $7, $8
+             (source_id, workspace_id, data, modified_at, deleted_at, content_hash, valid_from{columns}, api_version, fetched_at)
+         select source_id, workspace_id, data::jsonb, modified_at, deleted_at, content_hash, valid_from{columns}, $7, $8
          from {input}{read_first}
          order by {key}
          on conflict ({key}) do update set
              workspace_id = excluded.workspace_id, data = excluded.data, api_version = excluded.api_version,
              modified_at = excluded.modified_at, fetched_at = excluded.fetched_at,
              deleted_at = excluded.deleted_at, content_hash = excluded.content_hash,
+             valid_from = case when {goes_on} then least(t.valid_from, excluded.valid_from)
+                               else excluded.valid_from end,
              synced_at = now(){updates}
          where {is_newer}"
     );

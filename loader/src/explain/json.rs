@@ -49,7 +49,6 @@ fn history(answer: &Answer) -> Vec<Value> {
                 "workspace_id": change.workspace_id,
                 "modified_at": change.modified_at,
                 "fetched_at": change.fetched_at,
-                "recorded_at": change.recorded_at,
                 "run_id": change.run_id,
             })
         })

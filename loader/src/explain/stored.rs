@@ -56,14 +56,14 @@ pub(super) struct Covering {
     pub(super) run_id: Uuid,
 }
 
-/// A change in the history.
+/// A change of the row, as its versions tell it.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) kind: String,
     pub(super) workspace_id: i64,
     pub(super) modified_at: Option<Timestamp>,
     pub(super) fetched_at: Timestamp,
-    pub(super) recorded_at: Timestamp,
+    /// The run that brought it, where `loads` still has it.
     pub(super) run_id: Option<Uuid>,
 }
 
@@ -185,15 +185,20 @@ impl Asked {
     pub(super) async fn history(&self, connection: &mut PgConnection) -> sqlx::Result<Vec<Change>> {
         let own = self.workspace_id.filter(|_| self.resource.key == Key::WorkspaceAndSource);
         let rows = sqlx::query(
-            "select kind, workspace_id, modified_at, fetched_at, recorded_at, run_id
-             from raw.toggl_track__history
-             where resource = $1 and source_id = $2 and ($3::bigint is null or workspace_id = $3)
-             order by history_id desc limit $4",
+            "select kind, c.workspace_id, modified_at, fetched_at,
+                    (select l.run_id from raw.toggl_track__loads l
+                     where l.resource = c.resource and l.workspace_id = coalesce($5, c.workspace_id)
+                         and l.fetched_at = c.fetched_at
+                     limit 1)
+             from raw.toggl_track__changes c
+             where resource = $1 and source_id = $2 and ($3::bigint is null or c.workspace_id = $3)
+             order by fetched_at desc limit $4",
         )
         .bind(self.resource.name)
         .bind(self.id)
         .bind(own)
         .bind(SHOWN)
+        .bind(self.batch_workspace())
         .fetch_all(connection)
         .await?;
         rows.iter().map(Change::read).collect()
@@ -276,8 +281,7 @@ impl Change {
             workspace_id: row.try_get(1)?,
             modified_at: maybe_at(row, 2)?,
             fetched_at: at(row, 3)?,
-            recorded_at: at(row, 4)?,
-            run_id: row.try_get(5)?,
+            run_id: row.try_get(4)?,
         })
     }
 }

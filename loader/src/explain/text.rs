@@ -134,18 +134,17 @@ fn changes(text: &mut String, answer: &Answer) {
     if answer.history.is_empty() {
         return;
     }
-    line(text, "Changes in the history, the newest first:");
+    line(text, "Changes, the newest first:");
     for change in &answer.history {
         let run = change.run_id.map_or_else(String::new, |id| format!(", run {id}"));
         line(
             text,
             format!(
-                "  {} in workspace {}, fetched {} UTC (modified {}), recorded {}{run}",
+                "  {} in workspace {}, fetched {} UTC (modified {}){run}",
                 escaped(&change.kind),
                 change.workspace_id,
                 time(change.fetched_at),
-                maybe(change.modified_at),
-                time(change.recorded_at)
+                maybe(change.modified_at)
             ),
         );
     }

@@ -1,4 +1,4 @@
-//! The views of the schema `staging`. The present text of each is one file of `migrations/views/`, which
+//! The views of the schemas `staging` and `raw`. The present text of each is one file of `migrations/views/`, which
 //! is applied again, after the numbered migrations, when it has changed.
 
 mod apply;
@@ -11,12 +11,13 @@ pub(super) use self::apply::apply;
 pub(super) use self::state::{Outdated, outdated};
 use super::made::{Made, What};
 
-/// Where the views are.
-const SCHEMA: &str = "staging";
+/// Where views are. Of two schemas no two have the same name.
+const SCHEMAS: [&str; 2] = ["raw", "staging"];
 
 /// One view: the statements that make it, or replace it, with its comments.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct View {
+    schema: &'static str,
     pub(super) name: &'static str,
     text: &'static str,
 }
@@ -24,7 +25,12 @@ pub(super) struct View {
 impl View {
     /// As what it stands among everything that is made.
     fn made(&self) -> Made {
-        Made { what: What::View, schema: SCHEMA.to_owned(), name: self.name.to_owned() }
+        Made { what: What::View, schema: self.schema.to_owned(), name: self.name.to_owned() }
+    }
+
+    /// Its name with that of its schema.
+    fn path(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
     }
 
     fn checksum(&self) -> i64 {
@@ -35,7 +41,11 @@ impl View {
 /// The file of `migrations/views/` that is called as the view is.
 macro_rules! view {
     ($name:literal) => {
+        view!("staging", $name)
+    };
+    ($schema:literal, $name:literal) => {
         View {
+            schema: $schema,
             name: $name,
             text: include_str!(concat!(
                 env!("CARGO_MANIFEST_DIR"),
@@ -48,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 16] = [
+static VIEWS: [View; 18] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -65,6 +75,8 @@ static VIEWS: [View; 16] = [
     view!("stg_toggl_track__people"),
     view!("stg_toggl_track__coverage"),
     view!("stg_toggl_track__freshness"),
+    view!("raw", "toggl_track__versions"),
+    view!("raw", "toggl_track__changes"),
 ];
 
 #[cfg(test)]
@@ -88,15 +100,15 @@ mod tests {
 
     #[test]
     fn a_file_makes_the_view_that_it_is_called_after_and_no_other() {
-        for View { name, text } in &VIEWS {
-            let made = format!("create or replace view {SCHEMA}.{name} as\n");
+        for view in &VIEWS {
+            let (path, View { name, text, .. }) = (view.path(), view);
+            let made = format!("create or replace view {path} as\n");
             assert!(text.contains(&made), "{name}.sql lacks: {made}");
             let code = text.lines().filter(|line| !line.trim_start().starts_with("--"));
             let starts: Vec<&str> = code.filter(|line| line.starts_with("create ")).collect();
             assert_eq!(starts.len(), 1, "{name}.sql makes {starts:?}");
             for comment in text.lines().filter(|line| line.starts_with("comment on ")) {
-                let about = format!(" {SCHEMA}.{name}");
-                assert!(comment.contains(&about), "{name}.sql says: {comment}");
+                assert!(comment.contains(&format!(" {path}")), "{name}.sql says: {comment}");
             }
         }
     }
@@ -106,7 +118,7 @@ mod tests {
         for (place, view) in VIEWS.iter().enumerate() {
             for below in VIEWS.iter().skip(place + 1) {
                 let words = view.text.split(|c: char| !(c.is_alphanumeric() || "_.".contains(c)));
-                let path = format!("{SCHEMA}.{}", below.name);
+                let path = below.path();
                 let reads = words.into_iter().any(|word| word == path);
                 assert!(!reads, "{} reads {}, which stands below it", view.name, below.name);
             }

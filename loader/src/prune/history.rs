@@ -1,47 +1,32 @@
-//! The history up to a horizon, of which the last word on each key is enough.
+//! The versions in the history that ended before a horizon.
 
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::PgConnection;
 
 use super::{PIECE, Pause};
 
-/// `$1` to `$3` the key to go on behind, `$4` the horizon, `$5` how many to look at.
+/// `$1` to `$4` the key to go on behind, `$5` the horizon, `$6` how many to look at.
 ///
-/// What a table held at a moment is the change of each key that was applied last, of those fetched until
-/// then. For a moment at or after the horizon a change cannot be that one where a later one was fetched by
-/// the horizon too. A deletion says what nothing would say, unless it speaks of an earlier change that was
-/// fetched after the horizon.
+/// What a table held at a moment, the versions that were valid then tell. One that had ended by the horizon
+/// tells nothing of any later moment.
 macro_rules! piece {
     ($gone:literal) => {
         concat!(
             "with piece as materialized (
-                 select resource, source_id, history_id, workspace_id, kind, fetched_at
+                 select resource, source_id, valid_from, workspace_id, valid_to
                  from raw.toggl_track__history
-                 where (resource, source_id, history_id) > ($1, $2, $3)
-                 order by resource, source_id, history_id
-                 limit $5
+                 where (resource, source_id, valid_from, workspace_id) > ($1, $2, $3, $4)
+                 order by resource, source_id, valid_from, workspace_id
+                 limit $6
              ), doomed as materialized (
-                 select piece.resource, piece.source_id, piece.history_id
-                 from piece
-                 cross join lateral (
-                     select bool_or(other.history_id > piece.history_id and other.fetched_at <= $4)
-                                as is_replaced,
-                            bool_or(other.history_id < piece.history_id and other.fetched_at > $4)
-                                as speaks
-                     from raw.toggl_track__history other
-                     where other.resource = piece.resource and other.source_id = piece.source_id
-                         and (piece.resource not in ('users', 'workspace_users')
-                             or other.workspace_id = piece.workspace_id)
-                 ) others
-                 where piece.fetched_at <= $4
-                     and (others.is_replaced or piece.kind = 'deleted' and not others.speaks)
+                 select * from piece where valid_to <= $5
              ), gone as (",
             $gone,
             ")
-             select piece.resource, piece.source_id, piece.history_id,
+             select piece.resource, piece.source_id, piece.valid_from, piece.workspace_id,
                     (select count(*) from gone), (select count(*) from piece)
              from piece
-             order by piece.resource desc, piece.source_id desc, piece.history_id desc
+             order by piece.resource desc, piece.source_id desc, piece.valid_from desc, piece.workspace_id desc
              limit 1"
         )
     };
@@ -59,30 +44,31 @@ pub(super) async fn prune(
         piece!(
             "delete from raw.toggl_track__history h using doomed
              where h.resource = doomed.resource and h.source_id = doomed.source_id
-                 and h.history_id = doomed.history_id
+                 and h.valid_from = doomed.valid_from and h.workspace_id = doomed.workspace_id
              returning 1"
         )
     };
     let mut deleted = 0;
-    let mut after = (String::new(), i64::MIN, i64::MIN);
+    let mut after = (String::new(), i64::MIN, horizon, i64::MIN);
     loop {
         let pause = Pause::begin();
-        let last: Option<(String, i64, i64, i64, i64)> = sqlx::query_as(sql)
+        let last: Option<(String, i64, SqlTimestamp, i64, i64, i64)> = sqlx::query_as(sql)
             .bind(&after.0)
             .bind(after.1)
             .bind(after.2)
+            .bind(after.3)
             .bind(horizon)
             .bind(PIECE)
             .fetch_optional(&mut *connection)
             .await?;
-        let Some((resource, source_id, history_id, gone, looked_at)) = last else {
+        let Some((resource, source_id, valid_from, workspace_id, gone, looked_at)) = last else {
             return Ok(deleted);
         };
         deleted += gone.unsigned_abs();
         if looked_at < PIECE {
             return Ok(deleted);
         }
-        after = (resource, source_id, history_id);
+        after = (resource, source_id, valid_from, workspace_id);
         pause.end().await;
     }
 }

@@ -74,6 +74,11 @@ impl Letters {
         finished
     }
 
+    /// The texts that a query answers.
+    pub(crate) async fn texts(&mut self, sql: &'static str) -> Vec<String> {
+        sqlx::query_scalar(sql).fetch_all(&mut self.connection).await.unwrap()
+    }
+
     /// Ids, the oldest letter first.
     pub(crate) async fn ids(&mut self) -> Vec<i64> {
         let sql = "select dead_letter_id from raw.toggl_track__dead_letters order by 1";

@@ -23,7 +23,7 @@ const BOOKKEEPING: [&str; 9] = [
     "views",
 ];
 
-const COLUMNS: [(&str, &str, &str); 9] = [
+const COLUMNS: [(&str, &str, &str); 10] = [
     ("source_id", "bigint", "NO"),
     ("workspace_id", "bigint", "NO"),
     ("data", "jsonb", "NO"),
@@ -33,6 +33,7 @@ const COLUMNS: [(&str, &str, &str); 9] = [
     ("synced_at", "timestamp with time zone", "NO"),
     ("deleted_at", "timestamp with time zone", "YES"),
     ("content_hash", "bigint", "NO"),
+    ("valid_from", "timestamp with time zone", "NO"),
 ];
 const ENTRY_COLUMNS: [(&str, &str, &str); 2] =
     [("started_at", "timestamp with time zone", "YES"), ("user_id", "bigint", "YES")];
@@ -90,7 +91,8 @@ async fn every_resource_has_its_table() {
 async fn every_raw_table_belongs_to_a_resource() {
     let mut connection = migrated().await;
     let tables: Vec<String> = sqlx::query_scalar(
-        "select table_name::text from information_schema.tables where table_schema = 'raw'",
+        "select table_name::text from information_schema.tables
+         where table_schema = 'raw' and table_type = 'BASE TABLE'",
     )
     .fetch_all(&mut connection)
     .await

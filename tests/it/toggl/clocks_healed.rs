@@ -4,6 +4,8 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use tests::toggl::Account;
 use tests::world::World;
 
+use crate::history::events::back_to_events;
+
 /// As an earlier release left it: tag 1 was fetched ten years ahead by a run that lacked tag 2; tag 3 was
 /// noted in a row whose batch is in no ledger; tag 4 is as it should be. Nothing of the workspace's later
 /// listing, which had tags 1 and 2, could be applied.
@@ -46,6 +48,7 @@ async fn what_was_written_into_the_future_is_brought_back_to_when_it_was_loaded(
     };
     migrate().await;
     let mut connection = world.connect().await.unwrap();
+    back_to_events(&mut connection).await;
     connection.execute(POISONED).await.unwrap();
     migrate().await;
 
@@ -54,8 +57,12 @@ async fn what_was_written_into_the_future_is_brought_back_to_when_it_was_loaded(
     let healed =
         ["1 2026-02-01 ", "2 2026-01-01 2026-02-01", "3 2026-03-01 ", "4 2026-01-01 2026-01-02"];
     assert_eq!(texts(&mut connection, rows).await, healed);
-    for table in ["claims", "history", "dead_letters"] {
-        let sql = format!("select fetched_at::date::text from raw.toggl_track__{table}");
+    for (table, column) in [
+        ("claims", "fetched_at"),
+        ("tags where source_id = 1", "valid_from"),
+        ("dead_letters", "fetched_at"),
+    ] {
+        let sql = format!("select {column}::date::text from raw.toggl_track__{table}");
         assert_eq!(texts(&mut connection, &sql).await, ["2026-02-01"], "{table}");
     }
     let loads = "select format('%s %s', fetched_at::date, told_fetched_at::date)

@@ -3,9 +3,9 @@
 use sqlx::postgres::PgDatabaseError;
 use sqlx::{Connection as _, PgConnection};
 
+use super::View;
 use super::replace::replace;
 use super::state::{VERSION, outdated};
-use super::{SCHEMA, View};
 use crate::migrations::MigrationError;
 use crate::migrations::apply::holders;
 use crate::migrations::error::is_locked;
@@ -26,7 +26,7 @@ pub(in crate::migrations) async fn apply(
         if made.contains(&outdated.view) {
             continue;
         }
-        let name = format!("{SCHEMA}.{}", outdated.view.name);
+        let name = outdated.view.path();
         match apply_one(connection, outdated.view).await {
             Ok(all) => made.extend(all),
             Err(error) if is_locked(&error) => {

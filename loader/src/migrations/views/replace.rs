@@ -4,7 +4,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::{SCHEMA, VIEWS, View};
+use super::{SCHEMAS, VIEWS, View};
 
 /// `create or replace view` adds columns at the end and nothing else: what Postgres says of all others.
 const INVALID_TABLE_DEFINITION: &str = "42P16";
@@ -45,7 +45,7 @@ async fn make_anew(
     let views = with_readers(connection, view).await?;
     let options = options(connection, &views).await?;
     let grants = grants(connection, &views).await?;
-    let names: Vec<String> = views.iter().map(|view| format!("{SCHEMA}.{}", view.name)).collect();
+    let names: Vec<String> = views.iter().map(|view| view.path()).collect();
     run(connection, vec![format!("drop view {}", names.join(", "))]).await?;
     for view in &views {
         sqlx::raw_sql(view.text).execute(&mut *connection).await?;
@@ -73,10 +73,11 @@ async fn with_readers(
              join pg_rewrite rule on rule.oid = objid
          )
          select relname::text from reader join pg_class using (oid)
-         where relnamespace = to_regnamespace($1)",
+         where relnamespace = any($3::regnamespace[])",
     )
-    .bind(SCHEMA)
+    .bind(view.schema)
     .bind(view.name)
+    .bind(SCHEMAS)
     .fetch_all(connection)
     .await?;
     Ok(VIEWS.iter().filter(|view| names.iter().any(|name| name == view.name)).collect())
@@ -90,9 +91,9 @@ async fn options(
     sqlx::query_scalar(
         "select format('alter view %I.%I set (%s)', nspname, relname, array_to_string(reloptions, ', '))
          from pg_class c join pg_namespace n on n.oid = relnamespace
-         where nspname = $1 and relname = any($2) and reloptions <> '{}'",
+         where nspname = any($1) and relname = any($2) and reloptions <> '{}'",
     )
-    .bind(SCHEMA)
+    .bind(SCHEMAS)
     .bind(names(views))
     .fetch_all(connection)
     .await
@@ -118,9 +119,9 @@ async fn grants(
          ) granted
          join pg_namespace n on n.oid = relnamespace
          cross join lateral aclexplode(acl)
-         where nspname = $1 and relname = any($2) and grantee <> relowner",
+         where nspname = any($1) and relname = any($2) and grantee <> relowner",
     )
-    .bind(SCHEMA)
+    .bind(SCHEMAS)
     .bind(names(views))
     .fetch_all(connection)
     .await
@@ -136,9 +137,9 @@ async fn revocations(
                        case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end)
          from pg_class c join pg_namespace n on n.oid = relnamespace
          cross join lateral aclexplode(relacl)
-         where nspname = $1 and relname = any($2) and grantee <> relowner",
+         where nspname = any($1) and relname = any($2) and grantee <> relowner",
     )
-    .bind(SCHEMA)
+    .bind(SCHEMAS)
     .bind(names(views))
     .fetch_all(connection)
     .await

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{SCHEMA, VIEWS, View};
+use super::{SCHEMAS, VIEWS, View};
 use crate::migrations::made::Made;
 
 /// This loader's version.
@@ -74,9 +74,9 @@ fn is_outdated(view: &View, note: Option<&Note>, is_there: bool) -> bool {
 async fn there(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select relname::text from pg_class c join pg_namespace n on n.oid = relnamespace
-         where nspname = $1 and relkind = 'v'",
+         where nspname = any($1) and relkind = 'v'",
     )
-    .bind(SCHEMA)
+    .bind(SCHEMAS)
     .fetch_all(connection)
     .await
 }
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_text_that_changed_is_applied_and_a_newer_loaders_is_left() {
-        let view = View { name: "one", text: "create or replace view" };
+        let view = View { schema: "staging", name: "one", text: "create or replace view" };
         let same = view.checksum();
         let cases = [
             (None, true, true),
