@@ -28,18 +28,18 @@ impl Letters {
 
     /// Loads a batch of which only the headers can be read. Whether they were enough.
     pub(crate) async fn is_enough(&mut self, batch: &Batch) -> bool {
-        let before = self.ids().await.len();
+        let before = self.unreadable().await;
         let resource = batch.known_resource().unwrap();
         let headers = headers(resource, batch, UNREADABLE);
         self.send(resource, headers, UNREADABLE.into()).await;
-        let letters = self.kept().await;
-        let unread = letters.iter().filter(|letter| letter.payload == UNREADABLE).count();
-        if unread > 0 {
-            let gone = "delete from raw.toggl_track__dead_letters where kind = 'message'";
-            self.execute(gone.to_owned()).await;
-        }
-        assert!(unread <= 1 && letters.len() <= before + unread, "{letters:?}");
-        unread == 0
+        let kept = self.unreadable().await - before;
+        assert!(kept <= 1, "{:?}", self.kept().await);
+        kept == 0
+    }
+
+    /// How many messages have been kept because they cannot be read.
+    async fn unreadable(&mut self) -> usize {
+        self.kept().await.iter().filter(|letter| letter.payload == UNREADABLE).count()
     }
 
     /// Loads them one by one. The second of two listings that are the same makes a loader expect a third.
