@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use shared::batch::{Batch, ZSTD};
+use shared::batch::Batch;
 use shared::fault_point;
 use shared::listing::{Listing, MAX_BYTES};
+use shared::message::message;
 use shared::resource::Resource;
 use shared::retry::{Delays, Disposition};
-use shared::stream::STREAM;
 use shared::telemetry::PUBLISHER;
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -188,13 +187,7 @@ impl Publisher {
             });
         }
         let bytes = payload.len();
-        let mut headers = HeaderMap::new();
-        headers.insert("Content-Encoding", ZSTD);
-        let message = PublishMessage::build()
-            .payload(payload)
-            .headers(headers)
-            .message_id(batch.message_id())
-            .expected_stream(STREAM);
+        let message = message(resource, &batch, payload);
         let sequence = self.send(resource.subject(), message).await?;
         self.note_sent(resource, batch.records.len(), bytes, sequence);
         debug!(

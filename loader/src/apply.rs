@@ -1,8 +1,9 @@
 //! One batch, one transaction: lock, claim, compare, write, keep what cannot be written, record it all.
 //!
 //! ```text
-//! begin ─► fast_path  no stored row changes: a shared lock, over several connections at once
-//!      └─► exclusive  any other batch: mark_deleted ─► compare ─► upsert, or bisect ─► dead letters
+//! unread ─┐            a listing whose digest says that it brings nothing new
+//! begin ──┴► fast_path  no stored row changes: a shared lock, over several connections at once
+//!      └───► exclusive  any other batch: mark_deleted ─► compare ─► upsert, or bisect ─► dead letters
 //!           both ─► the claim, the row of `loads` ─► commit
 //! ```
 //!
@@ -43,9 +44,11 @@ mod running_entries;
 pub(crate) mod settings;
 pub(crate) mod sql;
 pub(crate) mod time_limit;
+pub(crate) mod unread;
 mod upsert;
 
 pub use self::begin::{apply, apply_in_pieces};
 pub use self::origin::Origin;
 pub use self::outcome::{Applied, ApplyError, Refused};
 pub use self::settings::{History, Options};
+pub use self::unread::apply_unread;

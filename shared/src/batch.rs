@@ -1,8 +1,8 @@
 //! The message of the pipeline: envelope, coverage, and the codec.
 //!
 //! A message is MessagePack with named fields, compressed with zstd level 1 and marked so in its
-//! `Content-Encoding` header. What a batch claims is decided in [`crate::listing`]; what is done
-//! with it is the loader's.
+//! `Content-Encoding` header; [`crate::message`] has its headers. What a batch claims is decided in
+//! [`crate::listing`]; what is done with it is the loader's.
 
 use std::cell::RefCell;
 use std::io::Read as _;
@@ -72,7 +72,7 @@ pub enum Coverage {
 }
 
 impl Coverage {
-    fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         match *self {
             Self::Partial => true,
             Self::Ids { after, through } => {
@@ -322,4 +322,4 @@ fn decompress_in_pieces(payload: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

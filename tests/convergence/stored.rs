@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{Timestamp, ToSpan as _};
-use loader::apply::{ApplyError, Options, Origin, apply, apply_in_pieces};
+use loader::apply::{ApplyError, Options, Origin, apply, apply_in_pieces, apply_unread};
 use shared::batch::{Batch, Coverage, Record, VERSION};
+use shared::digest::Digest;
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tests::rows::unrecorded;
@@ -23,6 +24,19 @@ const CASE: i64 = 10_000;
 /// some syncs.
 const REPORTS_CASE: i64 = 1_000;
 const RUNNING_UNIT: i64 = 7 * 24 * 60 * 60 / LONGEST_RUN;
+
+/// Whether a listing brings nothing new by its digest alone; then it is applied.
+async fn known(
+    connection: &mut PgConnection,
+    resource: &'static Resource,
+    batch: &Batch,
+    origin: &Origin,
+) -> bool {
+    let Some(digest) = Digest::of(resource, batch, &[]) else { return false };
+    let digest = Digest::read(&digest.to_string(), &[]).unwrap();
+    let options = Options::default();
+    apply_unread(connection, resource, &digest, origin, options).await.unwrap().is_some()
+}
 
 /// A migrated database and two connections, as two loaders have them.
 pub(crate) struct Stored {
@@ -129,6 +143,9 @@ impl Case {
             let most = usize::try_from(sent.fetched_at.rem_euclid(5)).unwrap();
             loop {
                 let applied = if most == 0 {
+                    if known(connection, resource, &batch, &origin).await {
+                        break;
+                    }
                     apply(connection, resource, &batch, &origin, options).await
                 } else {
                     apply_in_pieces(connection, resource, &batch, &origin, options, most).await

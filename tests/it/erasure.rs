@@ -1,5 +1,5 @@
 //! What is deleted on purpose: people, workspaces, and what is too old.
 
 mod beside;
-mod people;
+pub(crate) mod people;
 mod pruning;

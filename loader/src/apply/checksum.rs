@@ -4,6 +4,7 @@
 
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use shared::batch::{Batch, Coverage};
+use shared::digest::Sums;
 use shared::resource::{Resource, Scope};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -11,19 +12,7 @@ use sqlx::{PgConnection, Postgres, Row as _};
 
 use super::claims::{OnRecord, on_record_columns};
 use super::context::BatchContext;
-use super::rows::Row;
 use super::sql::query;
-
-/// What rows sum up to, in any order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Sums {
-    /// How many there are.
-    pub(crate) rows: i64,
-    /// Their hashes by exclusive or. Each is one of a text that holds its own id.
-    hashes: i64,
-    /// Their starts, in microseconds after that of the claim; 0 where rows have none.
-    starts: i64,
-}
 
 /// What is stored and on record about what a batch claims.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,25 +21,6 @@ pub(crate) struct Stored {
     pub(crate) sums: Sums,
     /// When the newest of the rows was fetched.
     pub(crate) newest: Option<SqlTimestamp>,
-}
-
-impl Sums {
-    /// Of the rows of the batch that its claim covers.
-    pub(crate) fn of(resource: &Resource, batch: &Batch, rows: &[Row<'_>]) -> Self {
-        let first = match batch.coverage {
-            Coverage::Starts { from, .. } => Some(from),
-            Coverage::Ids { .. } | Coverage::Partial => None,
-        };
-        rows.iter().filter(|row| covers(resource, batch, row)).fold(Self::default(), |sums, row| {
-            let start = row.record.started_at.zip(first);
-            let start = start.map_or(0, |(at, first)| at.as_microsecond() - first.as_microsecond());
-            Self {
-                rows: sums.rows + 1,
-                hashes: sums.hashes ^ row.content_hash,
-                starts: sums.starts.wrapping_add(start),
-            }
-        })
-    }
 }
 
 /// What is stored, compared by its sums.
@@ -157,24 +127,4 @@ pub(crate) fn range(resource: &Resource, batch: &Batch) -> Option<String> {
         Scope::Workspace => "t.workspace_id = $4::bigint",
     };
     Some(format!("{range} and {workspace}"))
-}
-
-/// Whether a row of the batch is among the live ones that its claim covers.
-fn covers(resource: &Resource, batch: &Batch, row: &Row<'_>) -> bool {
-    let in_workspace = match resource.scope {
-        Scope::Account => true,
-        Scope::Workspace => row.workspace_id == batch.workspace_id,
-    };
-    let in_range = match batch.coverage {
-        Coverage::Partial => false,
-        Coverage::Ids { after, through } => {
-            after.unwrap_or(i64::MIN) < row.record.source_id
-                && row.record.source_id <= through.unwrap_or(i64::MAX)
-        }
-        Coverage::Starts { from, to, user_id } => {
-            row.record.started_at.is_some_and(|start| from <= start && start < to)
-                && (user_id.is_none() || row.record.user_id == user_id)
-        }
-    };
-    row.deleted_at.is_none() && in_workspace && in_range
 }

@@ -12,9 +12,10 @@
 
 use jiff_sqlx::ToSqlx as _;
 use shared::batch::Coverage;
+use shared::digest::Sums;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::checksum::{self, Sums};
+use super::checksum;
 use super::claims::{self, OnRecord};
 use super::compare::{Comparison, compare};
 use super::context::BatchContext;
@@ -23,7 +24,7 @@ use super::job::{Job, commit, count};
 use super::lock::{self, BatchLock};
 use super::mark_deleted::MarkOutcome;
 use super::outcome::{Applied, ApplyError};
-use super::rows::Row;
+use super::rows::{Row, sums};
 use super::sql::{bind_rows, columns, input, query};
 use super::upsert::unconfirmed;
 use super::{copy, gone_running_entries, loads};
@@ -35,14 +36,17 @@ pub(crate) async fn apply(
     connection: &mut PgConnection,
     expected: &mut Expectation,
 ) -> Result<Option<Applied>, ApplyError> {
-    let Job { settings, batch, rows, dead, .. } = job;
+    let Job { settings, resource, batch, rows, dead, .. } = job;
     let is_plain = dead.is_empty() && batch.rejected.is_empty() && !settings.force;
     if !is_plain || *expected == Expectation::Changed {
         return Ok(None);
     }
     let claims_all = batch.coverage != Coverage::Partial && rows.len() == batch.records.len();
     if *expected == Expectation::Same && claims_all {
-        if let Some(applied) = same(job, connection).await? {
+        let listed = sums(resource, batch, rows);
+        if usize::try_from(listed.rows) == Ok(rows.len())
+            && let Some(applied) = same(job, connection, listed).await?
+        {
             return Ok(Some(applied));
         }
         *expected = Expectation::Grown;
@@ -50,24 +54,31 @@ pub(crate) async fn apply(
     grown(job, connection, expected).await
 }
 
-/// A listing of what is stored: one look at the sums of the rows it claims.
-async fn same(job: Job<'_>, connection: &mut PgConnection) -> Result<Option<Applied>, ApplyError> {
-    let Job { resource, batch, rows, .. } = job;
-    let sums = Sums::of(resource, batch, rows);
-    if usize::try_from(sums.rows) != Ok(rows.len()) {
-        return Ok(None);
-    }
+/// A listing of what is stored: one look at the sums of the rows it claims. It may come without its
+/// records.
+pub(crate) async fn same(
+    job: Job<'_>,
+    connection: &mut PgConnection,
+    listed: Sums,
+) -> Result<Option<Applied>, ApplyError> {
+    let Job { batch, .. } = job;
     let mut transaction = job.begin(connection, BatchLock::SharedAndClaims).await?;
     let context = job.context(OnRecord::default());
     let stored = checksum::stored(&mut transaction, context, batch).await?;
     job.check_forgotten(stored.on_record)?;
     // What was fetched at the same moment or later is not confirmed by this batch.
     let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
-    let compared = Comparison { unchanged: rows.to_vec(), ..Comparison::default() };
     let on_record = stored.on_record;
-    let applied = (!on_record.newer_claims && stored.sums == sums && is_older)
-        .then(|| (count(job, MarkOutcome::Marked(0), &compared, 0, 0), on_record));
+    let applied = (!on_record.newer_claims && stored.sums == listed && is_older)
+        .then(|| (nothing_new(job, listed), on_record));
     finish(job, transaction, applied).await
+}
+
+/// All that is listed is stored as it is.
+fn nothing_new(Job { piece, .. }: Job<'_>, listed: Sums) -> Applied {
+    let rows = usize::try_from(listed.rows).unwrap_or_default();
+    let clock_ahead = piece.clock_ahead;
+    Applied { received: rows, unchanged: rows, clock_ahead, ..Applied::default() }
 }
 
 /// A batch that adds rows to those that are stored, of which some or none are its own.
@@ -94,7 +105,7 @@ async fn grown(
             let written = u64::try_from(compared.write.len()).unwrap_or(u64::MAX);
             *expected = Expectation::by(&compared, 0);
             // Every row of the batch is stored as it is by now: is there another one?
-            (!on_record.newer_claims && stored == Sums::of(resource, batch, rows).rows)
+            (!on_record.newer_claims && stored == sums(resource, batch, rows).rows)
                 .then(|| (count(job, MarkOutcome::Marked(0), &compared, written, 0), on_record))
         }
         _ => None,

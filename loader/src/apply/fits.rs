@@ -53,6 +53,11 @@ impl Fit {
         Self { most, ..Self::default() }
     }
 
+    /// Whether so many records are one piece.
+    pub(super) const fn holds(self, records: usize) -> bool {
+        records <= self.most
+    }
+
     /// The server itself says that a statement took too long.
     pub(super) fn ran_out(self, size: Size) -> Self {
         Self { most: half(size), limit: longer(self.limit), silences: 0 }

@@ -61,10 +61,15 @@ impl Forgotten {
 }
 
 impl List {
+    /// Whether nobody is forgotten.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.workspaces.is_empty()
+    }
+
     /// The batch without their records and without their traces in those of others. What it claims it
     /// still claims, for nobody's rows of theirs are left; except where the claim itself names them.
     pub(crate) fn without<'a>(&self, resource: &Resource, batch: &'a Batch) -> Cow<'a, Batch> {
-        if self.users.is_empty() && self.workspaces.is_empty() {
+        if self.is_empty() {
             return Cow::Borrowed(batch);
         }
         let is_theirs = self.workspaces.contains(&batch.workspace_id)

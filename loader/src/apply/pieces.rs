@@ -22,6 +22,11 @@ pub(crate) struct Cutting {
 }
 
 impl Cutting {
+    /// Whether some of it is committed.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.at > 0
+    }
+
     /// Notes that something is committed. What the whole batch did, if there is no more to come.
     pub(crate) fn advance(&mut self, piece: &Piece<'_>, done: Done) -> Option<Applied> {
         match done {
@@ -88,7 +93,7 @@ impl<'a> Piece<'a> {
     /// What comes next, of as many records as fit, or as cannot be told apart by a claim.
     pub(crate) fn next(batch: &'a Batch, cutting: &Cutting, fit: Fit) -> Self {
         let (at, len) = (cutting.at, batch.records.len());
-        if at == 0 && len <= fit.most {
+        if at == 0 && fit.holds(len) {
             return Self::whole(batch, fit.limit);
         }
         let order = order(batch);

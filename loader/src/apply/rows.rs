@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use shared::batch::{Batch, Record, is_storable};
+use shared::digest::{Sums, content_hash};
 use shared::resource::{Key, Resource};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::dead_record::DeadRecord;
 use super::running_entries;
@@ -18,7 +18,7 @@ pub(crate) struct Row<'a> {
     pub(crate) data: &'a str,
     /// The record's own workspace, or the batch's.
     pub(crate) workspace_id: i64,
-    /// xxh3 of the JSON bytes.
+    /// By what two texts are compared.
     pub(crate) content_hash: i64,
     /// Whether it is of an entry that runs, and that no claim covers for that.
     pub(crate) is_running: bool,
@@ -48,7 +48,7 @@ pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, 
                 record,
                 data,
                 workspace_id: record.workspace_id.unwrap_or(batch.workspace_id),
-                content_hash: xxh3_64(&record.data).cast_signed(),
+                content_hash: content_hash(&record.data),
                 is_running: running_entries::is_running(resource, record),
                 running_since: running_entries::since(resource, record),
                 deleted_at: record.deleted_at,
@@ -62,6 +62,11 @@ pub(crate) fn rows<'a>(resource: &Resource, batch: &'a Batch) -> (Vec<Row<'a>>, 
     rows.dedup_by_key(|row| key(resource, row));
     rows.reverse();
     (rows, dead)
+}
+
+/// What those sum up to that the claim of their batch covers.
+pub(crate) fn sums(resource: &Resource, batch: &Batch, rows: &[Row<'_>]) -> Sums {
+    Sums::of(resource, batch, rows.iter().map(|row| (row.record, row.content_hash)))
 }
 
 const fn key(resource: &Resource, row: &Row<'_>) -> (i64, i64) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use shared::batch::Batch;
+use shared::digest::Digest;
 use shared::exit::chain;
 use shared::resource::Resource;
 use shared::retry::Disposition;
@@ -17,6 +18,7 @@ use crate::apply::outcome::{Applied, ApplyError};
 use crate::apply::pieces::Cutting;
 use crate::apply::settings::ApplySettings;
 use crate::apply::time_limit::within;
+use crate::apply::unread;
 use crate::ownership::Ownership;
 use crate::postgres::database::{ConnectError, Database};
 use crate::postgres::trouble::{advice, is_of_connection};
@@ -84,6 +86,25 @@ impl Applier {
         let expected = expectations.entry(resource.name).or_default();
         let course = Course { expected, cutting, fits };
         Ok(apply_by(settings, connection, resource, batch, origin, course).await?)
+    }
+
+    /// Applies the batch by its digest, if it is expected to bring nothing new and does not. None, and nothing
+    /// done, where it has to be [applied](Self::apply).
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn apply_unread(
+        &mut self,
+        resource: &'static Resource,
+        digest: &Digest,
+        origin: &Origin,
+        cutting: &mut Cutting,
+    ) -> Result<Option<Applied>, WriteError> {
+        let Self { line, settings, expectations, fits } = self;
+        let connection = line.connected().await?;
+        let expected = expectations.entry(resource.name).or_default();
+        let course = Course { expected, cutting, fits };
+        Ok(unread::apply_by(settings, connection, resource, digest, origin, course).await?)
     }
 
     /// Keeps a message that cannot be decoded as a dead letter.

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderValue;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::message::AckKind;
 use jiff::Timestamp;
 use shared::batch::{Batch, DecodeError};
+use shared::digest::Digest;
+use shared::message;
 use shared::resource::Resource;
 use shared::telemetry::SUBSCRIBER;
 use tokio_util::task::AbortOnDropHandle;
@@ -71,6 +72,12 @@ impl Delivery {
         Ok((resource, batch))
     }
 
+    /// What its headers say of the batch in it, if they say enough to apply it unread.
+    pub(crate) fn digest(&self) -> Option<(&'static Resource, Digest)> {
+        let digest = message::digest(self.message.headers.as_ref()?, &self.message.payload)?;
+        Some((digest.resource()?, digest))
+    }
+
     /// The message as it came, where no batch can be read.
     pub(crate) fn undecodable(&self) -> Undecodable<'_> {
         Undecodable {
@@ -82,10 +89,8 @@ impl Delivery {
         }
     }
 
-    /// The `Content-Encoding` header.
     fn encoding(&self) -> Option<&str> {
-        let headers = self.message.headers.as_ref()?;
-        headers.get("Content-Encoding").map(HeaderValue::as_str)
+        message::encoding(self.message.headers.as_ref()?)
     }
 
     /// The run that sent it, where its message id says so: of a batch that cannot be read nothing else does.

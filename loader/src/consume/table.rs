@@ -5,6 +5,7 @@
 //! keeps it, and what is in hand is held.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::gate::Gate;
+use crate::apply::outcome::Applied;
 
 /// Trouble that passes by itself is nobody's business before.
 const MOMENT: Duration = Duration::from_secs(30);
@@ -33,6 +35,8 @@ pub(crate) struct Table {
     places: Semaphore,
     /// Batches in hand: decoded or on their way, as many again as are applied.
     room: Arc<Semaphore>,
+    /// Whether the last batch brought nothing new, so that the next one may not have to be read.
+    is_still: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -84,6 +88,7 @@ impl Table {
             gate: Gate::default(),
             places: Semaphore::new(places),
             room: Arc::new(Semaphore::new(2 * places)),
+            is_still: AtomicBool::new(true),
             state: Mutex::new(State { failing: BTreeMap::new(), loaded: None }),
         }
     }
@@ -102,6 +107,16 @@ impl Table {
     /// Waits for the right to a connection.
     pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
         self.places.acquire().await.ok()
+    }
+
+    /// Whether the next batch is likely to bring nothing new. Being wrong costs time and nothing else.
+    pub(crate) fn is_still(&self) -> bool {
+        self.is_still.load(Ordering::Relaxed)
+    }
+
+    /// What a batch did that got through.
+    pub(crate) fn learn(&self, applied: &Applied) {
+        self.is_still.store(applied.unchanged == applied.received, Ordering::Relaxed);
     }
 
     /// A batch got through. How long its table was in trouble, if it is so no longer.

@@ -1,16 +1,18 @@
 //! Applies deliveries, each in a task of its own, and settles them. What fails is put aside, its
 //! connection given back and its message held, and comes again after a while.
 
+mod attempt;
 mod log;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::batch::{Batch, DecodeError};
+use shared::digest::Digest;
 use shared::exit::chain;
 use shared::fault_point;
 use shared::resource::Resource;
-use shared::retry::{Delays, Disposition};
+use shared::retry::Delays;
 use shared::shutdown::Shutdown;
 use shared::telemetry::run_span;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -19,12 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::applier::WriteError;
 use super::delivery::{Decoded, Delivery};
 use super::gate::Trying;
 use super::pool::{FIRST_DELAY, Lent, Pool};
-use super::table::{Cause, Table, Tables};
-use crate::apply::fetch_time;
+use super::table::{Table, Tables};
 use crate::apply::outcome::Applied;
 use crate::apply::pieces::Cutting;
 use crate::metrics::Metrics;
@@ -38,9 +38,6 @@ const MAX_ACKS: usize = 128;
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 const FIRST_DELAY_OF_MENDING: Duration = Duration::from_secs(1);
 const LONGEST_DELAY_OF_MENDING: Duration = Duration::from_secs(30);
-
-/// A batch that loses its connection so often in a row while it is applied may well be why.
-const MOST_LOSSES: u32 = 3;
 
 /// Applies what it is given until the process ends.
 pub(crate) struct Worker {
@@ -75,7 +72,9 @@ struct Work {
 
 /// Everything that an attempt needs. What it holds is given back when it goes.
 struct Prepared<'a> {
-    batch: Decoded,
+    digest: Option<(&'static Resource, Digest)>,
+    /// None as long as the digest may be enough.
+    batch: Option<Decoded>,
     lent: Lent<'a>,
     _place: SemaphorePermit<'a>,
     _slot: Option<SemaphorePermit<'a>>,
@@ -85,6 +84,7 @@ struct Prepared<'a> {
 
 /// What came of a delivery.
 enum Settled {
+    /// The batch, without its records where it was not read.
     Applied(&'static Resource, Box<Batch>, Applied),
     Unreadable(DecodeError),
 }
@@ -183,7 +183,9 @@ impl Worker {
                 (None, false) => None,
             };
             let slot = if lane.is_none() { Some(self.slots.acquire().await.ok()?) } else { None };
-            let batch = work.delivery.decode();
+            let digest = work.delivery.digest();
+            let may_stay_unread = digest.is_some() && table.is_still();
+            let batch = (!may_stay_unread).then(|| work.delivery.decode());
             let place = table.place().await?;
             let Some(lent) = self.pool.lend().await else { continue };
             // It may have got into trouble meanwhile, and has to wait in another place.
@@ -191,6 +193,7 @@ impl Worker {
             let is_slow = lane.is_none() && self.pool.fits.is_slow(table.resource);
             if !is_ill && !is_slow {
                 return Some(Prepared {
+                    digest,
                     batch,
                     lent,
                     _place: place,
@@ -201,86 +204,6 @@ impl Worker {
             }
         }
     }
-
-    /// None where there is more to come, or it is to be tried again.
-    async fn attempt(
-        &self,
-        table: &Table,
-        work: &mut Work,
-        prepared: Prepared<'_>,
-    ) -> Option<Settled> {
-        let Prepared { batch, mut lent, .. } = prepared;
-        let Work { delivery, cutting, .. } = &mut *work;
-        let started = Instant::now();
-        let result = match batch {
-            Ok((resource, batch)) => {
-                let applying = lent.applier().apply(resource, &batch, &delivery.origin, cutting);
-                let applied = applying.instrument(run_span(batch.run_id)).await;
-                applied.map(|applied| {
-                    applied.map(|did| Settled::Applied(resource, Box::new(batch), did))
-                })
-            }
-            Err(reason) => {
-                let keeping =
-                    lent.applier().keep_message(&delivery.undecodable(), &chain(&reason)).await;
-                keeping.map(|()| Some(Settled::Unreadable(reason)))
-            }
-        };
-        match result {
-            Ok(settled) => {
-                lent.answered();
-                succeeded(table, work);
-                match &settled {
-                    Some(Settled::Applied(resource, batch, applied)) => {
-                        self.metrics.applied(resource, applied, started.elapsed());
-                        if let Some(ahead) = applied.clock_ahead
-                            && self.metrics.is_first_ahead(batch.run_id)
-                        {
-                            fetch_time::warn_of(ahead);
-                        }
-                    }
-                    Some(Settled::Unreadable(_)) => self.metrics.buried(table.resource),
-                    None => {}
-                }
-                settled
-            }
-            Err(error) => {
-                lent.applier().forget_connection();
-                self.metrics.postgres_lost();
-                failed(table, work, &lent, &error);
-                None
-            }
-        }
-    }
-}
-
-fn succeeded(table: &Table, work: &mut Work) {
-    (work.delays, work.losses) = (None, 0);
-    table.gate.open();
-    if let Some(duration) = table.succeeded(work.delivery.origin.stream_sequence) {
-        log::healed(table.resource, duration);
-    }
-}
-
-/// Decides when it is tried again, and who waits until then: everybody, or its table.
-fn failed(table: &Table, work: &mut Work, lent: &Lent<'_>, error: &WriteError) {
-    if error.is_of_connection() {
-        lent.lost(error);
-        work.losses += u32::from(!error.is_unconnected());
-        if work.losses < MOST_LOSSES {
-            return;
-        }
-    } else {
-        lent.answered();
-        work.losses = 0;
-    }
-    let is_to_be_mended = error.disposition() == Disposition::Stop;
-    let delay = work.delay(is_to_be_mended);
-    work.due = Instant::now() + delay;
-    table.gate.close(work.due);
-    let cause = Cause { words: error.words(), is_to_be_mended };
-    let is_news = table.failed(work.delivery.origin.stream_sequence, &cause);
-    log::failed(&work.delivery, &cause, is_news, delay);
 }
 
 impl Work {

@@ -7,6 +7,7 @@ use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use jiff::Timestamp;
 use shared::batch::{Batch, DecodeError};
+use shared::message;
 use shared::nats::Server;
 use shared::stream::STREAM;
 
@@ -62,7 +63,7 @@ impl Message {
     }
 
     pub(super) fn encoding(&self) -> Option<&str> {
-        self.headers.get("Content-Encoding").map(HeaderValue::as_str)
+        message::encoding(&self.headers)
     }
 
     pub(super) fn message_id(&self) -> Option<&str> {

@@ -1,9 +1,9 @@
 //! Rows of a raw table and of the history that are theirs, or that tell of them.
 
 use futures::TryStreamExt as _;
+use shared::digest::content_hash;
 use shared::resource::Resource;
 use sqlx::{FromRow, PgConnection};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::Whom;
 use super::erase::Counts;
@@ -33,7 +33,7 @@ impl Judged {
             Verdict::Cleaned(text) => {
                 self.cleaned.push(key.0);
                 self.cleaned_of.push(key.1);
-                self.hashes.push(xxh3_64(text.as_bytes()).cast_signed());
+                self.hashes.push(content_hash(text.as_bytes()));
                 self.texts.push(text);
             }
         }

@@ -56,7 +56,7 @@ impl Lookup<'_> {
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let encoding = message.headers.get("Content-Encoding").map(async_nats::HeaderValue::as_str);
+        let encoding = shared::message::encoding(&message.headers);
         // What cannot be read would be a dead letter.
         let Ok(batch) = Batch::decode(&message.payload, encoding) else { return Ok(Some(false)) };
         let part = i32::try_from(batch.part).unwrap_or(i32::MAX);

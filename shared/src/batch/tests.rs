@@ -1,13 +1,13 @@
 use super::*;
 use proptest::prelude::*;
 
-fn timestamps() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn timestamps() -> impl Strategy<Value = Timestamp> {
     // Everything both jiff and Postgres can hold, at Postgres' resolution.
     (-62_135_596_800_000_000..253_402_207_200_000_000_i64)
         .prop_map(|micros| Timestamp::from_microsecond(micros).unwrap())
 }
 
-fn coverages() -> impl Strategy<Value = Coverage> {
+pub(crate) fn coverages() -> impl Strategy<Value = Coverage> {
     prop_oneof![
         Just(Coverage::Partial),
         any::<(Option<i64>, Option<i64>)>().prop_map(|(after, through)| {
@@ -22,7 +22,7 @@ fn coverages() -> impl Strategy<Value = Coverage> {
     ]
 }
 
-fn records() -> impl Strategy<Value = Record> {
+pub(crate) fn records() -> impl Strategy<Value = Record> {
     let times = || proptest::option::of(timestamps());
     (any::<(i64, Option<i64>, Option<i64>)>(), times(), times(), times(), any::<Vec<u8>>())
         .prop_map(
@@ -48,7 +48,7 @@ fn rejected() -> impl Strategy<Value = Rejected> {
     })
 }
 
-fn batches() -> impl Strategy<Value = Batch> {
+pub(crate) fn batches() -> impl Strategy<Value = Batch> {
     (
         any::<(u128, i64, u32)>(),
         timestamps(),

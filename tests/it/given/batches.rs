@@ -5,8 +5,9 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
 use jiff::Timestamp;
-use shared::batch::{Batch, Record, ZSTD};
+use shared::batch::{Batch, Record};
 use shared::listing::{Listing, Span};
+use shared::message::headers;
 use shared::resource::{Claim, Resource, Scope};
 use uuid::Uuid;
 
@@ -71,16 +72,17 @@ pub(crate) fn cut(
     listing.into_batches(Uuid::now_v7(), 0, 1024 * 1024)
 }
 
-/// Publishes batches in this order. Without message ids, so that nothing is taken for a duplicate
-/// before it reaches a loader.
+/// Publishes batches in this order, with the headers that a fetcher gives them but without message ids,
+/// so that nothing is taken for a duplicate before it reaches a loader.
 pub(crate) async fn publish(context: &Context, batches: &[Batch]) {
     for batch in batches {
-        let subject = batch.known_resource().unwrap().subject();
-        publish_raw(context, subject, Some(ZSTD), batch.encode().unwrap()).await;
+        let (resource, payload) = (batch.known_resource().unwrap(), batch.encode().unwrap());
+        let headers = headers(resource, batch, &payload);
+        publish_with(context, resource.subject(), headers, payload).await;
     }
 }
 
-/// Publishes any bytes.
+/// Publishes any bytes, without a digest.
 pub(crate) async fn publish_raw(
     context: &Context,
     subject: String,
@@ -91,6 +93,16 @@ pub(crate) async fn publish_raw(
     if let Some(encoding) = encoding {
         headers.insert("Content-Encoding", encoding);
     }
+    publish_with(context, subject, headers, payload).await;
+}
+
+/// Publishes any bytes with any headers.
+pub(crate) async fn publish_with(
+    context: &Context,
+    subject: String,
+    headers: HeaderMap,
+    payload: Bytes,
+) {
     let sent = context.publish_with_headers(subject, headers, payload).await.unwrap();
     sent.await.unwrap();
 }

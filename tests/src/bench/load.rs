@@ -5,15 +5,14 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::message::PublishMessage;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use shared::batch::ZSTD;
 use shared::catalogue;
 use shared::consumer::ack_floor;
 use shared::listing::{Listing, Span};
+use shared::message::message;
 use shared::stream::STREAM;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use uuid::Uuid;
@@ -275,14 +274,7 @@ fn messages(
         };
         let part = u32::try_from(messages.len())?;
         for batch in listing.into_batches(run_id, part, MAX_PAYLOAD) {
-            let mut headers = HeaderMap::new();
-            headers.insert("Content-Encoding", ZSTD);
-            let message = PublishMessage::build()
-                .payload(batch.encode()?)
-                .headers(headers)
-                .message_id(batch.message_id())
-                .expected_stream(STREAM);
-            messages.push(message);
+            messages.push(message(resource, &batch, batch.encode()?));
         }
     }
     Ok(messages)
