@@ -81,8 +81,8 @@ struct CommonArgs {
     run_summary: RunSummaryArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// With --account all, how many accounts are read beside each other, each at its own pace. One takes some
-    /// megabytes of memory, a long report some more.
+    /// With --account all, how many accounts are read beside each other, each at its own pace. Memory grows with
+    /// it.
     #[arg(long, env = "FETCHER_ACCOUNTS_AT_ONCE", help_heading = "Run", value_name = "N", default_value_t = 64, value_parser = plain(clap::value_parser!(u16).range(1..=1_000)), global = true)]
     accounts_at_once: u16,
     /// What to do while another run of the same account is busy: two syncs, or two reports, would ask for the

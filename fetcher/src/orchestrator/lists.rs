@@ -76,6 +76,9 @@ impl Sync<'_> {
     ) -> Result<(), SyncError> {
         let mut memory = self.load_listings(workspace_ids).await?;
         let mut jobs = self.jobs(listings, &memory);
+        for job in &mut jobs {
+            self.keep_own_rows(job).await?;
+        }
         let known = self.membership.clone();
         let held = self.hold_back(&mut jobs);
         self.read(jobs, &mut memory).await?;

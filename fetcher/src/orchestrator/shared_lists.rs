@@ -84,6 +84,14 @@ impl Sync<'_> {
         self.rows(fetched).all(|(slot, me)| self.reading(&slot, me).is_some())
     }
 
+    /// Whether another account has sent a row of a listing since, which this one sends, too.
+    pub(super) fn is_overtaken(&self, fetched: &Fetched) -> bool {
+        self.rows(fetched).any(|(slot, me)| {
+            let is_left = matches!(self.reading(&slot, me), Some(Reading::LeftTo(_)));
+            !is_left && self.session.turn.is_overtaken(&slot, me)
+        })
+    }
+
     /// The rows of a listing that others may have, too.
     pub(super) fn rows(&self, fetched: &Fetched) -> impl Iterator<Item = (Slot, Reader)> {
         let Listing { resource, fetched_at, records, .. } = &fetched.listing;

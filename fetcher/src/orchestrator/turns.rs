@@ -95,6 +95,11 @@ impl Turn {
         self.board().likely_reading(self.id, slot, me)
     }
 
+    /// Whether another account has read a list since this one has.
+    pub(super) fn is_overtaken(&self, slot: &Slot, me: Reader) -> bool {
+        self.board().is_overtaken(self.id, slot, me)
+    }
+
     /// Waits until this is so, which depends on what others do; whether it came to that before the deadline.
     pub(super) async fn until(&self, deadline: Instant, mut is_so: impl FnMut() -> bool) -> bool {
         let mut changed = self.turns.changed.subscribe();

@@ -73,12 +73,7 @@ impl Sync<'_> {
                 continue;
             }
             match listing {
-                Undecided::Own(mut job) => {
-                    if let Some(fetched) = job.ready.take_if(|_| is_shared(job.resource)) {
-                        job.ready = Some(self.own_rows(fetched));
-                    }
-                    jobs.push(job);
-                }
+                Undecided::Own(job) => jobs.push(job),
                 Undecided::Of(resource, id) => {
                     let before = memory.get(&id).and_then(|listings| listings.get(resource.name));
                     jobs.extend(self.list_job(resource, id, before));
@@ -87,6 +82,25 @@ impl Sync<'_> {
         }
         jobs.sort_by_key(|job| job.before.as_ref().map(|before| before.at));
         jobs
+    }
+
+    /// Of an answer that others have, too, leaves what is this account's to send. One that was overtaken by another
+    /// account's is asked for again, for the newer one counts.
+    pub(super) async fn keep_own_rows(&mut self, job: &mut Job) -> Result<(), SyncError> {
+        let Some(mut fetched) = job.ready.take_if(|_| is_shared(job.resource)) else {
+            return Ok(());
+        };
+        if self.is_overtaken(&fetched) {
+            let (client, resource) = (self.session.client, job.resource);
+            let asking = Asking { client, resource, workspace_id: 0, before: None };
+            match asking.fetch(1).await {
+                Ok(newer) => fetched = newer,
+                // What is older loses against the other's, and that is all.
+                Err(broken) => drop(outcome_of(broken.error)?),
+            }
+        }
+        job.ready = Some(self.own_rows(fetched));
+        Ok(())
     }
 
     pub(super) fn is_known_who_reads(&self, listing: &Undecided) -> bool {

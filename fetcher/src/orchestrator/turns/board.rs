@@ -45,6 +45,11 @@ impl Note {
         }
     }
 
+    /// Whether another user reads it.
+    fn is_anothers_answer(self, user_id: i64) -> bool {
+        matches!(self, Self::Read { me, .. } if me.user_id != user_id)
+    }
+
     /// Whether it comes to that, with this reader before.
     fn is_possible(self, known: Option<Reader>) -> bool {
         match self {
@@ -165,28 +170,40 @@ impl Board {
         }
     }
 
-    /// What an account does with a list, if that does not depend on what those before it may still do.
+    /// What an account does with a list, if that does not depend on what those before it may still do. Whoever reads
+    /// it after another one asks after that one, too: the newer answer counts.
     pub(super) fn reading(&self, id: usize, slot: &Slot, me: Reader) -> Option<Reading> {
-        let states = self.states(id, slot, me);
+        let (states, is_awaited) = self.states(id, slot, me);
         let mut readings = states.iter().map(|known| me.reading(known.as_ref()));
         let first = readings.next()?;
         let is_same = |other| std::mem::discriminant(&first) == std::mem::discriminant(&other);
-        readings.all(is_same).then_some(first)
+        let is_certain = readings.all(is_same);
+        let is_left = matches!(first, Reading::LeftTo(_));
+        (is_certain && (is_left || !is_awaited)).then_some(first)
     }
 
-    /// The same if those before it do all that they may.
+    /// The same where it was waited for long enough: what another one may still read is left to that one.
     pub(super) fn likely_reading(&self, id: usize, slot: &Slot, me: Reader) -> Reading {
         let mut known = self.stored.get(slot).copied();
         for seat in self.before(id) {
-            let may = match &seat.open {
-                Open::Anything => None,
-                Open::These(open) => open.get(slot).filter(|note| note.is_possible(known)),
-            };
-            if let Some(note) = seat.notes.get(slot).or(may) {
+            if let Some(note) = seat.notes.get(slot) {
                 known = note.after(known);
+            } else if let Open::These(open) = &seat.open
+                && let Some(Note::Read { me: other, .. }) = open.get(slot)
+                && other.user_id != me.user_id
+                && !matches!(other.reading(known.as_ref()), Reading::LeftTo(_))
+            {
+                return Reading::LeftTo(*other);
             }
         }
         me.reading(known.as_ref())
+    }
+
+    /// Whether another account has read a list since this one has.
+    pub(super) fn is_overtaken(&self, id: usize, slot: &Slot, me: Reader) -> bool {
+        let notes = self.before(id).filter_map(|seat| seat.notes.get(slot));
+        let known = notes.fold(self.stored.get(slot).copied(), |known, note| note.after(known));
+        known.is_some_and(|known| known.user_id != me.user_id && known.at >= me.at)
     }
 
     /// The reader of a list after all that was done until now.
@@ -195,9 +212,9 @@ impl Board {
         notes.fold(self.stored.get(slot).copied(), |known, note| note.after(known))
     }
 
-    /// Who may be the reader when an account's turn comes.
-    fn states(&self, id: usize, slot: &Slot, me: Reader) -> Vec<Option<Reader>> {
-        let mut states = vec![self.stored.get(slot).copied()];
+    /// Who may be the reader when an account's turn comes, and whether another one may still read until then.
+    fn states(&self, id: usize, slot: &Slot, me: Reader) -> (Vec<Option<Reader>>, bool) {
+        let (mut states, mut is_awaited) = (vec![self.stored.get(slot).copied()], false);
         for seat in self.before(id) {
             if let Some(note) = seat.notes.get(slot) {
                 states.iter_mut().for_each(|known| *known = note.after(*known));
@@ -208,15 +225,16 @@ impl Board {
                     Open::Anything => anybody(slot, known, me),
                     Open::These(open) => open.get(slot).copied().into_iter().collect(),
                 };
-                let come = may.iter().filter(|note| note.is_possible(known));
-                for reader in come.map(|note| note.after(known)) {
+                for note in may.iter().filter(|note| note.is_possible(known)) {
+                    is_awaited |= note.is_anothers_answer(me.user_id);
+                    let reader = note.after(known);
                     if !states.contains(&reader) {
                         states.push(reader);
                     }
                 }
             }
         }
-        states
+        (states, is_awaited)
     }
 
     fn before(&self, id: usize) -> impl Iterator<Item = &Seat> {

@@ -234,11 +234,28 @@ fn who_waits_long_enough_passes_by_the_silent_and_leaves_to_others_what_they_may
     board.pass_by(2);
     assert!(matches!(board.likely_reading(2, &slot(1), me), Reading::LeftTo(_)));
     assert_eq!(board.likely_reading(2, &slot(2), me), Reading::Claiming);
+    let admin = reader(3, true);
+    assert!(matches!(board.likely_reading(2, &slot(1), admin), Reading::LeftTo(_)));
     board.note(2, may_read(2, me));
     // The first speaks at last, and comes after the others.
     let first = reader(1, false);
     board.open(0, may_read(2, first));
     assert!(matches!(board.reading(0, &slot(2), first), Some(Reading::LeftTo(_))));
+}
+
+#[test]
+fn who_takes_a_list_over_asks_after_the_one_that_reads_it_until_then() {
+    let mut board = Board::of(2);
+    let (member, admin) = (reader(1, false), reader(2, true));
+    board.load("readers.1", &Readers::from([("projects".to_owned(), member)]));
+    assert_eq!(board.reading(1, &slot(1), admin), None);
+    board.open(0, may_read(1, member));
+    assert_eq!(board.reading(1, &slot(1), admin), None);
+    board.note(0, may_read(1, reader(1, false)));
+    board.close(0);
+    assert_eq!(board.reading(1, &slot(1), admin), Some(Reading::Claiming));
+    assert!(board.is_overtaken(1, &slot(1), admin), "an answer of the same time is not newer");
+    assert!(!board.is_overtaken(1, &slot(1), Reader::new(2, true, at(1))));
 }
 
 #[test]
