@@ -30,6 +30,7 @@ mod flags;
 mod run_summary;
 mod runs;
 mod schedule;
+mod side_by_side;
 mod summary;
 
 const EXAMPLES: &str = "\
@@ -80,6 +81,10 @@ struct CommonArgs {
     run_summary: RunSummaryArgs,
     #[command(flatten)]
     log: LogArgs,
+    /// With --account all, how many accounts are read beside each other, each at its own pace. Memory grows with
+    /// it.
+    #[arg(long, env = "FETCHER_ACCOUNTS_AT_ONCE", help_heading = "Run", value_name = "N", default_value_t = 64, value_parser = plain(clap::value_parser!(u16).range(1..=1_000)), global = true)]
+    accounts_at_once: u16,
     /// What to do while another run of the same account is busy: two syncs, or two reports, would ask for the
     /// same things twice.
     #[arg(long, env = "FETCHER_IF_RUNNING", help_heading = "Run", value_enum, default_value_t, value_parser = plain(EnumValueParser::<IfRunning>::new()), global = true)]

@@ -32,7 +32,7 @@ pub struct CredentialArgs {
     /// read from the environment variable TOGGL_API_TOKEN, never from an argument.
     #[arg(long, env = "TOGGL_API_TOKEN_FILE", value_parser = plain(PathBufValueParser::new()), global = true)]
     pub api_token_file: Option<PathBuf>,
-    /// Account in the vault: a name, or `all` for each in turn. Without it, `default`: that is the token of
+    /// Account in the vault: a name, or `all`, which are read beside each other. Without it, `default`: that is the token of
     /// the file or the environment if there is one.
     #[arg(long, env = "TOGGL_ACCOUNT", value_parser = plain(AccountName::from_str), global = true)]
     pub account: Option<AccountName>,

@@ -142,7 +142,7 @@ impl Fetcher {
     /// When it ended early, and when anything is missing.
     pub async fn sync(&self, options: &SyncOptions) -> Result<SyncResult, FetchError> {
         let (client, publisher) = self.run();
-        let span = run_span(publisher.run_id());
+        let span = run_span(publisher.run_id(), None);
         let syncing = sync_all(&client, &publisher, &self.state, options).instrument(span);
         let ended = Box::pin(syncing).await;
         self.state.settle().await;
@@ -158,7 +158,7 @@ impl Fetcher {
     /// When it ended early, and when anything is missing.
     pub async fn report(&self, options: &ReportOptions) -> Result<ReportResult, FetchError> {
         let (client, publisher) = self.run();
-        let span = run_span(publisher.run_id());
+        let span = run_span(publisher.run_id(), None);
         let reporting = report_all(&client, &publisher, &self.state, options).instrument(span);
         let ended = Box::pin(reporting).await;
         self.state.settle().await;
@@ -184,7 +184,7 @@ mod tests {
     fn every_setting_has_a_default_and_debug_shows_no_secret() {
         let settings = Settings::new("nats://eva:hunter2@nats.example", "hunter2");
         assert_eq!(settings.toggl.toggl_url.as_str(), "https://api.track.toggl.com/");
-        assert_eq!(settings.toggl.burst, 8);
+        assert_eq!(settings.toggl.burst, 9);
         assert_eq!(settings.stream.replicas, None);
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

@@ -1,6 +1,7 @@
 //! One sync: who am I, in which workspaces, their lists in parallel, then the time entries, then what has
 //! changed besides, then everybody's entries where that was asked for.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures::try_join;
@@ -29,13 +30,18 @@ mod report_runs;
 mod session;
 mod shared_lists;
 mod team;
+mod turns;
 mod workspaces;
 
+use lists::Undecided;
 use options::{beginning, signature};
 use session::Session;
+use turns::{Note, Slot};
 
 pub use options::SyncOptions;
+pub(crate) use report_runs::report_beside;
 pub use report_runs::{ReportDays, ReportOptions, ReportResult, report_all};
+pub(crate) use turns::{Turn, turns};
 
 /// Reads the chosen resources and publishes them. Resources that are closed to the account are skipped
 /// and named in the result; one that fails does not keep the others from being sent. A sync that a
@@ -50,15 +56,29 @@ pub async fn sync_all(
     state: &State,
     options: &SyncOptions,
 ) -> Result<SyncResult, SyncError> {
+    sync_beside(client, publisher, state, &Turn::alone(), options).await
+}
+
+/// The same for one of several accounts, each of which reads of what they share what it would read if they came
+/// one after the other.
+pub(crate) async fn sync_beside(
+    client: &Client,
+    publisher: &Publisher,
+    state: &State,
+    turn: &Turn,
+    options: &SyncOptions,
+) -> Result<SyncResult, SyncError> {
     let started = Instant::now();
     info!(target: ORCHESTRATOR, "Starting Toggl Track {}", beginning(options));
-    let session = Session::open(client, publisher, state, (Work::Sync, options.patience)).await?;
+    let work = (Work::Sync, options.patience);
+    let session = Session::open(client, publisher, state, turn, work).await?;
     let mut sync = Sync::new(session, options).await?;
     let workspace_ids = sync.workspace_ids().await?;
     sync.announce_cost(&workspace_ids).await?;
     sync.lists(&workspace_ids).await?;
     sync.time_entries(&workspace_ids).await?;
     sync.team(&workspace_ids).await?;
+    sync.later_lists().await?;
     sync.finish(workspace_ids, started).await
 }
 
@@ -82,6 +102,12 @@ struct Sync<'a> {
     /// Which workspaces are the account's, and which are closed to it.
     membership: Membership,
     counts: Vec<(&'static Resource, usize)>,
+    /// The listings of which it depends on other accounts who reads them.
+    undecided: Vec<Undecided>,
+    /// Whether that was waited for long enough.
+    waited: bool,
+    /// What was read of what others can read, too, until it is written down.
+    notes: BTreeMap<Slot, Note>,
     result: SyncResult,
     /// The first quota that ran out.
     quota: Option<toggl::Error>,
@@ -133,6 +159,9 @@ impl<'a> Sync<'a> {
             workspace_listing: None,
             membership: Membership::default(),
             counts: Vec::new(),
+            undecided: Vec::new(),
+            waited: false,
+            notes: BTreeMap::new(),
             result,
             quota: None,
         })

@@ -1,9 +1,10 @@
 //! What a person sees of something long: a bar on a terminal, a log line every so often elsewhere.
 
 use std::io::IsTerminal as _;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use shared::telemetry::{API, REPORT};
 use tracing::info;
 
@@ -11,6 +12,9 @@ use tracing::info;
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two lines of a countdown, which says the same every time.
 const COUNTDOWN_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Those of several accounts stand one below the other.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// How far a report is. The number of its entries is not known before its end, so the part of its
 /// days that has been read stands for the part of the work.
@@ -29,7 +33,7 @@ impl Progress {
     pub(crate) fn new(what: String, before: f64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = "{msg} [{bar:30}] {percent} % {elapsed} gone, about {eta} left";
-            let bar = ProgressBar::new(1_000);
+            let bar = BARS.add(ProgressBar::new(1_000));
             bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| {
                 // A template that cannot be read is a bug that costs no more than its look.
                 ProgressStyle::default_bar()
@@ -99,7 +103,7 @@ impl Countdown {
     /// Waits.
     pub(crate) async fn run(&self, wait: Duration) {
         let end = tokio::time::Instant::now() + wait;
-        let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
+        let bar = std::io::stderr().is_terminal().then(|| BARS.add(ProgressBar::new_spinner()));
         let step = if bar.is_some() { Duration::from_secs(1) } else { COUNTDOWN_INTERVAL };
         loop {
             let left = end.saturating_duration_since(tokio::time::Instant::now());

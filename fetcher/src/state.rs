@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::KeyValueError;
-use async_nats::jetstream::kv::{EntryError, PutError, Store, UpdateError, UpdateErrorKind};
+use async_nats::jetstream::kv::{
+    EntryError, Operation, PutError, Store, UpdateError, UpdateErrorKind,
+};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -102,14 +104,7 @@ impl State {
         key: &str,
     ) -> Result<Option<T>, StateError> {
         let reading = persist(delays(), is_passing, || self.store.get(key));
-        let Some(value) = reading.await? else {
-            return Ok(None);
-        };
-        Ok(serde_json::from_slice(&value)
-            .inspect_err(|error| {
-                warn!(target: ORCHESTRATOR, %error, "Cannot read {key} of {BUCKET}, starting over");
-            })
-            .ok())
+        Ok(reading.await?.and_then(|value| decoded(key, &value)))
     }
 
     pub(crate) async fn save<T: Serialize + Sync>(
@@ -121,6 +116,36 @@ impl State {
         let value = Bytes::from(serde_json::to_vec(value)?);
         persist(delays(), is_passing, || self.store.put(key, value.clone())).await?;
         Ok(())
+    }
+
+    /// Changes the value of a key, whoever else changes it meanwhile; `change` says whether that is worth writing
+    /// down.
+    pub(crate) async fn change<T>(
+        &self,
+        key: &str,
+        mut change: impl FnMut(&mut T) -> bool,
+    ) -> Result<(), StateError>
+    where
+        T: Default + Serialize + DeserializeOwned,
+    {
+        loop {
+            let entry = persist(delays(), is_passing, || self.store.entry(key)).await?;
+            let revision = entry.as_ref().map_or(0, |entry| entry.revision);
+            let entry = entry.filter(|entry| entry.operation == Operation::Put);
+            let stored = entry.and_then(|entry| decoded(key, &entry.value));
+            let mut value: T = stored.unwrap_or_default();
+            if !change(&mut value) {
+                return Ok(());
+            }
+            let value = Bytes::from(serde_json::to_vec(&value)?);
+            let update = || self.store.update(key, value.clone(), revision);
+            match persist(delays(), |e| is_passing(e) && !has_moved(e), update).await {
+                Ok(_) => return Ok(()),
+                // Somebody was quicker, or an earlier attempt of ours.
+                Err(error) if has_moved(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Reads and writes, without leaving a trace: what is said to come after the revision `never` is
@@ -138,6 +163,19 @@ impl State {
         persist(delays(), is_passing, || self.store.purge(key)).await?;
         Ok(())
     }
+}
+
+fn decoded<T: DeserializeOwned>(key: &str, value: &[u8]) -> Option<T> {
+    serde_json::from_slice(value)
+        .inspect_err(|error| {
+            warn!(target: ORCHESTRATOR, %error, "Cannot read {key} of {BUCKET}, starting over");
+        })
+        .ok()
+}
+
+/// Whether a key has another revision than was said.
+fn has_moved(error: &UpdateError) -> bool {
+    error.kind() == UpdateErrorKind::WrongLastRevision
 }
 
 /// As patient as with batches: what was sent is worth little if the run does not know.

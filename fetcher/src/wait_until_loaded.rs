@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use crate::publisher::Newest;
 
-/// A loader takes some milliseconds for a batch.
-const FIRST_DELAY: Duration = Duration::from_millis(50);
+/// A loader takes some milliseconds for a batch. NATS tells nobody how far a consumer is who does not ask; asked ever
+/// less often, it is known at the latest after twice the time.
+const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// A loader that cannot tell says so before.

@@ -2,7 +2,8 @@
 //! one JSON object a line.
 //!
 //! What is done for a run of the fetcher is logged inside of [`run_span`], by either program. In JSON such a
-//! line has the run's id in `span`; as text it ends with it where everything is logged.
+//! line has the run's id in `span`; as text it ends with it where everything is logged. Where several accounts are
+//! read at once, it has the account, too, whatever is logged.
 //!
 //! The component in brackets is the `target` of the event. Libraries are heard from WARN on.
 
@@ -12,6 +13,7 @@ use std::io::IsTerminal as _;
 use clap::builder::EnumValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use tracing::field::{Empty, display};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Span, Subscriber, error_span};
 use tracing_subscriber::filter::Targets;
@@ -60,6 +62,7 @@ pub const HTTP: &str = "http";
 /// Of no line, but of the span that lines about a run are in.
 const RUN: &str = "run";
 const RUN_ID: &str = "run_id=";
+const ACCOUNT: &str = " account=";
 
 const COMPONENTS: &[&str] = &[
     RUN,
@@ -171,9 +174,14 @@ pub fn init(args: LogArgs) -> Result<(), TryInitError> {
 }
 
 /// What lines about a run of the fetcher are logged in. At the highest level: else it would be
-/// missing from warnings where only these are wanted.
-pub fn run_span(run_id: Uuid) -> Span {
-    error_span!(target: RUN, "run", %run_id)
+/// missing from warnings where only these are wanted. With an account's name, where there are several, every line
+/// has that, too.
+pub fn run_span(run_id: Uuid, account: Option<&str>) -> Span {
+    let span = error_span!(target: RUN, "run", %run_id, account = Empty);
+    if let Some(account) = account {
+        span.record("account", display(account));
+    }
+    span
 }
 
 struct TextLine {
@@ -183,10 +191,14 @@ struct TextLine {
     is_for_people: bool,
 }
 
-/// A run's id without its last 28 letters: the first eight tell runs apart that are a minute apart.
-fn shortened(fields: &str) -> &str {
-    let end = fields.find(RUN_ID).map(|start| start + RUN_ID.len() + 8);
-    end.and_then(|end| fields.get(..end)).unwrap_or(fields)
+impl TextLine {
+    /// What a line says of its run, of the fields `run_id=… account=…`: of an id the first eight letters tell runs
+    /// apart that are a minute apart.
+    fn of_run<'a>(&self, fields: &'a str) -> (&'a str, &'a str) {
+        let (id, account) = fields.split_at(fields.find(ACCOUNT).unwrap_or(fields.len()));
+        let end = if self.is_for_people { RUN_ID.len() + 8 } else { id.len() };
+        (if self.names_runs { id.get(..end).unwrap_or(id) } else { "" }, account)
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for TextLine
@@ -204,11 +216,11 @@ where
         let metadata = event.metadata();
         write!(writer, "[{now}] {:<5} [{}] ", metadata.level().as_str(), metadata.target())?;
         context.field_format().format_fields(writer.by_ref(), event)?;
-        let scope = context.event_scope().filter(|_| self.names_runs);
-        for span in scope.into_iter().flatten() {
+        for span in context.event_scope().into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                let fields: &str = fields;
-                write!(writer, " {}", if self.is_for_people { shortened(fields) } else { fields })?;
+                let (id, account) = self.of_run(fields);
+                let space = if id.is_empty() { "" } else { " " };
+                write!(writer, "{space}{id}{account}")?;
             }
         }
         writeln!(writer)
@@ -220,11 +232,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_named_shortly_to_people() {
+    fn a_run_is_named_shortly_to_people_and_its_account_always() {
+        let line = |names_runs, is_for_people| TextLine { names_runs, is_for_people };
         let id = "run_id=01939a2c-7f3e-7bb2-9c52-0d1a2b3c4d5e";
-        assert_eq!(shortened(id), "run_id=01939a2c");
-        assert_eq!(shortened("run_id=0193"), "run_id=0193");
-        assert_eq!(shortened("other=1"), "other=1");
+        assert_eq!(line(true, true).of_run(id), ("run_id=01939a2c", ""));
+        assert_eq!(line(true, false).of_run(id), (id, ""));
+        assert_eq!(line(false, false).of_run(id), ("", ""));
+        let both = format!("{id} account=eva");
+        assert_eq!(line(true, false).of_run(&both), (id, " account=eva"));
+        assert_eq!(line(true, true).of_run(&both), ("run_id=01939a2c", " account=eva"));
+        assert_eq!(line(false, true).of_run(&both), ("", " account=eva"));
+        assert_eq!(line(true, true).of_run("run_id=0193"), ("run_id=0193", ""));
     }
 
     #[test]

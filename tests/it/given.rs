@@ -8,6 +8,7 @@ pub(crate) mod databases;
 pub(crate) mod dice;
 pub(crate) mod flow;
 pub(crate) mod guarded;
+pub(crate) mod many_accounts;
 pub(crate) mod operator;
 pub(crate) mod running;
 pub(crate) mod watched;

@@ -3,6 +3,7 @@
 mod accounts;
 mod arrival;
 mod arrival_kept;
+mod beside_each_other;
 mod changes;
 mod deletions;
 mod end_to_end;

@@ -89,6 +89,8 @@ pub async fn run(args: &BenchArgs, say: fn(&str)) -> Result<()> {
             medians.push(figure);
         }
         say(&format!("the fetcher's daily sync, cold: {:.0?}", fetch::daily_sync().await?));
+        let smallest = fetch::smallest_sync().await?;
+        say(&format!("the smallest sync, until it is stored: {smallest:.0?}"));
     }
     if args.peers {
         for fetcher in peers::Fetcher::ALL.into_iter().filter(|f| args.is_wanted(f.phase())) {

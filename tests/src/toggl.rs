@@ -7,6 +7,7 @@
 
 mod account;
 mod answer;
+mod attendance;
 mod behaviour;
 mod changes;
 mod credentials;

@@ -27,7 +27,7 @@ pub(super) struct Broker {
     http: reqwest::Client,
 }
 
-/// What the accounts of a command have published.
+/// What accounts of a command have published.
 #[derive(Default)]
 pub(super) struct Published {
     newest: Newest,
@@ -35,9 +35,16 @@ pub(super) struct Published {
 }
 
 impl Published {
-    pub(super) fn note(&mut self, publisher: &Publisher) {
-        self.newest.extend(publisher.newest());
-        self.run_ids.push(publisher.run_id());
+    pub(super) fn of(publisher: &Publisher) -> Self {
+        Self { newest: publisher.newest(), run_ids: vec![publisher.run_id()] }
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        for (resource, sequence) in other.newest {
+            let newest = self.newest.entry(resource).or_default();
+            *newest = sequence.max(*newest);
+        }
+        self.run_ids.extend(other.run_ids);
     }
 }
 
@@ -101,14 +108,22 @@ impl Broker {
         Ok(Exit::Incomplete)
     }
 
-    /// Until the run ends or somebody ends it.
-    pub(super) async fn run<T>(&self, run: impl Future<Output = T>) -> Result<T, Failure> {
-        let ended = self.shutdown.soft.run_until_cancelled(run).await;
-        self.state.settle().await;
-        ended
-            .ok_or_else(|| {
-                anyhow!("interrupted; what was published will be loaded, run again for the rest")
-            })
-            .or_exit(Exit::Failed)
+    async fn run<T>(&self, run: impl Future<Output = T>) -> Result<T, Failure> {
+        self.until_interrupted(run).await.ok_or_else(interrupted)
     }
+
+    /// None where somebody ends the command before.
+    pub(super) async fn until_interrupted<T>(&self, run: impl Future<Output = T>) -> Option<T> {
+        self.shutdown.soft.run_until_cancelled(run).await
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.shutdown.requested()
+    }
+}
+
+/// Somebody has ended the command.
+pub(super) fn interrupted() -> Failure {
+    let error = anyhow!("interrupted; what was published will be loaded, run again for the rest");
+    Failure { exit: Exit::Failed, error }
 }

@@ -3,6 +3,7 @@
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
+use futures::{StreamExt as _, stream as futures_stream};
 use shared::catalogue::CATALOGUE;
 use shared::checkup::Checkup;
 use shared::exit::{Exit, Failure, OrExit as _};
@@ -10,11 +11,12 @@ use shared::stream::{self, Found, STREAM};
 
 use super::CommonArgs;
 use super::failures::{credentials_failure, failure};
-use super::runs::{account_of, client, workspaces};
+use super::runs::{client, workspaces};
 use super::summary;
 use crate::check;
 use crate::credentials::{Login, vault};
 use crate::state::{BUCKET, State, StateError};
+use crate::toggl;
 
 /// No stream has that many messages: whatever is said to come after this one is refused, by a server
 /// that would have taken it otherwise.
@@ -45,8 +47,15 @@ pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
     }
     match common.credentials.load().await.map_err(credentials_failure) {
         Ok(logins) => {
-            for login in &logins {
-                toggl(&mut checkup, common, login, &logins).await?;
+            let asking = logins.iter().map(|login| async move {
+                let client = client(common, login)?;
+                Ok::<_, Failure>((login, check::check(&client, &workspaces(common, login)).await))
+            });
+            let mut asking =
+                futures_stream::iter(asking).buffered(usize::from(common.accounts_at_once));
+            while let Some(asked) = asking.next().await {
+                let (login, found) = asked?;
+                tell(&mut checkup, login, (logins.len() > 1).then_some(&*login.account), found);
             }
         }
         Err(Failure { exit, error }) => {
@@ -71,24 +80,23 @@ pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
     Ok(checkup.exit())
 }
 
-async fn toggl(
+fn tell(
     checkup: &mut Checkup,
-    common: &CommonArgs,
     login: &Login,
-    logins: &[Login],
-) -> Result<(), Failure> {
-    match check::check(&client(common, login)?, &workspaces(common, login)).await {
+    account: Option<&str>,
+    found: Result<check::Found, toggl::Error>,
+) {
+    match found {
         Ok(found) => {
             checkup
                 .good(format_args!("Toggl takes the API token of the account {}", login.account));
-            summary::check(&found, account_of(login, logins));
+            summary::check(&found, account);
         }
         Err(error) => {
             let Failure { exit, error } = failure(error.into());
             checkup.bad(exit, error.as_ref());
         }
     }
-    Ok(())
 }
 
 /// Nothing is made or changed.

@@ -16,6 +16,8 @@ use super::{Cli, Command as Chosen, credentials};
 const VAULT: &[&str] = &["account", "database_url"];
 /// Settings for the environment, which every command may be given.
 const ENV_FILE: &[&str] = &["env_file"];
+/// How several accounts are read.
+const ACCOUNTS: &[&str] = &["accounts_at_once"];
 const TOKEN_FILE: &[&str] = &["api_token_file"];
 const WORKSPACES: &[&str] = &["workspaces"];
 const TOGGL: &[&str] =
@@ -40,10 +42,10 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
-    ("report", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("report", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
-    (SCHEDULE, &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
-    ("check", &[VAULT, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),
+    (SCHEDULE, &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("check", &[VAULT, ACCOUNTS, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),
     ("credentials set", &[VAULT, WORKSPACES, TOGGL, LOG, ENV_FILE]),
     ("credentials show", &[VAULT, LOG, ENV_FILE]),
     ("credentials remove", &[VAULT, LOG, ENV_FILE]),

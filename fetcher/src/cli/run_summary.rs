@@ -14,8 +14,8 @@ use tracing::warn;
 mod form;
 mod textfile;
 
-pub(super) use self::form::RunSummary;
 use self::form::outcome;
+pub(super) use self::form::{AccountRun, RunSummary};
 
 const SUMMARY: &str = "--summary-json";
 const METRICS: &str = "--metrics-textfile";

@@ -5,17 +5,14 @@ use std::time::Duration;
 use anyhow::anyhow;
 use jiff::Zoned;
 use shared::exit::{Exit, Failure, OrExit as _};
-use shared::telemetry::run_span;
-use tracing::Instrument as _;
 
-use super::accounts::Accounts;
-use super::broker::{Published, start};
 use super::failures::failure;
 use super::run_summary::RunSummary;
+use super::side_by_side::{Work, for_each};
 use super::{CommonArgs, IfRunning, ReportArgs, SyncArgs, summary};
 use crate::account::Workspaces;
 use crate::credentials::Login;
-use crate::orchestrator::{ReportOptions, SyncOptions, report_all, sync_all};
+use crate::orchestrator::{ReportOptions, SyncOptions, report_beside, sync_beside};
 use crate::outcome::SyncError;
 use crate::selection::Selection;
 use crate::state::LeaseError;
@@ -28,9 +25,7 @@ pub(super) async fn sync(
 ) -> Result<Exit, Failure> {
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
-    let (mut accounts, mut published) = (Accounts::default(), Published::default());
-    let (logins, broker) = Box::pin(start(common)).await?;
-    for login in &logins {
+    let work = async |Work { login, client, publisher, state, turn }: Work<'_>| {
         let options = SyncOptions {
             days: args.days,
             workspaces: workspaces(common, login),
@@ -41,25 +36,13 @@ pub(super) async fn sync(
             resume_within: args.resume_within,
             patience: patience(common),
         };
-        let client = broker.client(common, login);
-        let publisher = broker.publisher();
-        let syncing = sync_all(&client, &publisher, &broker.state, &options);
-        let syncing = syncing.instrument(run_span(publisher.run_id()));
-        let ended = Box::pin(broker.run(syncing)).await;
-        run_summary.note(&login.account, &client, &publisher);
-        published.note(&publisher);
-        let ended = ended?.map_or_else(
-            |error| unfinished(common, error),
-            |result| {
-                run_summary.lacks(&result);
-                summary::sync(&result, account_of(login, &logins))
-            },
-        );
-        run_summary.ended(&ended);
-        accounts.note(&login.account, ended, logins.len());
-    }
-    let stored = broker.until_stored(common, published).await;
-    accounts.conclude(stored)
+        sync_beside(client, publisher, state, turn, &options).await
+    };
+    for_each(common, run_summary, work, |run, result, account| {
+        run.lacks(result);
+        summary::sync(result, account)
+    })
+    .await
 }
 
 pub(super) async fn report(
@@ -75,9 +58,7 @@ pub(super) async fn report(
     if args.from.zip(tomorrow).is_some_and(|(from, tomorrow)| from > tomorrow) {
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
-    let (mut accounts, mut published) = (Accounts::default(), Published::default());
-    let (logins, broker) = Box::pin(start(common)).await?;
-    for login in &logins {
+    let work = async |Work { login, client, publisher, state, turn }: Work<'_>| {
         let options = ReportOptions {
             days: args.days(),
             workspaces: workspaces(common, login),
@@ -85,30 +66,13 @@ pub(super) async fn report(
             resume_within: args.resume_within,
             patience: patience(common),
         };
-        let client = broker.client(common, login);
-        let publisher = broker.publisher();
-        let reporting = report_all(&client, &publisher, &broker.state, &options);
-        let reporting = reporting.instrument(run_span(publisher.run_id()));
-        let ended = Box::pin(broker.run(reporting)).await;
-        run_summary.note(&login.account, &client, &publisher);
-        published.note(&publisher);
-        let ended = ended?.map_or_else(
-            |error| unfinished(common, error),
-            |result| {
-                run_summary.lacks(&result.rest);
-                summary::report(&result, account_of(login, &logins))
-            },
-        );
-        run_summary.ended(&ended);
-        accounts.note(&login.account, ended, logins.len());
-    }
-    let stored = broker.until_stored(common, published).await;
-    accounts.conclude(stored)
-}
-
-/// The name of an account, where there is more than one.
-pub(super) fn account_of<'a>(login: &'a Login, logins: &[Login]) -> Option<&'a str> {
-    (logins.len() > 1).then_some(login.account.as_str())
+        report_beside(client, publisher, state, turn, &options).await
+    };
+    for_each(common, run_summary, work, |run, result, account| {
+        run.lacks(&result.rest);
+        summary::report(result, account)
+    })
+    .await
 }
 
 pub(super) fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {
@@ -130,7 +94,7 @@ fn patience(common: &CommonArgs) -> Duration {
 
 /// A run that did not come to its end. One that another run keeps from beginning is skipped where that was
 /// asked for: no success for whoever waits until the tables have it.
-fn unfinished(common: &CommonArgs, error: SyncError) -> Result<Exit, Failure> {
+pub(super) fn unfinished(common: &CommonArgs, error: SyncError) -> Result<Exit, Failure> {
     let SyncError::Lease(LeaseError::Running(running)) = &error else {
         return Err(failure(error));
     };

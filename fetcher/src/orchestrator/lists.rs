@@ -1,20 +1,23 @@
 //! The lists of a sync, of all workspaces at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::future::join_all;
+use shared::catalogue;
 use shared::resource::{Resource, Scope};
 use shared::telemetry::MASTERS;
+use tokio::time::Instant;
 use tracing::info;
 
 mod jobs;
 mod outcome;
 
-use self::jobs::Job;
+pub(super) use self::jobs::{Job, Undecided, is_shared};
 pub(super) use self::outcome::{Outcome, outcome_of, refused};
 use self::outcome::{Refusal, Sent, settle};
 use super::Sync;
-use super::shared_lists::KnownReaders;
+use super::session::Session;
+use super::turns::{LONGEST_WAIT, Slot};
 use crate::lists::Asking;
 use crate::outcome::{SyncError, Tally};
 use crate::state::{Listings, listings_key};
@@ -28,21 +31,66 @@ struct Asked {
 }
 
 impl Sync<'_> {
-    /// The lists of the workspaces, all at once; the client paces their requests.
+    /// The lists of the workspaces, all at once; the client paces their requests. Those that it depends on other
+    /// accounts who reads are left for later.
     pub(super) async fn lists(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
-        let mut readers = KnownReaders::default();
+        let own = self.own_jobs().await?;
+        let Session { turn, state, .. } = self.session;
+        turn.announce(state, self.shared(workspace_ids, &own)).await?;
+        let chosen = catalogue::lists()
+            .filter(|r| r.scope == Scope::Workspace && self.options.selection.has(r));
+        let lists = chosen
+            .flat_map(|resource| workspace_ids.iter().map(move |id| Undecided::Of(resource, *id)));
+        let listings = own.into_iter().map(Undecided::Own).chain(lists).collect();
+        self.read_decided(listings, workspace_ids.iter().copied().collect()).await
+    }
+
+    /// What was left for later, as soon as it is known who reads it, or has been waited for long enough.
+    pub(super) async fn later_lists(&mut self) -> Result<(), SyncError> {
+        let turn = self.session.turn;
+        let mut deadline = Instant::now() + LONGEST_WAIT;
+        let mut has_passed_by = false;
+        while !self.undecided.is_empty() {
+            let is_known = || self.undecided.iter().any(|one| self.is_known_who_reads(one));
+            if !turn.until(deadline, is_known).await {
+                if !has_passed_by {
+                    turn.pass_by();
+                    has_passed_by = true;
+                    deadline += LONGEST_WAIT;
+                    continue;
+                }
+                self.waited = true;
+            }
+            let listings = std::mem::take(&mut self.undecided);
+            let ids = listings.iter().filter_map(Undecided::workspace_id).collect();
+            self.read_decided(listings, ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads those of the listings of which it is known who reads them, and writes down what the next run needs.
+    async fn read_decided(
+        &mut self,
+        listings: Vec<Undecided>,
+        workspace_ids: BTreeSet<i64>,
+    ) -> Result<(), SyncError> {
         let mut memory = self.load_listings(workspace_ids).await?;
-        let mut jobs = self.jobs(workspace_ids, &memory, &mut readers).await?;
+        let mut jobs = self.jobs(listings, &memory);
+        for job in &mut jobs {
+            self.keep_own_rows(job).await?;
+        }
         let known = self.membership.clone();
         let held = self.hold_back(&mut jobs);
-        self.read(jobs, &mut memory, &mut readers).await?;
+        self.read(jobs, &mut memory).await?;
         let opened: Vec<Job> =
             held.into_iter().filter(|job| !self.is_closed(job.workspace_id)).collect();
         if !opened.is_empty() {
-            self.read(opened, &mut memory, &mut readers).await?;
+            self.read(opened, &mut memory).await?;
         }
         self.save_membership(&known).await?;
-        readers.save(&self.session).await?;
+        let still = self.undecided.iter().flat_map(|one| self.slots(one)).collect();
+        let notes = std::mem::take(&mut self.notes);
+        self.session.turn.settle(self.session.state, notes, &still).await?;
         for (workspace_id, listings) in memory {
             let key = listings_key(self.session.account.id, workspace_id);
             self.session.state.save(&key, &listings).await?;
@@ -67,7 +115,6 @@ impl Sync<'_> {
         &mut self,
         jobs: Vec<Job>,
         memory: &mut BTreeMap<i64, Listings>,
-        readers: &mut KnownReaders,
     ) -> Result<(), SyncError> {
         let mut asked: BTreeMap<i64, Asked> = BTreeMap::new();
         let (client, publisher) = (self.session.client, self.session.publisher);
@@ -96,9 +143,8 @@ impl Sync<'_> {
                 }
             }
             if let (Outcome::Sent(sent), Scope::Workspace) = (&outcome, resource.scope) {
-                let me = (resource.name, self.reader(workspace_id));
-                let is_listed = self.workspaces.iter().any(|w| w.id == workspace_id);
-                readers.note(&self.session, workspace_id, me, is_listed).await?;
+                let note = self.reads(workspace_id);
+                self.notes.insert(Slot::list(resource, workspace_id), note);
                 if let (Some(seen), Some(listings)) = (&sent.seen, memory.get_mut(&workspace_id)) {
                     listings.insert(resource.name.to_owned(), seen.clone());
                 }
@@ -130,12 +176,12 @@ impl Sync<'_> {
 
     async fn load_listings(
         &self,
-        workspace_ids: &[i64],
+        workspace_ids: BTreeSet<i64>,
     ) -> Result<BTreeMap<i64, Listings>, SyncError> {
         let mut memory = BTreeMap::new();
         for id in workspace_ids {
-            let key = listings_key(self.session.account.id, *id);
-            memory.insert(*id, self.session.state.load(&key).await?.unwrap_or_default());
+            let key = listings_key(self.session.account.id, id);
+            memory.insert(id, self.session.state.load(&key).await?.unwrap_or_default());
         }
         Ok(memory)
     }

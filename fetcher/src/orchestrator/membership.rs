@@ -10,6 +10,7 @@ use shared::listing::{Listing, Span};
 use shared::telemetry::ORCHESTRATOR;
 use tracing::info;
 
+use super::turns::Slot;
 use super::{Sync, workspaces_resource};
 use crate::lists::Fetched;
 use crate::outcome::{SyncError, Tally};
@@ -80,11 +81,8 @@ impl Sync<'_> {
     async fn note_listed(&mut self, listed: &BTreeSet<i64>) -> Result<(), SyncError> {
         let (user_id, now) = (self.session.account.id, self.session.client.now());
         for id in listed {
-            let key = Members::key(*id);
-            let mut members: Members = self.session.state.load(&key).await?.unwrap_or_default();
-            if members.renew(user_id, now) {
-                self.session.state.save(&key, &members).await?;
-            }
+            let renew = |members: &mut Members| members.renew(user_id, now);
+            self.session.state.change(&Members::key(*id), renew).await?;
             self.membership.missed.remove(id);
             if self.membership.has_left(*id) {
                 self.membership.closed.remove(id);
@@ -178,19 +176,11 @@ impl Sync<'_> {
     async fn leave_workspace(&mut self, id: i64, told: String) -> Result<(), SyncError> {
         let Self { session, .. } = self;
         let (state, user_id, now) = (session.state, session.account.id, session.client.now());
-        let key = Members::key(id);
-        let mut members: Members = state.load(&key).await?.unwrap_or_default();
-        if members.leave(user_id) {
-            state.save(&key, &members).await?;
-        }
+        let leave = |members: &mut Members| members.leave(user_id);
+        state.change(&Members::key(id), leave).await?;
         // Whoever else has it writes its row from now on.
-        let key = readers_key(id);
-        let mut readers: Readers = state.load(&key).await?.unwrap_or_default();
-        let name = workspaces_resource().name;
-        if readers.get(name).is_some_and(|reader| reader.user_id == user_id) {
-            readers.remove(name);
-            state.save(&key, &readers).await?;
-        }
+        let row = Slot::list(workspaces_resource(), id);
+        session.turn.leave(state, row, user_id).await?;
         let closed = Closed { is_left: true, told: told.clone(), since: now, is_gone: false };
         self.membership.closed.insert(id, closed);
         let rows = if self.tell_gone(id).await? {

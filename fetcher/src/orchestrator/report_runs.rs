@@ -10,6 +10,7 @@ mod one;
 
 pub(super) use self::one::{Outcome, read};
 use super::session::Session;
+use super::turns::Turn;
 use crate::account::{Workspace, Workspaces};
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
@@ -69,9 +70,20 @@ pub async fn report_all(
     state: &State,
     options: &ReportOptions,
 ) -> Result<ReportResult, SyncError> {
+    report_beside(client, publisher, state, &Turn::alone(), options).await
+}
+
+/// The same for one of several accounts.
+pub(crate) async fn report_beside(
+    client: &Client,
+    publisher: &Publisher,
+    state: &State,
+    turn: &Turn,
+    options: &ReportOptions,
+) -> Result<ReportResult, SyncError> {
     let started = Instant::now();
     let work = (Work::Report, options.patience);
-    let mut session = Session::open(client, publisher, state, work).await?;
+    let mut session = Session::open(client, publisher, state, turn, work).await?;
     let (workspaces, _) = session.workspaces().await?;
     let workspace_ids = match session.named_workspaces(&options.workspaces) {
         Some(ids) => ids,

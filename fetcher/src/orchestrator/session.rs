@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::civil::Date;
 use shared::catalogue;
 use shared::resource::Paging;
+use tokio::sync::OwnedMutexGuard;
 
+use super::turns::Turn;
 use super::workspaces_resource;
 use crate::account::{Account, Workspace, Workspaces};
 use crate::lists::{self, Asking, Fetched};
@@ -19,6 +21,7 @@ pub(super) struct Session<'a> {
     pub(super) client: &'a Client,
     pub(super) publisher: &'a Publisher,
     pub(super) state: &'a State,
+    pub(super) turn: &'a Turn,
     pub(super) account: Account,
     /// The answer of /me, until it is sent.
     pub(super) me: Option<Fetched>,
@@ -26,6 +29,7 @@ pub(super) struct Session<'a> {
     pub(super) limits: Limits,
     /// Held until the run has ended, and written down what the next one needs.
     _lease: Lease,
+    _only_one: OwnedMutexGuard<()>,
 }
 
 impl<'a> Session<'a> {
@@ -34,6 +38,7 @@ impl<'a> Session<'a> {
         client: &'a Client,
         publisher: &'a Publisher,
         state: &'a State,
+        turn: &'a Turn,
         (work, patience): (Work, Duration),
     ) -> Result<Self, SyncError> {
         let Some(me) = catalogue::lists().find(|resource| resource.paging == Paging::Object) else {
@@ -43,11 +48,21 @@ impl<'a> Session<'a> {
         let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
         let account: Option<Account> = lists::decode(client, &fetched.listing)?.pop();
         let account = account.ok_or_else(|| unusable_account(client, &fetched))?;
+        let only_one = turn.only_one_of(account.id).await;
         let lease = state.lease((work, account.id), publisher.run_id(), patience).await?;
         let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
         client.remember(&limits.quotas.iter().copied().collect(), &limits.doubts);
-        let me = Some(fetched);
-        Ok(Self { client, publisher, state, account, me, limits, _lease: lease })
+        Ok(Self {
+            client,
+            publisher,
+            state,
+            turn,
+            account,
+            me: Some(fetched),
+            limits,
+            _lease: lease,
+            _only_one: only_one,
+        })
     }
 
     /// The workspaces of the token's owner, and the listing that they stand in.

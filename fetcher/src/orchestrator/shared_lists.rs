@@ -1,14 +1,18 @@
 //! Lists and rows that several accounts can read: which account's view of them is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use shared::batch::Record;
+use shared::catalogue;
 use shared::listing::Listing;
+use shared::resource::Scope;
 
+use super::turns::{Note, Slot};
 use super::{Session, Sync};
 use crate::lists::Fetched;
-use crate::outcome::SyncError;
-use crate::state::{Reader, Readers, Reading, readers_key};
+use crate::orchestrator::lists::{Job, is_shared};
+use crate::state::{Reader, Reading, readers_key};
 
 /// A row of `workspaces` or `organizations`, as far as it says how much its reader sees.
 #[derive(Debug, Deserialize)]
@@ -21,70 +25,24 @@ struct SharedRow {
 }
 
 impl SharedRow {
+    /// None where its form is not known.
+    fn of(record: &Record) -> Option<Self> {
+        serde_json::from_slice(&record.data).ok()
+    }
+
     fn is_admin(&self) -> bool {
         self.admin == Some(true)
             || self.owner == Some(true)
             || self.role.as_deref() == Some("admin")
     }
 
-    /// Where its readers are written down.
-    fn key(&self) -> String {
+    fn slot(&self, resource: &'static str) -> Slot {
         // Organisations belong to none.
-        match self.organization_id {
+        let key = match self.organization_id {
             Some(_) => readers_key(self.id),
             None => readers_key(format_args!("organization.{}", self.id)),
-        }
-    }
-}
-
-/// The readers of several workspaces, as they stand in the bucket.
-#[derive(Debug, Default)]
-pub(super) struct KnownReaders(BTreeMap<String, Readers>);
-
-impl KnownReaders {
-    async fn of(&mut self, session: &Session<'_>, key: &str) -> Result<&mut Readers, SyncError> {
-        if !self.0.contains_key(key) {
-            let readers = session.state.load(key).await?.unwrap_or_default();
-            self.0.insert(key.to_owned(), readers);
-        }
-        Ok(self.0.entry(key.to_owned()).or_default())
-    }
-
-    /// What this account does with a list of a workspace.
-    pub(super) async fn reading(
-        &mut self,
-        session: &Session<'_>,
-        workspace_id: i64,
-        (resource, me): (&str, Reader),
-    ) -> Result<Reading, SyncError> {
-        let readers = self.of(session, &readers_key(workspace_id)).await?;
-        Ok(me.reading(readers.get(resource)))
-    }
-
-    /// This account has read a list of the workspace.
-    pub(super) async fn note(
-        &mut self,
-        session: &Session<'_>,
-        workspace_id: i64,
-        (resource, me): (&str, Reader),
-        is_listed: bool,
-    ) -> Result<(), SyncError> {
-        let readers = self.of(session, &readers_key(workspace_id)).await?;
-        let known = readers.get(resource);
-        // Where the workspaces were not listed, what it was stands.
-        let was_admin = known.is_some_and(|known| known.user_id == me.user_id && known.is_admin);
-        let is_admin = me.is_admin || (!is_listed && was_admin);
-        let me = Reader::new(me.user_id, is_admin, me.at).after(known);
-        readers.insert(resource.to_owned(), me);
-        Ok(())
-    }
-
-    /// Writes down who has read what.
-    pub(super) async fn save(self, session: &Session<'_>) -> Result<(), SyncError> {
-        for (key, readers) in self.0 {
-            session.state.save(&key, &readers).await?;
-        }
-        Ok(())
+        };
+        Slot { key, resource }
     }
 }
 
@@ -96,34 +54,74 @@ impl Sync<'_> {
         Reader::new(account.id, is_admin, client.now())
     }
 
+    /// That this account reads a list of a workspace.
+    pub(super) fn reads(&self, workspace_id: i64) -> Note {
+        let is_listed = self.workspaces.iter().any(|w| w.id == workspace_id);
+        Note::Read { me: self.reader(workspace_id), is_listed }
+    }
+
+    /// All that this account may read and others can read, too: the lists of its workspaces, and the rows of
+    /// what it lists of its own.
+    pub(super) fn shared(&self, workspace_ids: &[i64], own: &[Job]) -> BTreeMap<Slot, Note> {
+        let chosen = catalogue::lists()
+            .filter(|r| r.scope == Scope::Workspace && self.options.selection.has(r));
+        let lists = chosen.flat_map(|resource| {
+            workspace_ids.iter().map(move |id| (Slot::list(resource, *id), self.reads(*id)))
+        });
+        let rows = own.iter().filter_map(|job| job.ready.as_ref()).flat_map(|it| self.rows(it));
+        let rows = rows.map(|(slot, me)| (slot, Note::Read { me, is_listed: true }));
+        lists.chain(rows).collect()
+    }
+
+    /// What an account does with a list; none where that depends on others whom it can still wait for.
+    pub(super) fn reading(&self, slot: &Slot, me: Reader) -> Option<Reading> {
+        let turn = self.session.turn;
+        turn.reading(slot, me).or_else(|| self.waited.then(|| turn.likely_reading(slot, me)))
+    }
+
+    /// Whether it is known of every row of a listing who sends it.
+    pub(super) fn is_decided(&self, fetched: &Fetched) -> bool {
+        self.rows(fetched).all(|(slot, me)| self.reading(&slot, me).is_some())
+    }
+
+    /// Whether another account has sent a row of a listing since, which this one sends, too.
+    pub(super) fn is_overtaken(&self, fetched: &Fetched) -> bool {
+        self.rows(fetched).any(|(slot, me)| {
+            let is_left = matches!(self.reading(&slot, me), Some(Reading::LeftTo(_)));
+            !is_left && self.session.turn.is_overtaken(&slot, me)
+        })
+    }
+
+    /// The rows of a listing that others may have, too.
+    pub(super) fn rows(&self, fetched: &Fetched) -> impl Iterator<Item = (Slot, Reader)> {
+        let Listing { resource, fetched_at, records, .. } = &fetched.listing;
+        let shared = is_shared(resource).then_some(records).into_iter().flatten();
+        let rows = shared.filter_map(SharedRow::of).filter(move |row| self.is_chosen(row));
+        rows.map(move |row| {
+            let me = Reader::new(self.session.account.id, row.is_admin(), *fetched_at);
+            (row.slot(resource.name), me)
+        })
+    }
+
     /// Leaves out the rows of workspaces that were not chosen, and those that another account's runs write.
-    pub(super) async fn own_rows(
-        &self,
-        fetched: Fetched,
-        readers: &mut KnownReaders,
-    ) -> Result<Fetched, SyncError> {
-        let Fetched { listing, doubt, seen } = fetched;
+    pub(super) fn own_rows(&mut self, fetched: Fetched) -> Fetched {
+        let left: BTreeSet<Slot> = self
+            .rows(&fetched)
+            .filter(|(slot, me)| matches!(self.reading(slot, *me), Some(Reading::LeftTo(_))))
+            .map(|(slot, _)| slot)
+            .collect();
+        let kept = self.rows(&fetched).filter(|(slot, _)| !left.contains(slot));
+        let kept = kept.map(|(slot, me)| (slot, Note::Read { me, is_listed: true }));
+        let kept: BTreeMap<Slot, Note> = kept.collect();
+        let Fetched { mut listing, doubt, seen } = fetched;
         let name = listing.resource.name;
-        let (user_id, at) = (self.session.account.id, listing.fetched_at);
-        let mut kept = Vec::with_capacity(listing.records.len());
-        for record in listing.records {
-            let Ok(row) = serde_json::from_slice::<SharedRow>(&record.data) else {
-                // Of a form that is not known; whether it was chosen its id tells of workspaces.
-                if self.chosen().is_none_or(|chosen| chosen.contains(&record.source_id)) {
-                    kept.push(record);
-                }
-                continue;
-            };
-            let known = readers.of(&self.session, &row.key()).await?;
-            let me = Reader::new(user_id, row.is_admin(), at);
-            let is_left = matches!(me.reading(known.get(name)), Reading::LeftTo(_));
-            if self.is_chosen(&row) && !is_left {
-                let me = me.after(known.get(name));
-                known.insert(name.to_owned(), me);
-                kept.push(record);
-            }
-        }
-        Ok(Fetched { listing: Listing { records: kept, ..listing }, doubt, seen })
+        listing.records.retain(|record| match SharedRow::of(record) {
+            Some(row) => kept.contains_key(&row.slot(name)),
+            // Whether it was chosen its id tells of workspaces.
+            None => self.chosen().is_none_or(|chosen| chosen.contains(&record.source_id)),
+        });
+        self.notes.extend(kept);
+        Fetched { listing, doubt, seen }
     }
 
     fn is_chosen(&self, row: &SharedRow) -> bool {

@@ -6,11 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateError, UpdateErrorKind};
+use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateError};
 use bytes::Bytes;
 use jiff::Timestamp;
 use shared::process;
-use shared::retry::persist;
+use shared::retry::{Delays, persist};
 use shared::telemetry::ORCHESTRATOR;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{Instrument as _, debug, info, warn};
@@ -21,13 +21,15 @@ mod holder;
 use self::holder::Holder;
 pub use self::holder::Running;
 pub(crate) use self::holder::Work;
-use super::{State, StateError, delays, is_passing};
+use super::{State, StateError, delays, has_moved, is_passing};
 
 /// How often a holder renews its lease.
 const RENEWAL: Duration = Duration::from_secs(5);
 /// A lease that nobody renews for this long is over: its holder crashed.
 const EXPIRY: Duration = Duration::from_secs(30);
-/// How often a waiting run looks.
+/// How often a waiting run looks: soon at first, for a run that has just ended gives its lease back behind its back. A
+/// watch would tell at once, and needs a consumer, which the rights of a fetcher do not allow.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the end of a process waits for its leases to be given back.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -97,6 +99,7 @@ impl Claim {
     ) -> Result<u64, LeaseError> {
         let started = Instant::now();
         let mut watch: Option<Watch> = None;
+        let mut looks = Delays::forever(FIRST_LOOK, LOOK);
         loop {
             let entry = persist(delays(), is_passing, || self.entry()).await?;
             let revision = entry.as_ref().map_or(0, |entry| entry.revision);
@@ -112,7 +115,7 @@ impl Claim {
                     if watch.renewed && started.elapsed() >= patience {
                         return Err(Running { work, user_id, holder, waited: patience }.into());
                     }
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(looks.next_delay().unwrap_or(LOOK)).await;
                     continue;
                 }
                 warn!(target: ORCHESTRATOR, "That run has crashed; going on without it");
@@ -177,10 +180,6 @@ impl Claim {
     async fn entry(&self) -> Result<Option<Entry>, StateError> {
         Ok(self.store.entry(&self.key).await?)
     }
-}
-
-fn has_moved(error: &UpdateError) -> bool {
-    error.kind() == UpdateErrorKind::WrongLastRevision
 }
 
 fn is_held(entry: &Entry) -> bool {

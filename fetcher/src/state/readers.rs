@@ -57,6 +57,11 @@ impl Reader {
         Self { user_id, is_admin, at, in_place_of: None }
     }
 
+    /// In whose place it reads.
+    pub(crate) fn absent(&self) -> Option<i64> {
+        self.in_place_of.map(|(user_id, _)| user_id)
+    }
+
     /// Whether it is another account, which may still come back to the list.
     pub(crate) fn is_anothers(&self, user_id: i64, now: Timestamp) -> bool {
         self.user_id != user_id && is_within(self.at, now, AWAITED)

@@ -23,8 +23,8 @@ pub struct TogglArgs {
     /// Steady pace of requests; Toggl allows about one a second.
     #[arg(long, env = "TOGGL_REQUESTS_PER_SECOND", default_value_t = 1.0, value_parser = plain(positive), global = true)]
     pub requests_per_second: f64,
-    /// Requests that may go out at once before the pace holds.
-    #[arg(long, env = "TOGGL_BURST", default_value_t = 8, value_parser = plain(clap::value_parser!(u32).range(1..=1_000)), global = true)]
+    /// Requests that may go out at once before the pace holds; a usual sync of one workspace takes nine.
+    #[arg(long, env = "TOGGL_BURST", default_value_t = 9, value_parser = plain(clap::value_parser!(u32).range(1..=1_000)), global = true)]
     pub burst: u32,
     /// How long one answer may take as a whole, from connecting to its last byte; then it is asked for once
     /// more. No other time-out applies, so raise it if large lists come over a slow line.

@@ -146,7 +146,7 @@ impl Worker {
         let Work { delivery, .. } = work;
         match settled {
             Settled::Applied(resource, batch, applied) => {
-                let span = run_span(batch.run_id);
+                let span = run_span(batch.run_id, None);
                 fault_point::reach(fault_point::BEFORE_ACK);
                 span.in_scope(|| log::applied(resource, &batch, &applied, started.elapsed()));
                 drop(batch);

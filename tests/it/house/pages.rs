@@ -11,7 +11,7 @@ use tests::toggl::Account;
 use tests::world::World;
 
 /// What tells people how to use it.
-pub(crate) const PAGES: [(&str, &str); 17] = [
+pub(crate) const PAGES: [(&str, &str); 18] = [
     ("README.md", include_str!("../../../README.md")),
     ("docs/credentials.md", include_str!("../../../docs/credentials.md")),
     ("docs/databases.md", include_str!("../../../docs/databases.md")),
@@ -23,6 +23,7 @@ pub(crate) const PAGES: [(&str, &str); 17] = [
     ("docs/replay.md", include_str!("../../../docs/replay.md")),
     ("docs/rights.md", include_str!("../../../docs/rights.md")),
     ("docs/running.md", include_str!("../../../docs/running.md")),
+    ("docs/scale.md", include_str!("../../../docs/scale.md")),
     ("docs/settings.md", include_str!("../../../docs/settings.md")),
     ("docs/speed.md", include_str!("../../../docs/speed.md")),
     ("docs/syncing.md", include_str!("../../../docs/syncing.md")),

@@ -44,7 +44,7 @@ fn the_page_about_settings_names_each_and_no_other() {
 fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
     let value = match name {
         "DATABASE_URL" => "postgres://eva@localhost/toggl",
-        "FETCHER_DAYS" | "FETCHER_TEAM" => "7",
+        "FETCHER_ACCOUNTS_AT_ONCE" | "FETCHER_DAYS" | "FETCHER_TEAM" => "7",
         "FETCHER_IF_RUNNING" => "skip",
         "FETCHER_ONLY" | "FETCHER_SKIP" => "tags, clients",
         "FETCHER_QUIET" | "LOADER_QUIET" => "no",

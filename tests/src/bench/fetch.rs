@@ -7,8 +7,9 @@ use jiff::ToSpan as _;
 
 use super::figures::Figure;
 use super::usage;
-use crate::servers::{NatsOptions, wait_for};
+use crate::servers::{NatsOptions, PostgresOptions, PostgresServer, wait_for};
 use crate::toggl::{Account, AccountSize};
+use crate::workers::Worker;
 use crate::world::World;
 
 const DEADLINE: Duration = Duration::from_mins(10);
@@ -63,13 +64,38 @@ pub(super) async fn report(rows: u32) -> Result<Figure> {
     })
 }
 
-/// The daily sync of a person, 24 projects and 15 entries, from the start of the process to its end.
-pub(super) async fn daily_sync() -> Result<Duration> {
+/// A person's account: 24 projects, 15 entries of the last days.
+fn person() -> Account {
     let size = AccountSize { projects: 24, time_entries: 15, days: 3, ..AccountSize::default() };
-    let world = World::start(Account::generate(&size)).await?;
+    Account::generate(&size)
+}
+
+/// The daily sync of a person, from the start of the process to its end.
+pub(super) async fn daily_sync() -> Result<Duration> {
+    let world = World::start(person()).await?;
+    median(|| world.fetcher(&["--days", "3"])).await
+}
+
+/// The same at Toggl's pace while a loader is at work, until all of it is stored: nothing of it is new.
+pub(super) async fn smallest_sync() -> Result<Duration> {
+    let postgres = PostgresServer::start(PostgresOptions { fsync: true }).await?;
+    let world = World::start_between(person(), NatsOptions::default(), postgres).await?;
+    let loader = world.start_loader().await?;
+    let sync = || {
+        let fetcher = world.fetcher(&["--days", "3", "--wait"]);
+        fetcher.without("TOGGL_REQUESTS_PER_SECOND").without("TOGGL_BURST")
+    };
+    let first = sync().run().await?;
+    ensure!(matches!(first.code, Some(0 | 6)), "the fetcher failed: {first:#?}");
+    let took = median(sync).await;
+    loader.terminate().await?;
+    took
+}
+
+async fn median(sync: impl Fn() -> Worker) -> Result<Duration> {
     let mut took = Vec::new();
     for _ in 0..STARTS {
-        let finished = world.fetcher(&["--days", "3"]).run().await?;
+        let finished = sync().run().await?;
         ensure!(matches!(finished.code, Some(0 | 6)), "the fetcher failed: {finished:#?}");
         took.push(finished.elapsed);
     }

@@ -2,11 +2,14 @@
 //! connections. They are given out in the order they were scripted, each path pattern on its own.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 
+use super::attendance::Gathering;
+use super::credentials;
 use super::delivery::{Delivery, Trickle};
 
 /// What the next requests to a path get. Taken as it is: no authentication, no quota, and no
@@ -16,7 +19,10 @@ pub struct Answer {
     pub(super) delay: Duration,
     pub(super) delivery: Delivery,
     pub(super) content: Content,
+    pub(super) gathering: Option<Arc<Gathering>>,
     times: Option<u32>,
+    /// The only token that gets it.
+    token: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +62,8 @@ impl Answer {
 
     fn of(content: Content) -> Self {
         let delivery = Delivery::default();
-        Self { delay: Duration::ZERO, delivery, content, times: Some(1) }
+        let delay = Duration::ZERO;
+        Self { delay, delivery, content, gathering: None, times: Some(1), token: None }
     }
 
     /// Adds a header.
@@ -87,6 +94,20 @@ impl Answer {
     #[must_use]
     pub const fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Answers nobody before so many accounts have asked, and everybody from then on.
+    #[must_use]
+    pub fn once_asked_by(mut self, accounts: usize) -> Self {
+        self.gathering = Some(Arc::new(Gathering::of(accounts)));
+        self
+    }
+
+    /// Is for the account with this token alone.
+    #[must_use]
+    pub fn only_for(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
         self
     }
 
@@ -149,20 +170,24 @@ impl Scripts {
         self.by_pattern.clear();
     }
 
-    /// The next answer scripted for the path, if there is one.
-    pub(super) fn next(&mut self, path: &str) -> Option<Answer> {
-        let (_, answers) = self
-            .by_pattern
-            .iter_mut()
-            .find(|(pattern, answers)| !answers.is_empty() && is_match(pattern, path))?;
-        let answer = answers.front_mut()?;
+    /// The next answer scripted for the path and who asks, if there is one.
+    pub(super) fn next(&mut self, path: &str, headers: &HeaderMap) -> Option<Answer> {
+        let is_for = |answer: &Answer| match &answer.token {
+            Some(token) => credentials::are_of(headers, token),
+            None => true,
+        };
+        let fitting = self.by_pattern.iter_mut().filter(|(pattern, _)| is_match(pattern, path));
+        let mut found = fitting
+            .filter_map(|(_, answers)| answers.iter().position(is_for).map(|at| (answers, at)));
+        let (answers, at) = found.next()?;
+        let answer = answers.get_mut(at)?;
         match &mut answer.times {
             None => Some(answer.clone()),
             Some(times) if *times > 1 => {
                 *times -= 1;
                 Some(answer.clone())
             }
-            Some(_) => answers.pop_front(),
+            Some(_) => answers.remove(at),
         }
     }
 }
@@ -179,6 +204,10 @@ pub(super) fn is_match(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn next(scripts: &mut Scripts, path: &str) -> Option<Answer> {
+        scripts.next(path, &HeaderMap::new())
+    }
+
     fn status(answer: Option<Answer>) -> Option<u16> {
         answer.map(|answer| match answer.content {
             Content::Canned(canned) => canned.status.as_u16(),
@@ -192,12 +221,12 @@ mod tests {
         scripts.add("/w/{w}/tags", Answer::status(500).repeat(2));
         scripts.add("/w/{w}/tags", Answer::status(429));
 
-        assert_eq!(status(scripts.next("/w/7")), None);
-        assert_eq!(status(scripts.next("/w/7/tags/8")), None);
-        assert_eq!(status(scripts.next("/w/7/tags")), Some(500));
-        assert_eq!(status(scripts.next("/w/8/tags")), Some(500));
-        assert_eq!(status(scripts.next("/w/7/tags")), Some(429));
-        assert_eq!(status(scripts.next("/w/7/tags")), None);
+        assert_eq!(status(next(&mut scripts, "/w/7")), None);
+        assert_eq!(status(next(&mut scripts, "/w/7/tags/8")), None);
+        assert_eq!(status(next(&mut scripts, "/w/7/tags")), Some(500));
+        assert_eq!(status(next(&mut scripts, "/w/8/tags")), Some(500));
+        assert_eq!(status(next(&mut scripts, "/w/7/tags")), Some(429));
+        assert_eq!(status(next(&mut scripts, "/w/7/tags")), None);
     }
 
     #[test]
@@ -208,7 +237,7 @@ mod tests {
         scripts.add("/tags", Answer::json(body.clone()).repeat(2));
 
         for path in ["/me", "/me", "/tags", "/tags"] {
-            match scripts.next(path).unwrap().content {
+            match next(&mut scripts, path).unwrap().content {
                 Content::Canned(canned) => assert_eq!(canned.body.as_ptr(), body.as_ptr()),
                 Content::PassThrough => panic!("not what was scripted"),
             }
@@ -216,10 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_for_one_account_lets_others_pass() {
+        let mut scripts = Scripts::default();
+        scripts.add("/me", Answer::status(403).only_for("a"));
+        scripts.add("/me", Answer::status(500));
+        assert_eq!(status(next(&mut scripts, "/me")), Some(500));
+        assert_eq!(status(next(&mut scripts, "/me")), None);
+        let of = |token: &str| {
+            let credentials = credentials::of(token).parse().unwrap();
+            HeaderMap::from_iter([(axum::http::header::AUTHORIZATION, credentials)])
+        };
+        assert_eq!(status(scripts.next("/me", &of("b"))), None);
+        assert_eq!(status(scripts.next("/me", &of("a"))), Some(403));
+    }
+
+    #[test]
     fn a_script_forever_never_ends() {
         let mut scripts = Scripts::default();
         scripts.add("/me", Answer::status(502).forever());
 
-        assert!((0..50).all(|_| status(scripts.next("/me")) == Some(502)));
+        assert!((0..50).all(|_| status(next(&mut scripts, "/me")) == Some(502)));
     }
 }

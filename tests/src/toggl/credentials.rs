@@ -11,8 +11,13 @@ pub(super) fn are_given(headers: &HeaderMap) -> bool {
 
 /// Whether the request brings this token.
 pub(super) fn are_of(headers: &HeaderMap, token: &str) -> bool {
-    let expected = format!("Basic {}", base64(format!("{token}:api_token").as_bytes()));
+    let expected = of(token);
     headers.get(AUTHORIZATION).is_some_and(|header| header.as_bytes() == expected.as_bytes())
+}
+
+/// The header of a token.
+pub(super) fn of(token: &str) -> String {
+    format!("Basic {}", base64(format!("{token}:api_token").as_bytes()))
 }
 
 /// Standard base64 with padding; only ever of the expected header, so a crate would be much.

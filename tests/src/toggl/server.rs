@@ -151,6 +151,11 @@ impl Simulator {
         self.toggl.log.count(path_prefix)
     }
 
+    /// The most accounts that had requests open at the same time.
+    pub fn most_accounts_at_once(&self) -> usize {
+        self.toggl.attendance.most()
+    }
+
     /// Returns once that many requests have arrived whose path begins so, answered or not.
     pub async fn wait_for(&self, path_prefix: &str, count: usize) {
         self.toggl.log.wait_for(path_prefix, count).await;

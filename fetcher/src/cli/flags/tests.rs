@@ -18,6 +18,7 @@ fn sample(id: &str) -> &'static [&'static str] {
         "env_file" => &["--env-file", "fetcher.env"],
         "api_token_file" => &["--api-token-file", "token.txt"],
         "account" => &["--account", "eva"],
+        "accounts_at_once" => &["--accounts-at-once", "8"],
         "workspaces" => &["--workspace", "all"],
         "database_url" => &["--database-url", "postgres://hunter2@localhost/toggl"],
         "toggl_url" => &["--toggl-url", "https://toggl.example"],

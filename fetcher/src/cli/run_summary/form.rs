@@ -23,14 +23,15 @@ pub(in crate::cli) struct RunSummary {
     pub(super) duration_seconds: f64,
     pub(super) exit_code: u8,
     pub(super) error: Option<String>,
-    pub(super) accounts: Vec<AccountRun>,
+    /// In their order.
+    pub(in crate::cli) accounts: Vec<AccountRun>,
     #[serde(skip)]
     pub(super) started: Instant,
 }
 
 /// What was done for one account.
 #[derive(Debug, Serialize)]
-pub(super) struct AccountRun {
+pub(in crate::cli) struct AccountRun {
     pub(super) account: String,
     pub(super) run_id: Uuid,
     /// None while it is not known how it ended, as of a run that was interrupted.
@@ -99,9 +100,11 @@ impl RunSummary {
             started: Instant::now(),
         }
     }
+}
 
+impl AccountRun {
     /// What was asked and sent for an account, whether or not that ended well.
-    pub(in crate::cli) fn note(&mut self, account: &str, client: &Client, publisher: &Publisher) {
+    pub(in crate::cli) fn of(account: &str, client: &Client, publisher: &Publisher) -> Self {
         let log = client.request_log();
         let requests = log.requests.into_iter().map(|((endpoint, status), requests)| {
             RequestCount { endpoint, status, count: requests.count, bytes: requests.bytes }
@@ -126,7 +129,7 @@ impl RunSummary {
             batches: sent.batches,
             bytes: sent.bytes,
         });
-        self.accounts.push(AccountRun {
+        Self {
             account: account.to_owned(),
             run_id: publisher.run_id(),
             exit_code: None,
@@ -140,24 +143,22 @@ impl RunSummary {
             failed: Vec::new(),
             dead_letters: 0,
             unsent: 0,
-        });
+        }
     }
 
-    /// What the account noted last lacks.
+    /// What it lacks.
     pub(in crate::cli) fn lacks(&mut self, result: &SyncResult) {
-        let Some(run) = self.accounts.last_mut() else { return };
-        run.skipped = unread(&result.skipped);
-        run.uncertain = unread(&result.uncertain);
-        run.failed = unread(&result.failed);
-        run.dead_letters = result.rejected.len();
-        run.unsent = result.unsent.len();
+        self.skipped = unread(&result.skipped);
+        self.uncertain = unread(&result.uncertain);
+        self.failed = unread(&result.failed);
+        self.dead_letters = result.rejected.len();
+        self.unsent = result.unsent.len();
     }
 
-    /// How the run of the account noted last ended.
+    /// How it ended.
     pub(in crate::cli) fn ended(&mut self, ended: &Result<Exit, Failure>) {
-        let Some(run) = self.accounts.last_mut() else { return };
         let (exit, error) = outcome(ended);
-        (run.exit_code, run.error) = (Some(exit), error);
+        (self.exit_code, self.error) = (Some(exit), error);
     }
 }
 

@@ -10,13 +10,13 @@ use tracing::info;
 
 use super::outcome_of;
 use crate::lists::{Asking, Fetched};
-use crate::orchestrator::shared_lists::KnownReaders;
+use crate::orchestrator::turns::Slot;
 use crate::orchestrator::{Sync, workspaces_resource};
 use crate::outcome::SyncError;
 use crate::state::{Listings, Reader, Reading, Seen};
 
 /// A listing that is to be read.
-pub(super) struct Job {
+pub(in crate::orchestrator) struct Job {
     pub(super) resource: &'static Resource,
     pub(super) workspace_id: i64,
     pub(super) first_page: usize,
@@ -24,7 +24,7 @@ pub(super) struct Job {
     /// Why it may claim nothing, whatever it proves.
     pub(super) doubt: Option<String>,
     /// Its answer, where it was needed before its turn.
-    pub(super) ready: Option<Fetched>,
+    pub(in crate::orchestrator) ready: Option<Fetched>,
 }
 
 impl Job {
@@ -41,43 +41,108 @@ impl Job {
     }
 }
 
+/// A listing of which it is not known yet who reads it.
+pub(in crate::orchestrator) enum Undecided {
+    /// It was read, and who sends its rows is open.
+    Own(Job),
+    /// A list of a workspace.
+    Of(&'static Resource, i64),
+}
+
+impl Undecided {
+    pub(super) const fn workspace_id(&self) -> Option<i64> {
+        match self {
+            Self::Own(_) => None,
+            Self::Of(_, id) => Some(*id),
+        }
+    }
+}
+
 impl Sync<'_> {
-    /// The listings that are still to be read, those first that were read least recently. What an interrupted
+    /// The listings that are to be read now, those first that were read least recently. What an interrupted
     /// run has sent is counted as sent.
-    pub(super) async fn jobs(
+    pub(super) fn jobs(
         &mut self,
-        workspace_ids: &[i64],
+        listings: Vec<Undecided>,
         memory: &BTreeMap<i64, Listings>,
-        readers: &mut KnownReaders,
-    ) -> Result<Vec<Job>, SyncError> {
+    ) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for resource in catalogue::lists().filter(|r| self.options.selection.has(r)) {
-            if resource.scope == Scope::Account {
-                jobs.extend(self.account_job(resource, readers).await?);
+        for listing in listings {
+            if !self.is_known_who_reads(&listing) {
+                self.undecided.push(listing);
                 continue;
             }
-            for id in workspace_ids {
-                let before = memory.get(id).and_then(|listings| listings.get(resource.name));
-                let me = (resource.name, self.reader(*id));
-                match readers.reading(&self.session, *id, me).await? {
-                    Reading::LeftTo(reader) => self.leave(*id, reader),
-                    Reading::Claiming => jobs.extend(self.job(resource, *id, before, None)),
-                    Reading::Partial => jobs.extend(
-                        self.job(
-                            resource,
-                            *id,
-                            before,
-                            Some(
-                                "another account has read it until now, and this one may see less"
-                                    .to_owned(),
-                            ),
-                        ),
-                    ),
+            match listing {
+                Undecided::Own(job) => jobs.push(job),
+                Undecided::Of(resource, id) => {
+                    let before = memory.get(&id).and_then(|listings| listings.get(resource.name));
+                    jobs.extend(self.list_job(resource, id, before));
                 }
             }
         }
         jobs.sort_by_key(|job| job.before.as_ref().map(|before| before.at));
-        Ok(jobs)
+        jobs
+    }
+
+    /// Of an answer that others have, too, leaves what is this account's to send. One that was overtaken by another
+    /// account's is asked for again, for the newer one counts.
+    pub(super) async fn keep_own_rows(&mut self, job: &mut Job) -> Result<(), SyncError> {
+        let Some(mut fetched) = job.ready.take_if(|_| is_shared(job.resource)) else {
+            return Ok(());
+        };
+        if self.is_overtaken(&fetched) {
+            let (client, resource) = (self.session.client, job.resource);
+            let asking = Asking { client, resource, workspace_id: 0, before: None };
+            match asking.fetch(1).await {
+                Ok(newer) => fetched = newer,
+                // What is older loses against the other's, and that is all.
+                Err(broken) => drop(outcome_of(broken.error)?),
+            }
+        }
+        job.ready = Some(self.own_rows(fetched));
+        Ok(())
+    }
+
+    pub(super) fn is_known_who_reads(&self, listing: &Undecided) -> bool {
+        match listing {
+            Undecided::Own(job) => {
+                job.ready.as_ref().is_none_or(|fetched| self.is_decided(fetched))
+            }
+            Undecided::Of(resource, id) => {
+                self.reading(&Slot::list(resource, *id), self.reader(*id)).is_some()
+            }
+        }
+    }
+
+    /// What others wait for until it is decided.
+    pub(super) fn slots(&self, listing: &Undecided) -> Vec<Slot> {
+        match listing {
+            Undecided::Own(job) => {
+                let rows = job.ready.iter().flat_map(|fetched| self.rows(fetched));
+                rows.map(|(slot, _)| slot).collect()
+            }
+            Undecided::Of(resource, id) => vec![Slot::list(resource, *id)],
+        }
+    }
+
+    fn list_job(
+        &mut self,
+        resource: &'static Resource,
+        workspace_id: i64,
+        before: Option<&Seen>,
+    ) -> Option<Job> {
+        let slot = Slot::list(resource, workspace_id);
+        match self.reading(&slot, self.reader(workspace_id))? {
+            Reading::LeftTo(reader) => {
+                self.leave(workspace_id, reader);
+                None
+            }
+            Reading::Claiming => self.job(resource, workspace_id, before, None),
+            Reading::Partial => {
+                let doubt = "another account has read it until now, and this one may see less";
+                self.job(resource, workspace_id, before, Some(doubt.to_owned()))
+            }
+        }
     }
 
     fn job(
@@ -99,12 +164,19 @@ impl Sync<'_> {
         Some(Job { resource, workspace_id, first_page, before, doubt, ready: None })
     }
 
-    /// What is the account's own: /me and the workspaces have been asked already.
-    async fn account_job(
-        &mut self,
-        resource: &'static Resource,
-        readers: &mut KnownReaders,
-    ) -> Result<Option<Job>, SyncError> {
+    /// What is the account's own: /me and the workspaces have been asked already. Of what others may have, too,
+    /// it is seen in the answer which rows that are.
+    pub(super) async fn own_jobs(&mut self) -> Result<Vec<Job>, SyncError> {
+        let mut jobs = Vec::new();
+        for resource in catalogue::lists()
+            .filter(|r| r.scope == Scope::Account && self.options.selection.has(r))
+        {
+            jobs.extend(self.own_job(resource).await?);
+        }
+        Ok(jobs)
+    }
+
+    async fn own_job(&mut self, resource: &'static Resource) -> Result<Option<Job>, SyncError> {
         let ready = match resource.name {
             name if name == workspaces_resource().name => self.workspace_listing.take(),
             _ => self.session.me.take_if(|me| me.listing.resource == resource),
@@ -116,16 +188,11 @@ impl Sync<'_> {
         }
         let Some(mut job) = self.job(resource, 0, None, None) else { return Ok(None) };
         job.ready = ready;
-        if is_shared(resource) {
+        if is_shared(resource) && job.ready.is_none() {
             let client = self.session.client;
             let asking = Asking { client, resource, workspace_id: 0, before: None };
-            let fetched = if let Some(fetched) = job.ready.take() {
-                Ok(fetched)
-            } else {
-                asking.fetch(1).await
-            };
-            match fetched {
-                Ok(fetched) => job.ready = Some(self.own_rows(fetched, readers).await?),
+            match asking.fetch(1).await {
+                Ok(fetched) => job.ready = Some(fetched),
                 Err(broken) => {
                     let outcome = outcome_of(broken.error)?;
                     self.note(resource, 0, outcome);
@@ -151,6 +218,6 @@ impl Sync<'_> {
 }
 
 /// Whether several accounts see the same rows of it.
-fn is_shared(resource: &Resource) -> bool {
+pub(in crate::orchestrator) fn is_shared(resource: &Resource) -> bool {
     resource.scope == Scope::Account && resource.paging == Paging::Array
 }

@@ -66,7 +66,7 @@ async fn apply(
 ) -> Result<Option<Settled>, WriteError> {
     let origin = &delivery.origin;
     if let Some((resource, digest)) = digest {
-        let span = run_span(digest.envelope.run_id);
+        let span = run_span(digest.envelope.run_id, None);
         let applying = lent.applier().apply_unread(resource, &digest, origin, cutting);
         if let Some(applied) = applying.instrument(span).await? {
             return Ok(Some(Settled::Applied(resource, Box::new(digest.envelope), applied)));
@@ -75,7 +75,7 @@ async fn apply(
     match batch.unwrap_or_else(|| delivery.decode()) {
         Ok((resource, batch)) => {
             let applying = lent.applier().apply(resource, &batch, origin, cutting);
-            let applied = applying.instrument(run_span(batch.run_id)).await?;
+            let applied = applying.instrument(run_span(batch.run_id, None)).await?;
             Ok(applied.map(|applied| Settled::Applied(resource, Box::new(batch), applied)))
         }
         Err(reason) => {

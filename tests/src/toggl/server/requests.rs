@@ -16,6 +16,7 @@ use url::form_urlencoded;
 use super::lock;
 use crate::toggl::account::Account;
 use crate::toggl::answer::{Answer, Content, Scripts};
+use crate::toggl::attendance::Attendance;
 use crate::toggl::behaviour::Behaviour;
 use crate::toggl::changes::Changes;
 use crate::toggl::credentials;
@@ -35,6 +36,7 @@ pub(super) struct Toggl {
     pub(super) scripts: Mutex<Scripts>,
     pub(super) changes: Mutex<Changes>,
     pub(super) log: RequestLog,
+    pub(super) attendance: Attendance,
 }
 
 /// An account and what its user may still ask.
@@ -63,6 +65,7 @@ impl Toggl {
             scripts: Mutex::default(),
             changes: Mutex::default(),
             log: RequestLog::new(),
+            attendance: Attendance::default(),
         }
     }
 
@@ -90,9 +93,14 @@ impl Toggl {
 
     /// Whose token the request brings.
     fn tenant(&self, headers: &HeaderMap) -> Option<&Tenant> {
+        self.tenants.get(self.place(headers))
+    }
+
+    /// Where among the accounts that one is; after all of them if there is none.
+    fn place(&self, headers: &HeaderMap) -> usize {
         let is_known =
-            |tenant: &&Tenant| credentials::are_of(headers, lock(&tenant.account).token());
-        self.tenants.iter().find(is_known)
+            |tenant: &Tenant| credentials::are_of(headers, lock(&tenant.account).token());
+        self.tenants.iter().position(is_known).unwrap_or(self.tenants.len())
     }
 
     /// The answer to a request with credentials that are missing or wrong.
@@ -172,9 +180,14 @@ pub(super) async fn respond(State(toggl): State<Arc<Toggl>>, request: Request) -
     // A client that hangs up while it posts has posted nothing.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let asked = Asked { head, body };
+    let place = toggl.place(&asked.head.headers);
+    let _visit = toggl.attendance.enter(place);
     let number = toggl.log.open(asked.seen(at));
-    let script = lock(&toggl.scripts).next(asked.head.uri.path());
+    let script = lock(&toggl.scripts).next(asked.head.uri.path(), &asked.head.headers);
     let script = script.unwrap_or_else(Answer::pass_through);
+    if let Some(gathering) = &script.gathering {
+        gathering.join(place).await;
+    }
     if !script.delay.is_zero() {
         tokio::time::sleep(script.delay).await;
     }
