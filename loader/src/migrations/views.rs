@@ -48,7 +48,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 16] = [
+static VIEWS: [View; 20] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -65,6 +65,10 @@ static VIEWS: [View; 16] = [
     view!("stg_toggl_track__people"),
     view!("stg_toggl_track__coverage"),
     view!("stg_toggl_track__freshness"),
+    view!("stg_toggl_track__inventories"),
+    view!("stg_toggl_track__verified_entries"),
+    view!("stg_toggl_track__verified_sums"),
+    view!("stg_toggl_track__verification"),
 ];
 
 #[cfg(test)]
