@@ -29,6 +29,7 @@ mod report_runs;
 mod session;
 mod shared_lists;
 mod team;
+mod verify_runs;
 mod workspaces;
 
 use options::{beginning, signature};
@@ -36,6 +37,8 @@ use session::Session;
 
 pub use options::SyncOptions;
 pub use report_runs::{ReportDays, ReportOptions, ReportResult, report_all};
+pub(crate) use verify_runs::{Repair, Verification};
+pub use verify_runs::{VerifyOptions, VerifyResult};
 
 /// Reads the chosen resources and publishes them. Resources that are closed to the account are skipped
 /// and named in the result; one that fails does not keep the others from being sent. A sync that a

@@ -41,6 +41,7 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
     ("report", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("verify", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
     (SCHEDULE, &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     ("check", &[VAULT, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),

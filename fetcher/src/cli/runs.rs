@@ -121,7 +121,7 @@ pub(super) fn client(common: &CommonArgs, login: &Login) -> Result<Client, Failu
 }
 
 /// How long another run of the same account is waited for.
-fn patience(common: &CommonArgs) -> Duration {
+pub(super) fn patience(common: &CommonArgs) -> Duration {
     match common.if_running {
         IfRunning::Wait => common.toggl.max_wait,
         IfRunning::Skip | IfRunning::Fail => Duration::ZERO,
@@ -130,7 +130,7 @@ fn patience(common: &CommonArgs) -> Duration {
 
 /// A run that did not come to its end. One that another run keeps from beginning is skipped where that was
 /// asked for: no success for whoever waits until the tables have it.
-fn unfinished(common: &CommonArgs, error: SyncError) -> Result<Exit, Failure> {
+pub(super) fn unfinished(common: &CommonArgs, error: SyncError) -> Result<Exit, Failure> {
     let SyncError::Lease(LeaseError::Running(running)) = &error else {
         return Err(failure(error));
     };
