@@ -19,6 +19,7 @@ use crate::ownership::Ownership;
 use crate::ownership::copies::Copies;
 use crate::postgres::database::Database;
 use crate::status::pipeline::Pipeline;
+use crate::status::proof::Proof;
 use crate::status::store::{Counts, Looker, Store};
 use crate::status::whose::{self, Whose};
 use crate::status::{Away, Status, age, queue};
@@ -32,10 +33,12 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 /// While something is, counting takes no more than this part of the time: rows of large tables take
 /// seconds to count.
 const COUNT_SHARE: u32 = 10;
+/// Inventories are compared once more after this even if none has come.
+const PROOF_INTERVAL: Duration = Duration::from_mins(10);
 /// What the clocks of two machines may differ by.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
-/// Longer than a look takes even while both servers are silent.
-const STUCK: Duration = Duration::from_mins(3);
+/// Longer than a look takes even while both servers are silent, or compare millions of entries.
+const STUCK: Duration = Duration::from_mins(7);
 /// Minutes that the plots show.
 const MINUTES: usize = 60;
 
@@ -85,6 +88,7 @@ pub(crate) struct Watcher {
     sender: watch::Sender<Arc<Seen>>,
     counts: Option<Arc<Counts>>,
     counts_wanted: Arc<AtomicBool>,
+    proof: Option<Arc<Proof>>,
     rows_before: u64,
 }
 
@@ -128,6 +132,7 @@ pub(crate) fn watch(
         sender,
         counts: None,
         counts_wanted,
+        proof: None,
         rows_before: 0,
     };
     (watch, watcher)
@@ -235,6 +240,7 @@ impl Watcher {
                 Err(away) => uncounted = Some(away),
             }
         }
+        let unproven = self.prove(&store).await;
         let whose = self.whose(&store).await;
         Status {
             pipeline: self.pipeline.clone(),
@@ -244,7 +250,31 @@ impl Watcher {
             store,
             counts: self.counts.clone(),
             uncounted,
+            proof: self.proof.clone(),
+            unproven,
             whose,
+        }
+    }
+
+    /// Compares once more when an inventory has come, and now and then, for the tables change, too. Says why
+    /// it could not.
+    async fn prove(&mut self, store: &Result<Store, Away>) -> Option<Away> {
+        let store = store.as_ref().ok().filter(|store| store.is_verified())?;
+        let is_due = self.proof.as_ref().is_none_or(|proof| {
+            let is_outdated = store.last_inventory().is_some_and(|last| last + SKEW > proof.at);
+            let rest = proof.took * COUNT_SHARE;
+            let pause = if is_outdated { rest } else { rest.max(PROOF_INTERVAL) };
+            Timestamp::now().duration_since(proof.at).unsigned_abs() >= pause
+        });
+        if !is_due {
+            return None;
+        }
+        match self.looker.prove().await {
+            Ok(proof) => {
+                self.proof = proof.map(Arc::new);
+                None
+            }
+            Err(away) => Some(away),
         }
     }
 
