@@ -12,10 +12,9 @@
 //! | what | where |
 //! |---|---|
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
-//! | whether loaders have stored it | `wait_until_loaded` |
+//! | whether loaders have stored it, and the verdict that Postgres holds | `wait_until_loaded`, `verdict` |
 //! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
 //! | what is asked, and what an answer may claim or prove | `inventory`, `report`, `time_entries`, `lists` |
-//! | the verdict that Postgres holds | `verdict` |
 //! | what came of a run, and why it ended early | `outcome` |
 //! | what is remembered from one run to the next | `state` |
 //! | what is made of an answer, and how it is sent | `record`, `publisher` |

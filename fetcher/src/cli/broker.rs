@@ -111,7 +111,7 @@ impl Broker {
     ) -> Result<(), Failure> {
         info!(target: ORCHESTRATOR, "Waiting until loaders have stored it");
         let storing = wait_until_loaded::until_stored(&self.context, newest, patience);
-        self.run(storing).await?.or_exit(Exit::Failed)
+        storing.await.or_exit(Exit::Failed)
     }
 
     /// Until the run ends or somebody ends it.

@@ -110,6 +110,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     }
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
+        schedule.verification = arguments_of_run(&matches, &["verify".into()])?;
         parse(&as_words(&schedule.arguments))?;
     }
     Ok(cli)

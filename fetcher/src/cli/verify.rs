@@ -88,10 +88,11 @@ pub(super) async fn verify(
         let client = broker.client(common, login);
         let publisher = broker.publisher();
         let running = one.run(login, &client, &publisher);
-        let ended = Box::pin(running.instrument(run_span(publisher.run_id()))).await;
+        let running = running.instrument(run_span(publisher.run_id()));
+        let ended = Box::pin(broker.run(running)).await;
         run_summary.note(&login.account, &client, &publisher);
         published.note(&publisher);
-        let ended = match ended {
+        let ended = match ended? {
             Ok(verified) => {
                 run_summary.lacks(&verified.counted.rest);
                 summary::verify(&verified, account_of(login, &logins))
@@ -128,8 +129,8 @@ impl One<'_> {
             patience: patience(common),
         };
         let opening = Verification::open(client, publisher, &broker.state, &options);
-        let mut verification = Box::pin(broker.run(opening)).await??;
-        let counted = Box::pin(broker.run(verification.inventories())).await??;
+        let mut verification = Box::pin(opening).await?;
+        let counted = Box::pin(verification.inventories()).await?;
         let mut verified = Verified { counted, ..Verified::default() };
         let Some(patience) = self.patience() else { return Ok(verified) };
         let mut verdicts = match self.verdicts().await? {
@@ -174,7 +175,7 @@ impl One<'_> {
     ) -> Result<(), Failure> {
         self.broker.until_settled(publisher.newest(), patience).await?;
         let findings = verdicts.findings(&verified.counted.inventory_ids);
-        verified.findings = Some(self.broker.run(findings).await?.map_err(failure)?);
+        verified.findings = Some(findings.await.map_err(failure)?);
         Ok(())
     }
 
@@ -187,13 +188,13 @@ impl One<'_> {
         waiting: (&Publisher, Duration),
     ) -> Result<(), Ended> {
         let ids = verified.counted.inventory_ids.clone();
-        let plans = self.broker.run(verdicts.repairs(&ids)).await?.map_err(failure)?;
+        let plans = verdicts.repairs(&ids).await.map_err(failure)?;
         if plans.is_empty() {
             return Ok(());
         }
         for plan in &plans {
             verified.repaired += plan.entries.len() + plan.gone.len();
-            let mut lacks = Box::pin(self.broker.run(verification.repair(plan))).await??;
+            let mut lacks = Box::pin(verification.repair(plan)).await?;
             verified.repairs.merge(&mut lacks);
         }
         let differing = verified.findings.iter().flatten().filter(|f| f.verdict == "different");
@@ -201,7 +202,7 @@ impl One<'_> {
             differing.filter_map(|finding| Some((finding.workspace_id, finding.days()?))).collect();
         // What was read once more has to be older than what it is held against.
         self.broker.until_settled(waiting.0.newest(), waiting.1).await?;
-        let again = Box::pin(self.broker.run(verification.again(&days))).await??;
+        let again = Box::pin(verification.again(&days)).await?;
         verified.counted.replace(again);
         Ok(self.judge(verdicts, verified, waiting).await?)
     }

@@ -59,8 +59,9 @@ impl<'a> Summary<'a> {
 
     /// Whether it tells of every group which entries it is.
     pub(super) fn has_ids(&self) -> bool {
-        let groups = self.groups.iter().filter_map(|person| person.sub_groups.as_ref()).flatten();
-        groups.into_iter().all(|group| {
+        let mut groups =
+            self.groups.iter().filter_map(|person| person.sub_groups.as_ref()).flatten();
+        groups.all(|group| {
             group.ids.as_ref().is_some_and(|ids| !ids.is_empty() || group.seconds == 0)
         })
     }

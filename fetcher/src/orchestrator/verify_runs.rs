@@ -220,7 +220,7 @@ impl<'a> Verification<'a> {
                     most = span.count() / 2;
                     continue;
                 }
-                Err(stopped) => return self.stopped(inventory.workspace_id, stopped, result),
+                Err(stopped) => return note_stopped(inventory.workspace_id, stopped, result),
             };
             if let Some(fault) = &taken.fault {
                 let workspace_id = inventory.workspace_id;
@@ -241,41 +241,40 @@ impl<'a> Verification<'a> {
         }
         Ok(())
     }
+}
 
-    fn stopped(
-        &self,
-        workspace_id: i64,
-        stopped: Stopped,
-        result: &mut VerifyResult,
-    ) -> Result<(), SyncError> {
-        let name = inventory::resource().name;
-        let error = match stopped {
-            Stopped::Run(error) => return Err(error),
-            Stopped::TooLong => {
-                let reason =
-                    format!("workspace {workspace_id}: the answer for one day is too long");
-                result.rest.failed.push((name, reason));
-                return Ok(());
-            }
-            Stopped::Toggl(error) => error,
-        };
-        if matches!(error, toggl::Error::Quota { .. }) {
-            let sent = format!("{} inventories are sent", result.inventory_ids.len());
-            return Err(SyncError::Quota { error, sent });
+/// What an error means for the run.
+fn note_stopped(
+    workspace_id: i64,
+    stopped: Stopped,
+    result: &mut VerifyResult,
+) -> Result<(), SyncError> {
+    let name = inventory::resource().name;
+    let error = match stopped {
+        Stopped::Run(error) => return Err(error),
+        Stopped::TooLong => {
+            let reason = format!("workspace {workspace_id}: the answer for one day is too long");
+            result.rest.failed.push((name, reason));
+            return Ok(());
         }
-        match error.disposition() {
-            Disposition::Stop => Err(error.into()),
-            Disposition::Skip => {
-                let reason = format!("workspace {workspace_id}: {}", chain(&error));
-                warn!(target: REPORT, "Cannot verify {reason}");
-                result.rest.skipped.push((name, reason));
-                Ok(())
-            }
-            Disposition::Retry(_) => {
-                error!(target: REPORT, "Could not verify workspace {workspace_id}: {}", chain(&error));
-                result.rest.failed.push((name, chain(&error)));
-                Ok(())
-            }
+        Stopped::Toggl(error) => error,
+    };
+    if matches!(error, toggl::Error::Quota { .. }) {
+        let sent = format!("{} inventories are sent", result.inventory_ids.len());
+        return Err(SyncError::Quota { error, sent });
+    }
+    match error.disposition() {
+        Disposition::Stop => Err(error.into()),
+        Disposition::Skip => {
+            let reason = format!("workspace {workspace_id}: {}", chain(&error));
+            warn!(target: REPORT, "Cannot verify {reason}");
+            result.rest.skipped.push((name, reason));
+            Ok(())
+        }
+        Disposition::Retry(_) => {
+            error!(target: REPORT, "Could not verify workspace {workspace_id}: {}", chain(&error));
+            result.rest.failed.push((name, chain(&error)));
+            Ok(())
         }
     }
 }

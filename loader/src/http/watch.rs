@@ -33,8 +33,6 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 /// While something is, counting takes no more than this part of the time: rows of large tables take
 /// seconds to count.
 const COUNT_SHARE: u32 = 10;
-/// Inventories are compared once more after this even if none has come.
-const PROOF_INTERVAL: Duration = Duration::from_mins(10);
 /// What the clocks of two machines may differ by.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// Longer than a look takes even while both servers are silent, or compare millions of entries.
@@ -260,13 +258,8 @@ impl Watcher {
     /// it could not.
     async fn prove(&mut self, store: &Result<Store, Away>) -> Option<Away> {
         let store = store.as_ref().ok().filter(|store| store.is_verified())?;
-        let is_due = self.proof.as_ref().is_none_or(|proof| {
-            let is_outdated = store.last_inventory().is_some_and(|last| last + SKEW > proof.at);
-            let rest = proof.took * COUNT_SHARE;
-            let pause = if is_outdated { rest } else { rest.max(PROOF_INTERVAL) };
-            Timestamp::now().duration_since(proof.at).unsigned_abs() >= pause
-        });
-        if !is_due {
+        let last = store.last_inventory().map(|at| at + SKEW);
+        if self.proof.as_ref().is_some_and(|proof| !proof.is_due(last)) {
             return None;
         }
         match self.looker.prove().await {

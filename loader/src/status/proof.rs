@@ -9,6 +9,11 @@ use sqlx::{FromRow, PgConnection};
 
 use super::words::time;
 
+/// It is asked once more after this even if no inventory has come.
+const INTERVAL: Duration = Duration::from_mins(10);
+/// Asking takes no more than this part of the time.
+const SHARE: u32 = 10;
+
 /// The verdict over all people of all inventories.
 #[derive(Debug, Clone)]
 pub(crate) struct Proof {
@@ -107,6 +112,14 @@ impl Proof {
         .fetch_all(connection)
         .await?;
         Ok((!findings.is_empty()).then(|| Self { at, took: started.elapsed(), findings }))
+    }
+
+    /// Whether it is to be asked again: after a new inventory, and now and then, for the tables change, too.
+    pub(crate) fn is_due(&self, last_inventory: Option<Timestamp>) -> bool {
+        let is_outdated = last_inventory.is_some_and(|last| last > self.at);
+        let rest = self.took * SHARE;
+        let pause = if is_outdated { rest } else { rest.max(INTERVAL) };
+        Timestamp::now().duration_since(self.at).unsigned_abs() >= pause
     }
 
     pub(crate) fn is_good(&self) -> bool {

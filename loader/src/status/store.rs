@@ -128,7 +128,7 @@ impl Looker {
             let mut transaction = connection.begin().await?;
             let limit = format!("set local statement_timeout = '{}s'", PROOF_TIMEOUT.as_secs());
             sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut *transaction).await?;
-            let answer = question(&mut transaction).await?;
+            let answer = question(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(answer)
         })

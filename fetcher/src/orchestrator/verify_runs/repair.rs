@@ -82,7 +82,7 @@ impl Verification<'_> {
                 Ok(missing) => missing,
                 Err(error) => {
                     result.add(&mut tally);
-                    return self.unread(error, result);
+                    return unread(error, result);
                 }
             };
             self.tell_gone(plan, &missing, &mut tally, result).await?;
@@ -127,7 +127,8 @@ impl Verification<'_> {
             records: page.records,
             rejected: page.rejected,
         };
-        tally.records += tally.send(self.session.publisher, listing).await?;
+        let sent = tally.send(self.session.publisher, listing).await?;
+        tally.records += sent;
         let ids = ids.iter().filter(|id| is_whole && !found.contains(id)).copied().collect();
         Ok(Missing { ids, fetched_at: Some(answer.fetched_at) })
     }
@@ -208,20 +209,21 @@ impl Verification<'_> {
         }
         Ok(())
     }
+}
 
-    fn unread(&self, error: EntriesError, result: &mut SyncResult) -> Result<(), SyncError> {
-        match error {
-            EntriesError::Run(error) => Err(error),
-            EntriesError::Toggl(error @ Error::Quota { .. }) => {
-                Err(SyncError::Quota { error, sent: "a part of what differs is read".to_owned() })
-            }
-            EntriesError::Toggl(error @ Error::Credentials { .. }) => Err(error.into()),
-            EntriesError::Toggl(error) => {
-                let reason = shared::exit::chain(&error);
-                warn!(target: REPORT, "Could not read what differs: {reason}");
-                result.failed.push((crate::inventory::resource().name, reason));
-                Ok(())
-            }
+/// What that means for the run.
+fn unread(error: EntriesError, result: &mut SyncResult) -> Result<(), SyncError> {
+    match error {
+        EntriesError::Run(error) => Err(error),
+        EntriesError::Toggl(error @ Error::Quota { .. }) => {
+            Err(SyncError::Quota { error, sent: "a part of what differs is read".to_owned() })
+        }
+        EntriesError::Toggl(error @ Error::Credentials { .. }) => Err(error.into()),
+        EntriesError::Toggl(error) => {
+            let reason = shared::exit::chain(&error);
+            warn!(target: REPORT, "Could not read what differs: {reason}");
+            result.failed.push((crate::inventory::resource().name, reason));
+            Ok(())
         }
     }
 }
