@@ -13,6 +13,7 @@ use shared::consumer::Readers;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::minutes::{self, Minute};
 use crate::consume::troubles::Troubles;
 use crate::metrics::Metrics;
 use crate::ownership::Ownership;
@@ -37,8 +38,6 @@ const COUNT_SHARE: u32 = 10;
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// Longer than a look takes even while both servers are silent, or compare millions of entries.
 const STUCK: Duration = Duration::from_mins(7);
-/// Minutes that the plots show.
-const MINUTES: usize = 60;
 
 /// What was seen last.
 #[derive(Debug, Clone)]
@@ -49,17 +48,6 @@ pub(crate) struct Seen {
     pub(crate) minutes: VecDeque<Minute>,
     pub(crate) pipeline: Pipeline,
     looked: Instant,
-}
-
-/// What happened in one minute.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Minute {
-    /// Minutes since 1970.
-    pub(crate) number: i64,
-    /// Records in the batches that this loader applied.
-    pub(crate) rows: u64,
-    /// The most batches that waited in the stream; none while NATS was away.
-    pub(crate) lag: Option<u64>,
 }
 
 /// Where readers look.
@@ -299,17 +287,6 @@ impl Watcher {
         self.rows_before = rows_now;
         let lag = status.queue.as_ref().ok().map(queue::Queue::unloaded);
         let number = status.at.as_second().div_euclid(60);
-        let mut minutes = self.sender.borrow().minutes.clone();
-        match minutes.back_mut().filter(|minute| minute.number == number) {
-            Some(minute) => {
-                minute.rows += rows;
-                minute.lag = minute.lag.max(lag);
-            }
-            None => minutes.push_back(Minute { number, rows, lag }),
-        }
-        while minutes.len() > MINUTES {
-            minutes.pop_front();
-        }
-        minutes
+        minutes::with(self.sender.borrow().minutes.clone(), Minute { number, rows, lag })
     }
 }
