@@ -58,9 +58,6 @@ pub(crate) struct Finding {
     /// The worst of anybody's.
     pub(crate) verdict: String,
     pub(crate) fault: Option<String>,
-    pub(crate) entries: i64,
-    pub(crate) seconds: i64,
-    pub(crate) stored: i64,
     pub(crate) missing: i64,
     pub(crate) gone: i64,
     pub(crate) differing: i64,
@@ -161,8 +158,7 @@ const FINDINGS: &str = "
     select workspace_id, from_date::text, to_date::text,
            (array_agg(verdict order by array_position(
                array['no proof', 'not arrived', 'different', 'unproven', 'not kept', 'equal'], verdict)))[1] as verdict,
-           max(fault) as fault, sum(told_entry_count)::bigint as entries, sum(told_seconds)::bigint as seconds,
-           sum(stored_entry_count)::bigint as stored, sum(missing_count)::bigint as missing,
+           max(fault) as fault, sum(missing_count)::bigint as missing,
            sum(gone_count)::bigint as gone, sum(differing_count)::bigint as differing,
            sum(left_out_count)::bigint as left_out, sum(unproven_count)::bigint as unproven,
            sum(not_kept_count)::bigint as not_kept
