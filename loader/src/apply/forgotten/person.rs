@@ -214,7 +214,7 @@ mod tests {
             (
                 "inventories",
                 r#"{"asking_user_id":17,"users":[{"user_id":17,"rows":1},{"user_id":3,"rows":2}]}"#,
-                r#"{"asking_user_id":null,"users":[{"user_id":3,"rows":2}]}"#,
+                r#"{"asking_user_id":null,"users":[{"rows":2,"user_id":3}]}"#,
             ),
             ("workspaces", r#"{"owner":{"id":17,"name":"Eva"}}"#, r#"{"owner":null}"#),
         ] {

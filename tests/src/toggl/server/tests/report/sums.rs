@@ -63,8 +63,8 @@ async fn sums_are_rounded_unless_both_zeros_are_sent() {
     simulator.configure(|behaviour| behaviour.report_rounding_minutes = Some(15));
 
     let path = "search/time_entries/totals";
-    assert_eq!(ask_sum(&simulator, path, &march()).await["seconds"], 2_700);
-    assert_eq!(ask_sum(&simulator, path, &summary_days()).await["seconds"], 600);
+    assert_eq!(ask_sum(&simulator, path, &march()).await["seconds"], 1_800);
+    assert_eq!(ask_sum(&simulator, path, &summary_days()).await["seconds"], 300);
 }
 
 fn summary_days() -> Value {
