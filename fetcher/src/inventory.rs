@@ -109,10 +109,11 @@ impl Inventory<'_> {
 
     async fn count(&self, days: Days) -> Result<Found, Stopped> {
         let path = self.path("summary/time_entries");
-        let mut question = question(days);
-        question["grouping"] = json!("users");
-        question["sub_grouping"] = json!("time_entries");
-        question["include_time_entry_ids"] = json!(true);
+        let (from, to) = days.asked();
+        let question = json!({
+            "start_date": from, "end_date": to, "rounding": 0, "rounding_minutes": 0, "grouping": "users",
+            "sub_grouping": "time_entries", "include_time_entry_ids": true,
+        });
         let answer = match self.client.post(&path, &question).await {
             Ok(answer) => answer,
             Err(error) => return self.no_answer(error),

@@ -38,7 +38,7 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_parser = day)]
     to: Option<Date>,
     /// Read what differs once more, entries by their ids, and ask again. It waits for loaders (--wait, 5m unless
-    /// you say otherwise), for it is Postgres (DATABASE_URL) that knows what differs. Nothing is deleted but what
+    /// you say otherwise), for it is Postgres (`DATABASE_URL`) that knows what differs. Nothing is deleted but what
     /// Toggl does not show when it is asked for it by its id either.
     #[arg(long)]
     repair: bool,
@@ -133,10 +133,7 @@ impl One<'_> {
         let counted = Box::pin(verification.inventories()).await?;
         let mut verified = Verified { counted, ..Verified::default() };
         let Some(patience) = self.patience() else { return Ok(verified) };
-        let mut verdicts = match self.verdicts().await? {
-            Some(verdicts) => verdicts,
-            None => return Ok(verified),
-        };
+        let Some(mut verdicts) = self.verdicts().await? else { return Ok(verified) };
         self.judge(&mut verdicts, &mut verified, (publisher, patience)).await?;
         if args.repair {
             self.repair(&mut verification, &mut verdicts, &mut verified, (publisher, patience))

@@ -91,7 +91,9 @@ fn json(proof: Option<&Proof>, differences: &[Difference]) -> String {
     let findings = proof.map(|proof| {
         let rows = proof.findings.iter().map(|finding| {
             let mut row = json!(finding);
-            row["asked_at"] = json!(finding.asked_at());
+            if let Some(fields) = row.as_object_mut() {
+                fields.insert("asked_at".to_owned(), json!(finding.asked_at()));
+            }
             row
         });
         rows.collect::<Vec<_>>()

@@ -161,24 +161,12 @@ impl Verification<'_> {
         let tables = catalogue::CATALOGUE.iter().filter(|resource| resource.is_time_entry());
         for resource in tables {
             for id in &gone {
-                let listing = self.gone(resource, plan.workspace_id, (*id, fetched_at));
+                let listing = gone_entry(resource, plan.workspace_id, (*id, fetched_at));
                 tally.send(self.session.publisher, listing).await?;
             }
         }
         info!(target: REPORT, "{} entries of workspace {} are gone at Toggl", gone.len(), plan.workspace_id);
         Ok(())
-    }
-
-    fn gone(
-        &self,
-        resource: &'static Resource,
-        workspace_id: i64,
-        (id, fetched_at): (i64, Timestamp),
-    ) -> Listing {
-        use shared::resource::Scope as Whose;
-        let workspace_id = if resource.scope == Whose::Account { 0 } else { workspace_id };
-        let (records, rejected) = (Vec::new(), Vec::new());
-        Listing { resource, workspace_id, fetched_at, span: Span::Id(id), records, rejected }
     }
 
     /// Reads days by a report.
@@ -244,4 +232,16 @@ impl From<crate::publisher::PublishError> for EntriesError {
     fn from(error: crate::publisher::PublishError) -> Self {
         Self::Run(error.into())
     }
+}
+
+/// That there is no entry of that id.
+fn gone_entry(
+    resource: &'static Resource,
+    workspace_id: i64,
+    (id, fetched_at): (i64, Timestamp),
+) -> Listing {
+    use shared::resource::Scope as Whose;
+    let workspace_id = if resource.scope == Whose::Account { 0 } else { workspace_id };
+    let (records, rejected) = (Vec::new(), Vec::new());
+    Listing { resource, workspace_id, fetched_at, span: Span::Id(id), records, rejected }
 }
