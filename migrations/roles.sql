@@ -4,7 +4,7 @@
 -- psql --set ON_ERROR_STOP=1 --single-transaction --file migrations/roles.sql
 --
 --   toggl_track_loader    owns what the loader makes in the schemas raw and staging; no right to the vault
---   toggl_track_fetcher   reads Toggl's secrets in the vault, and no table
+--   toggl_track_fetcher   reads Toggl's secrets in the vault, and the verdict over its inventories; no table
 --   toggl_track_analyst   reads the views of staging; cannot log in: grant it to those who may
 --
 -- The first two can log in once they have passwords: alter role toggl_track_loader password '…';
@@ -105,6 +105,19 @@ grant usage on schema staging to toggl_track_analyst;
 grant select on all tables in schema staging to toggl_track_analyst;
 alter default privileges for role toggl_track_loader in schema staging
     grant select on tables to toggl_track_analyst;
+
+-- What `fetcher verify` says: its verdict, and which entries it is about. Once a loader has made the views.
+do $verdict$
+declare
+    verdict text;
+begin
+    grant usage on schema staging to toggl_track_fetcher;
+    foreach verdict in array array['verification', 'verified_entries', 'verified_sums'] loop
+        if to_regclass('staging.stg_toggl_track__' || verdict) is not null then
+            execute format('grant select on staging.%I to toggl_track_fetcher', 'stg_toggl_track__' || verdict);
+        end if;
+    end loop;
+end $verdict$;
 
 -- The vault has no rights by secret: who may read its view may read all of it. These functions read it
 -- with the rights of their owner, and only what is Toggl's.

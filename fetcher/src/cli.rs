@@ -32,6 +32,7 @@ mod runs;
 mod schedule;
 mod side_by_side;
 mod summary;
+mod verify;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,6 +45,7 @@ Examples:
   fetcher --workspace all --account all    everything that every stored account can read
   fetcher --team 35                        your entries at every run, everybody's once a day (admins)
   fetcher report --from 2023-01-01         everybody's entries since then
+  fetcher verify --from 2023-01-01 --wait  Toggl's own sums against the tables
   fetcher --env-file /etc/toggl-track/fetcher.env    with settings from a file, as for cron
   fetcher check                            token, workspaces, plan and quota
   fetcher credentials set < token.txt      store the API token in the vault";
@@ -193,6 +195,12 @@ enum Command {
     /// After an interruption the same command continues where it stopped.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
+    /// Hold Toggl's own sums against the tables: which entries there are, and how long they took, for one
+    /// request a year and workspace. What differs is told by `loader verify`, and here with --wait or --repair.
+    /// After an interruption the same command continues where it stopped. Exit code 6 if something differs, or
+    /// is not proven.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArgs),
     /// Try everything that a sync needs: credentials, Toggl, NATS, and the rights there. Says how to fix what
     /// does not work, and shows whose token it is, the workspaces and their plans, and what is left of the
     /// quotas.
@@ -249,6 +257,14 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             let mut run_summary = RunSummary::begin("report");
             let ended = match cli.common.run_summary.prepare() {
                 Ok(()) => Box::pin(runs::report(&cli.common, args, &mut run_summary)).await,
+                Err(failure) => Err(failure),
+            };
+            run_summary.write(&cli.common.run_summary, ended)
+        }
+        Some(Command::Verify(args)) => {
+            let mut run_summary = RunSummary::begin("verify");
+            let ended = match cli.common.run_summary.prepare() {
+                Ok(()) => Box::pin(verify::verify(&cli.common, args, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
             run_summary.write(&cli.common.run_summary, ended)

@@ -3,7 +3,8 @@
 //! ```text
 //! credentials ─► toggl client ─► lists        ┐
 //!                 (pace, quotas) time_entries ┼─► record ─► publisher ─► JetStream
-//!                                report       ┘             state ─────► key-value bucket
+//!                                report       │
+//!                                inventory    ┘             state ─────► key-value bucket
 //! ```
 //!
 //! Imports run downwards in this table.
@@ -11,9 +12,9 @@
 //! | what | where |
 //! |---|---|
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
-//! | whether loaders have stored it | `wait_until_loaded` |
+//! | whether loaders have stored it, and the verdict that Postgres holds | `wait_until_loaded`, `verdict` |
 //! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
-//! | what is asked, and what an answer may claim | `report`, `time_entries`, `lists` |
+//! | what is asked, and what an answer may claim or prove | `inventory`, `report`, `time_entries`, `lists` |
 //! | what came of a run, and why it ended early | `outcome` |
 //! | what is remembered from one run to the next | `state` |
 //! | what is made of an answer, and how it is sent | `record`, `publisher` |
@@ -43,6 +44,7 @@ mod account;
 mod check;
 pub mod cli;
 pub mod credentials;
+mod inventory;
 mod library;
 mod lists;
 mod orchestrator;
@@ -55,13 +57,15 @@ mod selection;
 pub mod state;
 mod time_entries;
 pub mod toggl;
+mod verdict;
 mod wait_until_loaded;
 mod window;
 
 pub use account::{Account, Workspaces};
 pub use library::{FetchError, Fetcher, Settings, SetupError};
 pub use orchestrator::{
-    ReportDays, ReportOptions, ReportResult, SyncOptions, report_all, sync_all,
+    ReportDays, ReportOptions, ReportResult, SyncOptions, VerifyOptions, VerifyResult, report_all,
+    sync_all,
 };
 pub use outcome::{SyncError, SyncResult, TeamResult};
 pub use selection::{Names, Selection};

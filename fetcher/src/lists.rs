@@ -172,6 +172,6 @@ async fn ask(
 const fn page_size(resource: &Resource) -> usize {
     match resource.paging {
         Paging::Pages(size) | Paging::Envelope(size) => size,
-        Paging::Object | Paging::Array | Paging::Windows | Paging::Report => 0,
+        Paging::Object | Paging::Array | Paging::Windows | Paging::Report | Paging::Sums => 0,
     }
 }

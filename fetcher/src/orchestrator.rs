@@ -31,6 +31,7 @@ mod session;
 mod shared_lists;
 mod team;
 mod turns;
+mod verify_runs;
 mod workspaces;
 
 use lists::Undecided;
@@ -42,6 +43,8 @@ pub use options::SyncOptions;
 pub(crate) use report_runs::report_beside;
 pub use report_runs::{ReportDays, ReportOptions, ReportResult, report_all};
 pub(crate) use turns::{Turn, turns};
+pub(crate) use verify_runs::{Repair, Verification};
+pub use verify_runs::{VerifyOptions, VerifyResult};
 
 /// Reads the chosen resources and publishes them. Resources that are closed to the account are skipped
 /// and named in the result; one that fails does not keep the others from being sent. A sync that a

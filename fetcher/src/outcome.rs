@@ -87,6 +87,15 @@ impl SyncResult {
         all
     }
 
+    /// Takes over what another part of the run lacks.
+    pub(crate) fn merge(&mut self, other: &mut Self) {
+        self.skipped.append(&mut other.skipped);
+        self.uncertain.append(&mut other.uncertain);
+        self.rejected.append(&mut other.rejected);
+        self.unsent.append(&mut other.unsent);
+        self.failed.append(&mut other.failed);
+    }
+
     /// Takes over what became of the records of one resource.
     pub(crate) fn add(&mut self, tally: &mut Tally) {
         self.rejected.append(&mut tally.rejected);

@@ -53,7 +53,7 @@ pub fn read_page(resource: &Resource, body: &Bytes) -> serde_json::Result<Page> 
     let mut page = Page::default();
     let texts: Vec<&RawValue> = match resource.paging {
         Paging::Report => return rows::read(resource, body, json),
-        Paging::Object => vec![serde_json::from_str(json)?],
+        Paging::Object | Paging::Sums => vec![serde_json::from_str(json)?],
         Paging::Array | Paging::Pages(_) | Paging::Windows => {
             serde_json::from_str::<Option<_>>(json)?.unwrap_or_default()
         }

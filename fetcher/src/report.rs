@@ -27,7 +27,8 @@ use crate::publisher::Publisher;
 use crate::state::{ReportProgress, SeenStarts, State, StateError, is_within};
 use crate::toggl::Client;
 use claims::Part;
-use days::{FIRST_DAY, midnight};
+use days::midnight;
+pub(crate) use days::{FIRST_DAY, UnknownDays, looked_at};
 pub(crate) use scope::Scope;
 pub(crate) use stopped::Stopped;
 

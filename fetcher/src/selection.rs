@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::catalogue::CATALOGUE;
-use shared::resource::{Paging, Resource};
+use shared::catalogue::{self, CATALOGUE};
+use shared::resource::Resource;
 
 /// Everything that a sync can read.
 const ALL: &str = "all";
@@ -69,8 +69,9 @@ impl std::str::FromStr for Names {
             .map(|resource| resource.name)
             .collect();
         match chosen.as_slice() {
-            [] if CATALOGUE.iter().any(|resource| resource.name == text) => {
-                Err(format!("{text} is read by `fetcher report`"))
+            [] if let Some(resource) = catalogue::find(&text) => {
+                let command = if resource.is_time_entry() { "report" } else { "verify" };
+                Err(format!("{text} is read by `fetcher {command}`"))
             }
             [] => {
                 let names: Vec<_> = syncable().map(|resource| resource.name).collect();
@@ -84,9 +85,9 @@ impl std::str::FromStr for Names {
     }
 }
 
-/// Reports have a command of their own.
+/// Reports and inventories have commands of their own.
 fn syncable() -> impl Iterator<Item = &'static Resource> {
-    CATALOGUE.iter().filter(|resource| resource.paging != Paging::Report)
+    CATALOGUE.iter().filter(|resource| resource.is_synced())
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod report_progress;
 mod seen;
 mod seen_starts;
 mod sync_progress;
+mod verify_progress;
 
 pub(crate) use account::{Remembered, Since, TeamRead};
 pub(crate) use lease::{Lease, Work};
@@ -49,6 +50,7 @@ pub(crate) use report_progress::ReportProgress;
 pub(crate) use seen::{Listings, Seen, listings_key};
 pub(crate) use seen_starts::{Emptiness, SeenStarts};
 pub(crate) use sync_progress::{SyncProgress, WindowProgress};
+pub(crate) use verify_progress::VerifyProgress;
 
 /// The bucket is out of reach.
 #[derive(Debug, thiserror::Error)]

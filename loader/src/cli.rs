@@ -35,12 +35,14 @@ use crate::replay::{self, ReplayArgs};
 use crate::setup::{self, SetupArgs};
 use crate::status::age;
 use crate::status::command::{self, StatusArgs};
+use crate::status::verify::{self, VerifyArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   loader                             loads until it is stopped; start as many as you like
   loader check                       is everything there that it needs?
   loader status                      how the pipeline is
+  loader verify                      whether the tables have what Toggl says is there
   loader dead-letters list           what could not be loaded, and why
   loader explain --resource tags --id 7    why a row is as it is, and which batches had it
   loader replay --resource tags      load a table again from the stream";
@@ -156,6 +158,10 @@ enum Command {
     /// attention. Needs no running loader, and tells what it can where NATS or Postgres is away.
     #[command(after_help = command::EXAMPLES)]
     Status(StatusArgs),
+    /// Whether the tables have what Toggl's own sums say is there: what the last `fetcher verify` asked for, held
+    /// against the tables as they are now. What was changed since it asked is left out. Needs only Postgres.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(VerifyArgs),
     /// Try everything that loading needs: Postgres, the tables, NATS, and the rights there. Says how to fix
     /// what does not work.
     #[command(after_help = check::EXAMPLES)]

@@ -3,6 +3,7 @@
 //! told that is secret; still it is off the network unless a setting puts it there.
 
 pub(crate) mod healthcheck;
+mod minutes;
 mod page;
 mod plot;
 mod server;

@@ -9,8 +9,11 @@ pub(crate) mod command;
 mod line;
 mod people;
 pub(crate) mod pipeline;
+pub(crate) mod proof;
 pub(crate) mod queue;
 pub(crate) mod store;
+mod table;
+pub(crate) mod verify;
 pub(crate) mod whose;
 pub(crate) mod words;
 
@@ -23,6 +26,7 @@ use shared::catalogue::CATALOGUE;
 pub(crate) use self::line::Line;
 use self::people::Tally;
 use self::pipeline::Pipeline;
+use self::proof::Proof;
 use self::queue::Queue;
 use self::store::{Counts, Store};
 use self::whose::Whose;
@@ -44,6 +48,10 @@ pub(crate) struct Status {
     pub(crate) counts: Option<Arc<Counts>>,
     /// Why they could not be counted now.
     pub(crate) uncounted: Option<Away>,
+    /// What Toggl's inventories say about the tables, as it was asked last.
+    pub(crate) proof: Option<Arc<Proof>>,
+    /// Why that could not be asked now.
+    pub(crate) unproven: Option<Away>,
     /// Whose the stream is, and what this database lacks of it.
     pub(crate) whose: Whose,
 }
@@ -82,7 +90,12 @@ impl Status {
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
-        let away = [self.queue.as_ref().err(), self.store.as_ref().err(), self.uncounted.as_ref()];
+        let away = [
+            self.queue.as_ref().err(),
+            self.store.as_ref().err(),
+            self.uncounted.as_ref(),
+            self.unproven.as_ref(),
+        ];
         if away.into_iter().flatten().any(|away| away.out_of_reach) {
             Verdict::OutOfReach
         } else if self.attention().is_empty() {

@@ -156,6 +156,30 @@ pub static CATALOGUE: &[Resource] = &[
         by_default: false,
         ..WORKSPACE_LIST
     },
+    Resource {
+        name: "inventories",
+        api: Api::V3,
+        path: "/workspace/{workspace}/summary/time_entries",
+        paging: Paging::Sums,
+        claim: Claim::Nothing,
+        // An inventory takes the place of the last one of its span.
+        key: Key::WorkspaceAndSource,
+        modified_field: None,
+        deleted_field: None,
+        // The history is that of the entries, not that of their sums.
+        volatile_fields: &[
+            "asking_user_id",
+            "fault",
+            "groups",
+            "has_ids",
+            "is_admin",
+            "sums",
+            "to",
+            "users",
+        ],
+        by_default: false,
+        ..WORKSPACE_LIST
+    },
 ];
 
 /// The row of that name.
@@ -165,7 +189,7 @@ pub fn find(name: &str) -> Option<&'static Resource> {
 
 /// The rows that are read as whole listings, in the order of the catalogue.
 pub fn lists() -> impl Iterator<Item = &'static Resource> {
-    CATALOGUE.iter().filter(|resource| !resource.is_time_entry())
+    CATALOGUE.iter().filter(|resource| resource.is_synced() && !resource.is_time_entry())
 }
 
 #[cfg(test)]

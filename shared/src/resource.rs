@@ -63,6 +63,8 @@ pub enum Paging {
     Windows,
     /// A report by POST: spans of days, pages by cursor, rows that hold their entries.
     Report,
+    /// Sums of a span of days by POST, in one answer; records are made of it, it holds none.
+    Sums,
 }
 
 /// What a complete listing of the resource may claim about rows it does not hold.
@@ -165,6 +167,11 @@ impl Resource {
     /// The durable consumer that all loaders share; copies have [their own](crate::consumer::Readers).
     pub fn consumer(&self) -> String {
         format!("loader_{}", self.name)
+    }
+
+    /// Whether a sync may read it; what it may not has a command of its own.
+    pub const fn is_synced(&self) -> bool {
+        !matches!(self.paging, Paging::Report | Paging::Sums)
     }
 
     /// Whether its rows have a start and a user of their own.

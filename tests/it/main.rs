@@ -54,3 +54,4 @@ mod status;
 mod sync;
 mod tables;
 mod toggl;
+mod verify;

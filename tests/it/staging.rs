@@ -8,4 +8,4 @@ mod left_workspaces;
 mod random;
 pub(crate) mod staged;
 mod times;
-mod values;
+pub(crate) mod values;

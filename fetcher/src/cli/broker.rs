@@ -1,5 +1,7 @@
 //! What the runs of a command share: NATS, the connections to Toggl, and how long they last.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
 use async_nats::jetstream::Context;
 use futures::join;
@@ -106,6 +108,17 @@ impl Broker {
         }
         summary::kept(&kept);
         Ok(Exit::Incomplete)
+    }
+
+    /// Until loaders have settled everything up to these messages.
+    pub(super) async fn until_settled(
+        &self,
+        newest: Newest,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        info!(target: ORCHESTRATOR, "Waiting until loaders have stored it");
+        let storing = wait_until_loaded::until_stored(&self.context, newest, patience);
+        storing.await.or_exit(Exit::Failed)
     }
 
     async fn run<T>(&self, run: impl Future<Output = T>) -> Result<T, Failure> {

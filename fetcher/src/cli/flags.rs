@@ -43,6 +43,7 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
     ("report", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("verify", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
     (SCHEDULE, &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     ("check", &[VAULT, ACCOUNTS, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),
@@ -111,6 +112,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     }
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
+        schedule.verification = arguments_of_run(&matches, &["verify".into()])?;
         parse(&as_words(&schedule.arguments))?;
     }
     Ok(cli)

@@ -25,7 +25,7 @@ pub(super) async fn sync(
 ) -> Result<Exit, Failure> {
     let selection = Selection::new(&args.only, &args.skip);
     let selection = selection.map_err(|words| anyhow!(words)).or_exit(Exit::Usage)?;
-    let work = async |Work { login, client, publisher, state, turn }: Work<'_>| {
+    let work = async |Work { login, client, publisher, broker, turn }: Work<'_>| {
         let options = SyncOptions {
             days: args.days,
             workspaces: workspaces(common, login),
@@ -36,7 +36,7 @@ pub(super) async fn sync(
             resume_within: args.resume_within,
             patience: patience(common),
         };
-        sync_beside(client, publisher, state, turn, &options).await
+        Ok(sync_beside(client, publisher, &broker.state, turn, &options).await?)
     };
     for_each(common, run_summary, work, |run, result, account| {
         run.lacks(result);
@@ -58,7 +58,7 @@ pub(super) async fn report(
     if args.from.zip(tomorrow).is_some_and(|(from, tomorrow)| from > tomorrow) {
         return Err(anyhow!("--from lies in the future")).or_exit(Exit::Usage);
     }
-    let work = async |Work { login, client, publisher, state, turn }: Work<'_>| {
+    let work = async |Work { login, client, publisher, broker, turn }: Work<'_>| {
         let options = ReportOptions {
             days: args.days(),
             workspaces: workspaces(common, login),
@@ -66,7 +66,7 @@ pub(super) async fn report(
             resume_within: args.resume_within,
             patience: patience(common),
         };
-        report_beside(client, publisher, state, turn, &options).await
+        Ok(report_beside(client, publisher, &broker.state, turn, &options).await?)
     };
     for_each(common, run_summary, work, |run, result, account| {
         run.lacks(&result.rest);
@@ -85,7 +85,7 @@ pub(super) fn client(common: &CommonArgs, login: &Login) -> Result<Client, Failu
 }
 
 /// How long another run of the same account is waited for.
-fn patience(common: &CommonArgs) -> Duration {
+pub(super) fn patience(common: &CommonArgs) -> Duration {
     match common.if_running {
         IfRunning::Wait => common.toggl.max_wait,
         IfRunning::Skip | IfRunning::Fail => Duration::ZERO,

@@ -6,10 +6,11 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use clap::Args;
+use clap::builder::EnumValueParser;
+use clap::{Args, ValueEnum};
 use croner::Cron;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
 use shared::process::{self, Program};
 use shared::settings::plain;
@@ -27,6 +28,7 @@ Examples:
   fetcher schedule                                     every hour, at 17 minutes past
   fetcher schedule '*/15 * * * *' -- --days 1          every quarter of an hour
   fetcher schedule '0 3 * * *' -- report --days 30     everybody's entries of a month, every night
+  fetcher schedule --verify daily                      and once a day Toggl's own sums against the tables
   fetcher schedule --workspace all --if-running skip   each run with these flags
   TZ=Europe/Berlin fetcher schedule '0 7-20 * * MON-FRI' -- --days 3";
 
@@ -44,11 +46,46 @@ pub(super) struct ScheduleArgs {
     /// slept over a run makes up for it once.
     #[arg(env = "FETCHER_SCHEDULE", default_value = "17 * * * *", value_name = "CRON", value_parser = plain(Cron::from_str))]
     schedule: Cron,
+    /// Run `fetcher verify` as well, after the first run and then so often: with one request a year and
+    /// workspace it finds what was deleted or changed among anybody's old entries.
+    #[arg(long, env = "FETCHER_VERIFY", value_enum, default_value_t, value_parser = plain(EnumValueParser::<Verify>::new()))]
+    verify: Verify,
+    /// What a verification is given: the flags that stand before `schedule`.
+    #[arg(skip)]
+    pub(super) verification: Vec<OsString>,
     /// What each run is given, after `--`. Flags of every command may stand before that as well, and
     /// settings in the environment hold too.
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub(super) arguments: Vec<OsString>,
 }
+
+/// How often the tables are verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Verify {
+    /// Never.
+    #[default]
+    Off,
+    /// Once a day.
+    Daily,
+    /// Once a week.
+    Weekly,
+}
+
+impl Verify {
+    /// Whether it is time again. A schedule is not so punctual that a whole day always lies between two runs.
+    fn is_due(self, last: Option<Timestamp>, now: Timestamp) -> bool {
+        let hours = match self {
+            Self::Off => return false,
+            Self::Daily => 24,
+            Self::Weekly => 7 * 24,
+        };
+        let least = SignedDuration::from_hours(hours) - SLACK;
+        last.is_none_or(|last| now.duration_since(last) >= least)
+    }
+}
+
+/// By how much a verification may come early.
+const SLACK: SignedDuration = SignedDuration::from_mins(30);
 
 /// Runs a sync at each time, one at a time, until SIGTERM or Ctrl-C: that ends a run in order, too.
 /// Times that pass during a run are left out, and a run that fails, or cannot be started, does not keep
@@ -60,6 +97,7 @@ pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
     let program = program.or_exit(Exit::Failed)?;
     let now = || Timestamp::now().to_zoned(zone.clone());
     let mut clock = Clock { schedule: &args.schedule, last: None };
+    let mut verified = None;
     loop {
         let next = clock.next(&now()).or_exit(Exit::Usage)?;
         info!(target: SCHEDULE, "The next run is at {}", next.strftime("%Y-%m-%d %H:%M:%S %Z"));
@@ -69,19 +107,28 @@ pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
             Some(Woken::InTime) => {}
         }
         clock.last = Some(next);
-        let starting = start(&program, &args.arguments);
-        let Some(run) = shutdown.soft.run_until_cancelled(starting).await else {
-            return Ok(stopped());
-        };
-        match wait(run, &shutdown).await {
-            Ok(status) => match status.code() {
-                Some(0) => info!(target: SCHEDULE, "The run has ended well"),
-                Some(code) => warn!(target: SCHEDULE, "The run has ended with exit code {code}"),
-                None => error!(target: SCHEDULE, "The run was killed ({status})"),
-            },
-            Err(error) if shutdown.requested() => return Err(error).or_exit(Exit::Failed),
-            Err(error) => {
-                error!(target: SCHEDULE, "The run was lost: {}", chain(error.as_ref()));
+        let mut runs = vec![("run", &args.arguments)];
+        if args.verify.is_due(verified, Timestamp::now()) {
+            verified = Some(Timestamp::now());
+            runs.push(("verification", &args.verification));
+        }
+        for (what, arguments) in runs {
+            let starting = start(&program, arguments);
+            let Some(run) = shutdown.soft.run_until_cancelled(starting).await else {
+                return Ok(stopped());
+            };
+            match wait(run, &shutdown).await {
+                Ok(status) => match status.code() {
+                    Some(0) => info!(target: SCHEDULE, "The {what} has ended well"),
+                    Some(code) => {
+                        warn!(target: SCHEDULE, "The {what} has ended with exit code {code}");
+                    }
+                    None => error!(target: SCHEDULE, "The {what} was killed ({status})"),
+                },
+                Err(error) if shutdown.requested() => return Err(error).or_exit(Exit::Failed),
+                Err(error) => {
+                    error!(target: SCHEDULE, "The {what} was lost: {}", chain(error.as_ref()));
+                }
             }
         }
         if clock.next(&now()).ok() != clock.after_last() {
@@ -170,9 +217,18 @@ async fn wait(mut run: Child, shutdown: &Shutdown) -> anyhow::Result<std::proces
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
+
+    #[test]
+    fn verifications_come_after_the_first_run_and_then_once_a_day_or_week() {
+        let now: Timestamp = "2026-01-10T03:00:00Z".parse().unwrap();
+        let ago = |hours| Some(now - SignedDuration::from_hours(hours));
+        let due =
+            |verify: Verify| [None, ago(1), ago(24), ago(168)].map(|last| verify.is_due(last, now));
+        assert_eq!(due(Verify::Off), [false; 4]);
+        assert_eq!(due(Verify::Daily), [true, false, true, true]);
+        assert_eq!(due(Verify::Weekly), [true, false, false, true]);
+    }
 
     #[tokio::test]
     async fn a_time_that_has_passed_is_not_waited_for() {

@@ -17,7 +17,6 @@ use crate::credentials::Login;
 use crate::orchestrator::{Turn, turns};
 use crate::outcome::SyncError;
 use crate::publisher::Publisher;
-use crate::state::State;
 use crate::toggl::Client;
 
 /// What the run of an account works with.
@@ -25,8 +24,26 @@ pub(super) struct Work<'a> {
     pub(super) login: &'a Login,
     pub(super) client: &'a Client,
     pub(super) publisher: &'a Publisher,
-    pub(super) state: &'a State,
+    pub(super) broker: &'a Broker,
     pub(super) turn: &'a Turn,
+}
+
+/// Why the work for an account ended early.
+pub(super) enum Ended {
+    Sync(SyncError),
+    Failure(Failure),
+}
+
+impl From<SyncError> for Ended {
+    fn from(error: SyncError) -> Self {
+        Self::Sync(error)
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
 }
 
 /// What came of an account.
@@ -34,7 +51,7 @@ struct Came<T> {
     run: AccountRun,
     published: Published,
     /// None where somebody ended it.
-    ended: Option<Result<T, SyncError>>,
+    ended: Option<Result<T, Ended>>,
 }
 
 /// Runs the work for every account that is meant, no more of them at once than was allowed, and tells what came of
@@ -42,7 +59,7 @@ struct Came<T> {
 pub(super) async fn for_each<T>(
     common: &CommonArgs,
     run_summary: &mut RunSummary,
-    work: impl AsyncFn(Work<'_>) -> Result<T, SyncError>,
+    work: impl AsyncFn(Work<'_>) -> Result<T, Ended>,
     tell: impl Fn(&mut AccountRun, &T, Option<&str>) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let (logins, broker) = Box::pin(start(common)).await?;
@@ -63,10 +80,11 @@ pub(super) async fn for_each<T>(
             let Some(Came { mut run, published: its, ended }) = came else { continue };
             published.extend(its);
             if let Some(ended) = ended {
-                let ended = ended.map_or_else(
-                    |error| unfinished(common, error),
-                    |result| tell(&mut run, &result, name(login).as_deref()),
-                );
+                let ended = match ended {
+                    Ok(result) => tell(&mut run, &result, name(login).as_deref()),
+                    Err(Ended::Sync(error)) => unfinished(common, error),
+                    Err(Ended::Failure(failure)) => Err(failure),
+                };
                 run.ended(&ended);
                 accounts.note(&login.account, ended, logins.len());
             }
@@ -89,14 +107,14 @@ async fn one<T>(
     broker: &Broker,
     (login, turn): (&Login, Turn),
     name: Option<String>,
-    work: &impl AsyncFn(Work<'_>) -> Result<T, SyncError>,
+    work: &impl AsyncFn(Work<'_>) -> Result<T, Ended>,
 ) -> Option<Came<T>> {
     if broker.is_interrupted() {
         return None;
     }
     let (client, publisher) = (broker.client(common, login), broker.publisher());
-    let (state, client, publisher, turn) = (&broker.state, &client, &publisher, &turn);
-    let working = work(Work { login, client, publisher, state, turn });
+    let (client, publisher, turn) = (&client, &publisher, &turn);
+    let working = work(Work { login, client, publisher, broker, turn });
     let working = working.instrument(run_span(publisher.run_id(), name.as_deref()));
     let ended = broker.until_interrupted(working).await;
     let run = AccountRun::of(&login.account, client, publisher);

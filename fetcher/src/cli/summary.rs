@@ -8,10 +8,12 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use shared::kept::KeptLetters;
 use shared::output;
 
+use super::verify::Verified;
 use crate::check::Found;
 use crate::orchestrator::ReportResult;
 use crate::outcome::{SyncResult, TeamResult};
 use crate::state::Running;
+use crate::verdict::Finding;
 
 /// A line of the summary. The work that it tells of is done, whether or not it can be printed.
 macro_rules! line {
@@ -59,6 +61,67 @@ pub(super) fn report(result: &ReportResult, account: Option<&str>) -> Result<Exi
     rest(&result.rest);
     line!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
     Ok(exit)
+}
+
+pub(super) fn verify(verified: &Verified, account: Option<&str>) -> Result<Exit, Failure> {
+    let Verified { counted, repairs, findings, repaired } = verified;
+    let mut exit = exit_of(&counted.rest)?;
+    let is_bad = findings.iter().flatten().any(|finding| !finding.is_good());
+    if is_bad || !repairs.is_complete() {
+        exit = Exit::Incomplete;
+    }
+    line!("[{}] Toggl Track verification completed{}:", mark(exit), of(account));
+    for (workspace_id, taken) in &counted.inventories {
+        let (days, entries) = (taken.days, taken.entries);
+        let hours = hours(taken.seconds);
+        line!("  Workspace {workspace_id}, {days}: {entries} entries, {hours} hours at Toggl");
+    }
+    if *repaired > 0 {
+        line!("  Read once more: {repaired} entries");
+    }
+    for finding in findings.iter().flatten() {
+        line!("  {}", found(finding));
+    }
+    if *repaired > 0 && findings.iter().flatten().any(|finding| finding.verdict == "different") {
+        line!(
+            "  What differs still was changed at Toggl meanwhile (the same command again settles it), or here, by hand \
+             (`loader replay --force` mends it)"
+        );
+    }
+    if findings.is_none() {
+        line!("  Whether the tables have them: `loader verify` tells, once they are stored");
+    }
+    rest(&counted.rest);
+    rest(repairs);
+    line!("  Elapsed: {:.2}s", counted.elapsed.as_secs_f64());
+    Ok(exit)
+}
+
+fn found(finding: &Finding) -> String {
+    let Finding { workspace_id, from_date, to_date, verdict, .. } = finding;
+    let what = format!("Workspace {workspace_id}, {from_date} to {to_date}");
+    if let Some(fault) = &finding.fault {
+        return format!("{what}: no proof ({fault})");
+    }
+    let counts = [
+        (finding.missing, "missing here"),
+        (finding.gone, "gone at Toggl"),
+        (finding.differing, "different"),
+        (finding.left_out, "changed since, left out"),
+        (finding.unproven, "not here, of days of which only a part was read"),
+        (finding.not_kept, "of people whose entries are not read"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts.map(|(count, words)| format!("{count} {words}")).collect();
+    let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
+    let verdict = if verdict == "equal" { "equal to Toggl" } else { verdict };
+    format!("{what}: {verdict}{counts}")
+}
+
+/// Seconds in hours, with one decimal.
+fn hours(seconds: i64) -> String {
+    let tenths = (seconds + 180) / 360;
+    format!("{}.{}", tenths / 10, (tenths % 10).abs())
 }
 
 /// What loaders kept, apart from what could not be sent to them as a record.

@@ -91,7 +91,7 @@ impl<'a> Pages<'a> {
         // Of a listing that was begun by an earlier run nobody knows how much that had seen.
         let is_whole = self.first_page == 1;
         let end = match self.asking.resource.paging {
-            Paging::Object | Paging::Windows | Paging::Report => Some(End::Proven),
+            Paging::Object | Paging::Windows | Paging::Report | Paging::Sums => Some(End::Proven),
             Paging::Envelope(_) => match page.total.filter(|_| is_whole) {
                 Some(total) if self.rows >= total => Some(End::Proven),
                 Some(_) if page.count == 0 => Some(End::Missing),

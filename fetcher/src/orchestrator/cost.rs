@@ -18,7 +18,7 @@ use crate::toggl::{Bucket, ListedQuota, QuotaStates};
 const TOTALS_EVERY: Duration = Duration::from_hours(24);
 
 /// Requests by the quota they count in.
-type Cost = BTreeMap<Bucket, u32>;
+pub(super) type Cost = BTreeMap<Bucket, u32>;
 
 impl Session<'_> {
     /// Writes down what this run has learned of quotas. A sync and a report of the account may be at work at
@@ -59,23 +59,14 @@ impl Session<'_> {
         }
         self.save_limits().await
     }
-}
 
-impl Sync<'_> {
-    /// Says what the sync is about to cost, and warns where that is more than there is.
-    pub(super) async fn announce_cost(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
-        self.session.learn_totals(workspace_ids).await?;
-        let limits = &self.session.limits;
+    /// Says what a run is about to cost, and warns where that is more than there is.
+    pub(super) fn announce(&self, cost: Cost) {
         let now = Timestamp::now();
-        let quotas = self.session.client.quota_states();
-        let last = limits.cost.as_ref();
-        let cost: Cost = match last.filter(|(signature, _)| *signature == self.progress.signature) {
-            Some((_, cost)) => cost.iter().copied().collect(),
-            None => self.least_cost(workspace_ids),
-        };
-        let cost = self.with_team(cost, workspace_ids).await?;
+        let quotas = self.client.quota_states();
         for (bucket, requests) in cost {
-            let total = limits.totals.iter().find(|(known, _)| *known == bucket).map(|(_, n)| *n);
+            let total =
+                self.limits.totals.iter().find(|(known, _)| *known == bucket).map(|(_, n)| *n);
             let left = quotas.get(&bucket).and_then(|quota| quota.left(now)).or(total);
             let of = total.map_or_else(String::new, |total| format!(" of {total} an hour"));
             match left {
@@ -91,6 +82,20 @@ impl Sync<'_> {
                 None => info!(target: ORCHESTRATOR, "This takes about {requests} of {bucket}"),
             }
         }
+    }
+}
+
+impl Sync<'_> {
+    /// Says what the sync is about to cost, and warns where that is more than there is.
+    pub(super) async fn announce_cost(&mut self, workspace_ids: &[i64]) -> Result<(), SyncError> {
+        self.session.learn_totals(workspace_ids).await?;
+        let last = self.session.limits.cost.as_ref();
+        let cost: Cost = match last.filter(|(signature, _)| *signature == self.progress.signature) {
+            Some((_, cost)) => cost.iter().copied().collect(),
+            None => self.least_cost(workspace_ids),
+        };
+        let cost = self.with_team(cost, workspace_ids).await?;
+        self.session.announce(cost);
         Ok(())
     }
 

@@ -131,7 +131,11 @@ pub(crate) fn newest_claim(context: BatchContext<'_>, row: &str) -> String {
                 ),
                 _ => format!("c.starts @> {row}.started_at"),
             };
-            format!("{start} and (c.user_id is null or c.user_id = {row}.user_id)")
+            // An entry may be said to be gone by its id alone.
+            format!(
+                "({start} and (c.user_id is null or c.user_id = {row}.user_id)
+                  or c.ids @> {row}.source_id)"
+            )
         }
     };
     // The range alone is looked up, by its index. Postgres would rather go through all claims of the

@@ -8,7 +8,7 @@ use shared::shutdown::Shutdown;
 use super::{Cli, Command, up};
 use crate::http::healthcheck::{Expected, healthcheck};
 use crate::postgres::database::AddressError;
-use crate::status::{age, command};
+use crate::status::{age, command, verify};
 use crate::{check, dead_letters, explain, forget, prune, replay};
 
 pub(super) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
@@ -25,6 +25,9 @@ pub(super) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let database = cli.database.database().or_exit(Exit::Usage)?;
     if let Some(Command::DeadLetters(command)) = cli.command {
         return dead_letters::run(database, command, cli.run.history).await;
+    }
+    if let Some(Command::Verify(args)) = &cli.command {
+        return verify::run(database, args).await;
     }
     if let Some(Command::Prune(args)) = &cli.command {
         return prune::run(database, cli.retention, args).await;

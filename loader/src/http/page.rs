@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use uuid::Uuid;
 
+use super::minutes::Minute;
 use super::plot::plot;
-use super::watch::{Minute, Seen};
+use super::watch::Seen;
 use crate::status::words::{UNKNOWN, known, time};
 use crate::status::{Line, Status, Verdict, command};
 

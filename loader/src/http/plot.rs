@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use maud::{Markup, html};
 
-use super::watch::Minute;
+use super::minutes::Minute;
 
 /// In units of the drawing, which is stretched to the width there is.
 const STEP: i64 = 10;

@@ -13,12 +13,14 @@ use shared::consumer::Readers;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::minutes::{self, Minute};
 use crate::consume::troubles::Troubles;
 use crate::metrics::Metrics;
 use crate::ownership::Ownership;
 use crate::ownership::copies::Copies;
 use crate::postgres::database::Database;
 use crate::status::pipeline::Pipeline;
+use crate::status::proof::Proof;
 use crate::status::store::{Counts, Looker, Store};
 use crate::status::whose::{self, Whose};
 use crate::status::{Away, Status, age, queue};
@@ -34,10 +36,8 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 const COUNT_SHARE: u32 = 10;
 /// What the clocks of two machines may differ by.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
-/// Longer than a look takes even while both servers are silent.
-const STUCK: Duration = Duration::from_mins(3);
-/// Minutes that the plots show.
-const MINUTES: usize = 60;
+/// Longer than a look takes even while both servers are silent, or compare millions of entries.
+const STUCK: Duration = Duration::from_mins(7);
 
 /// What was seen last.
 #[derive(Debug, Clone)]
@@ -48,17 +48,6 @@ pub(crate) struct Seen {
     pub(crate) minutes: VecDeque<Minute>,
     pub(crate) pipeline: Pipeline,
     looked: Instant,
-}
-
-/// What happened in one minute.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Minute {
-    /// Minutes since 1970.
-    pub(crate) number: i64,
-    /// Records in the batches that this loader applied.
-    pub(crate) rows: u64,
-    /// The most batches that waited in the stream; none while NATS was away.
-    pub(crate) lag: Option<u64>,
 }
 
 /// Where readers look.
@@ -85,6 +74,7 @@ pub(crate) struct Watcher {
     sender: watch::Sender<Arc<Seen>>,
     counts: Option<Arc<Counts>>,
     counts_wanted: Arc<AtomicBool>,
+    proof: Option<Arc<Proof>>,
     rows_before: u64,
 }
 
@@ -128,6 +118,7 @@ pub(crate) fn watch(
         sender,
         counts: None,
         counts_wanted,
+        proof: None,
         rows_before: 0,
     };
     (watch, watcher)
@@ -235,6 +226,7 @@ impl Watcher {
                 Err(away) => uncounted = Some(away),
             }
         }
+        let unproven = self.prove(&store).await;
         let whose = self.whose(&store).await;
         Status {
             pipeline: self.pipeline.clone(),
@@ -244,7 +236,26 @@ impl Watcher {
             store,
             counts: self.counts.clone(),
             uncounted,
+            proof: self.proof.clone(),
+            unproven,
             whose,
+        }
+    }
+
+    /// Compares once more when an inventory has come, and now and then, for the tables change, too. Says why
+    /// it could not.
+    async fn prove(&mut self, store: &Result<Store, Away>) -> Option<Away> {
+        let store = store.as_ref().ok().filter(|store| store.is_verified())?;
+        let last = store.last_inventory().map(|at| at + SKEW);
+        if self.proof.as_ref().is_some_and(|proof| !proof.is_due(last)) {
+            return None;
+        }
+        match self.looker.prove().await {
+            Ok(proof) => {
+                self.proof = proof.map(Arc::new);
+                None
+            }
+            Err(away) => Some(away),
         }
     }
 
@@ -276,17 +287,6 @@ impl Watcher {
         self.rows_before = rows_now;
         let lag = status.queue.as_ref().ok().map(queue::Queue::unloaded);
         let number = status.at.as_second().div_euclid(60);
-        let mut minutes = self.sender.borrow().minutes.clone();
-        match minutes.back_mut().filter(|minute| minute.number == number) {
-            Some(minute) => {
-                minute.rows += rows;
-                minute.lag = minute.lag.max(lag);
-            }
-            None => minutes.push_back(Minute { number, rows, lag }),
-        }
-        while minutes.len() > MINUTES {
-            minutes.pop_front();
-        }
-        minutes
+        minutes::with(self.sender.borrow().minutes.clone(), Minute { number, rows, lag })
     }
 }

@@ -24,6 +24,12 @@ struct CopyLabel {
     copy: String,
 }
 
+/// What became of entries that Toggl's inventories were held against.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
 /// Of a family that has one member at most: none where the value is not known.
 type Unlabelled = [(&'static str, &'static str); 0];
 type Seconds = Gauge<f64, AtomicU64>;
@@ -41,6 +47,9 @@ pub(super) struct PipelineMetrics {
     stream_bytes: Family<Unlabelled, Gauge>,
     stream_max_bytes: Family<Unlabelled, Gauge>,
     last_publish: Family<Unlabelled, Seconds>,
+    verified: Family<Unlabelled, Gauge>,
+    verified_at: Family<Unlabelled, Seconds>,
+    verified_entries: Family<StateLabel, Gauge>,
 }
 
 impl PipelineMetrics {
@@ -85,6 +94,21 @@ impl PipelineMetrics {
                 "last_publish_timestamp_seconds",
                 "When the fetcher last published a batch",
             ),
+            verified: single(
+                r,
+                "verified",
+                "Whether the tables have what Toggl's last inventories say is there, 1 or 0; absent without any",
+            ),
+            verified_at: single(
+                r,
+                "verified_timestamp_seconds",
+                "When Toggl was asked for the oldest of them",
+            ),
+            verified_entries: single(
+                r,
+                "verified_entries",
+                "Entries at Toggl by the last inventories, and of these or of the stored ones what differs",
+            ),
         }
     }
 
@@ -123,6 +147,29 @@ impl PipelineMetrics {
             self.copy_lag_messages.get_or_create(&label).set(integer(copy.unloaded));
         }
         self.saw_stream(status);
+        self.saw_proof(status);
+    }
+
+    fn saw_proof(&self, status: &Status) {
+        self.verified.clear();
+        self.verified_at.clear();
+        self.verified_entries.clear();
+        let Some(proof) = &status.proof else { return };
+        self.verified.get_or_create(&[]).set(i64::from(proof.is_good()));
+        if let Some(asked_at) = proof.asked_at() {
+            let at = seconds_since(Timestamp::UNIX_EPOCH, asked_at);
+            self.verified_at.get_or_create(&[]).set(at);
+        }
+        let sum = proof.sum();
+        for (state, count) in [
+            ("at_toggl", sum.told_entry_count),
+            ("missing", sum.missing_count),
+            ("gone", sum.gone_count),
+            ("different", sum.differing_count),
+            ("unproven", sum.unproven_count),
+        ] {
+            self.verified_entries.get_or_create(&StateLabel { state }).set(count);
+        }
     }
 
     fn saw_stream(&self, status: &Status) {

@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 18] = [
+static VIEWS: [View; 22] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -77,6 +77,10 @@ static VIEWS: [View; 18] = [
     view!("stg_toggl_track__freshness"),
     view!("raw", "toggl_track__versions"),
     view!("raw", "toggl_track__changes"),
+    view!("stg_toggl_track__inventories"),
+    view!("stg_toggl_track__verified_entries"),
+    view!("stg_toggl_track__verified_sums"),
+    view!("stg_toggl_track__verification"),
 ];
 
 #[cfg(test)]

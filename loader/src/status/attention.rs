@@ -31,6 +31,10 @@ pub(super) fn attention(status: &Status) -> Vec<String> {
     if let Some(away) = &status.uncounted {
         found.push(format!("the rows could not be counted: {}", away.words));
     }
+    if let Some(away) = &status.unproven {
+        found.push(format!("the inventories could not be compared: {}", away.words));
+    }
+    found.extend(status.proof.as_ref().and_then(|proof| proof.attention()));
     found.extend(age::of_silence(status));
     found
 }

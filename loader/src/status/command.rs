@@ -12,8 +12,10 @@ use shared::nats::Server;
 use shared::output::print_unless_quiet;
 
 use super::pipeline::Pipeline;
+use super::proof::Proof;
 use super::queue::{self, Queue};
 use super::store::{Counts, Looker, Store};
+use super::table::aligned;
 use super::whose::{self, Whose};
 use super::words::{bytes, known, time};
 use super::{Away, Line, Status, Verdict};
@@ -44,7 +46,7 @@ pub(crate) async fn run(
     max_age: Duration,
 ) -> Result<Exit, Failure> {
     let pipeline = Pipeline::new(database.name(), server.names());
-    let (nats, (store, counts)) =
+    let (nats, (store, counts, proof)) =
         tokio::join!(ask_nats(&server, &database, readers), ask_postgres(database.clone()));
     let (queue, whose) = nats;
     let (counts, uncounted) = match counts {
@@ -52,8 +54,13 @@ pub(crate) async fn run(
         Some(Err(away)) => (None, Some(away)),
         None => (None, None),
     };
+    let (proof, unproven) = match proof {
+        Ok(proof) => (proof.map(Arc::new), None),
+        Err(away) => (None, Some(away)),
+    };
     let at = Timestamp::now();
-    let status = Status { pipeline, max_age, at, queue, store, counts, uncounted, whose };
+    let status =
+        Status { pipeline, max_age, at, queue, store, counts, uncounted, proof, unproven, whose };
     let text = if args.json { json(&status) } else { text(&status) };
     print_unless_quiet(text).or_exit(Exit::Failed)?;
     Ok(match status.verdict() {
@@ -85,15 +92,22 @@ async fn ask_nats(
     }
 }
 
+/// What Postgres says: of itself, of its rows, and of what Toggl's inventories prove.
+type Told = (Result<Store, Away>, Option<Result<Counts, Away>>, Result<Option<Proof>, Away>);
+
 /// Rows are counted only where the rest was told.
-async fn ask_postgres(database: Database) -> (Result<Store, Away>, Option<Result<Counts, Away>>) {
+async fn ask_postgres(database: Database) -> Told {
     let mut looker = Looker::new(database);
     let store = looker.look().await;
     let counts = match &store {
         Ok(store) => Some(looker.count(&store.missing).await),
         Err(_) => None,
     };
-    (store, counts)
+    let proof = match &store {
+        Ok(store) if store.is_verified() => looker.prove().await,
+        _ => Ok(None),
+    };
+    (store, counts, proof)
 }
 
 fn json(status: &Status) -> String {
@@ -117,6 +131,11 @@ fn json(status: &Status) -> String {
         "copies": status.whose.copies,
         "people": status.people(),
         "each_person": status.counts.as_ref().map(|counts| &counts.people),
+        "proof": status.proof.as_ref().map(|proof| json!({
+            "is_equal": proof.is_good(),
+            "asked_at": proof.asked_at(),
+            "sum": proof.sum(),
+        })),
         "resources": lines,
     });
     format!("{object}\n")
@@ -157,6 +176,7 @@ pub(crate) fn summary(status: &Status) -> Vec<String> {
     lines.extend(flow(status));
     lines.extend(status.whose.lines());
     lines.extend(status.people().map(|people| people.words()));
+    lines.extend(status.proof.as_ref().map(|proof| proof.words()));
     lines
 }
 
@@ -191,19 +211,4 @@ fn cells(line: &Line) -> [String; 9] {
         number(line.dead_letters),
         known(line.oldest_unloaded_at, time),
     ]
-}
-
-/// The first column to the left, the others to the right.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let widths: Vec<usize> = (0..N)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
-        });
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    rows.iter().map(line).collect()
 }

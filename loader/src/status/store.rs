@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 use super::Away;
 use super::clock::{ClocksAhead, clocks_ahead};
 use super::people::{Person, people};
+use super::proof::Proof;
 use crate::migrations::rights;
 use crate::ownership::{Gone, gone};
 use crate::postgres::database::{ConnectError, Database};
@@ -22,6 +23,12 @@ use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
 /// Millions of rows take seconds to count; the session's own limit on a statement is shorter.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// The table of inventories.
+const INVENTORIES: &str = "inventories";
+
+/// Entry by entry is compared: millions take a minute.
+const PROOF_TIMEOUT: Duration = Duration::from_mins(4);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -51,6 +58,16 @@ pub(crate) struct Freshness {
 }
 
 impl Store {
+    /// Whether inventories of Toggl were ever loaded.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.freshness.contains_key(INVENTORIES) && !self.missing.contains(&INVENTORIES)
+    }
+
+    /// When the last of them was.
+    pub(crate) fn last_inventory(&self) -> Option<Timestamp> {
+        self.freshness.get(INVENTORIES).and_then(|freshness| freshness.last_load)
+    }
+
     /// When a loader last loaded anything.
     pub(crate) fn last_load(&self) -> Option<Timestamp> {
         self.freshness.values().filter_map(|freshness| freshness.last_load).max()
@@ -95,6 +112,27 @@ impl Looker {
     /// Counts the rows of these tables.
     pub(crate) async fn count(&mut self, missing: &[&'static str]) -> Result<Counts, Away> {
         self.within(COUNT_TIMEOUT, async |connection| count(connection, missing).await).await
+    }
+
+    /// Holds Toggl's inventories against the tables; none where there are no inventories.
+    pub(crate) async fn prove(&mut self) -> Result<Option<Proof>, Away> {
+        self.prove_with(async |connection| Proof::ask(connection).await).await
+    }
+
+    /// The same for other questions that compare entry by entry.
+    pub(crate) async fn prove_with<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, Away> {
+        self.within(PROOF_TIMEOUT, async |connection| {
+            let mut transaction = connection.begin().await?;
+            let limit = format!("set local statement_timeout = '{}s'", PROOF_TIMEOUT.as_secs());
+            sqlx::raw_sql(AssertSqlSafe(limit)).execute(&mut *transaction).await?;
+            let answer = question(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(answer)
+        })
+        .await
     }
 
     /// Takes leave of the server.

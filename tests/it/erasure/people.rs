@@ -50,6 +50,15 @@ pub(crate) fn with_her(resource: &'static Resource, fetched_at: i64, at: i64) ->
         "tags" | "clients" => {
             vec![of(resource, 1, at, json!({"creator_id": EVA, "name": "made by her"}))]
         }
+        "inventories" => vec![
+            of(
+                resource,
+                1,
+                at,
+                json!({"asking_user_id": EVA, "users": [{"user_id": EVA, "rows": 1}, {"user_id": USER}]}),
+            ),
+            of(resource, 2, at, json!({"user_id": EVA, "groups": [{"key": 5, "ids": [5]}]})),
+        ],
         name if name.starts_with("time_entries") => vec![
             of(
                 resource,

@@ -29,6 +29,7 @@ pub(crate) const PAGES: [(&str, &str); 18] = [
     ("docs/syncing.md", include_str!("../../../docs/syncing.md")),
     ("docs/tables.md", include_str!("../../../docs/tables.md")),
     ("docs/trouble.md", include_str!("../../../docs/trouble.md")),
+    ("docs/verify.md", include_str!("../../../docs/verify.md")),
     ("docs/watching.md", include_str!("../../../docs/watching.md")),
 ];
 /// What tells of the project itself.

@@ -87,8 +87,9 @@ fn of_lists() -> [Addition; 4] {
     ]
 }
 
-fn of_members() -> [Addition; 4] {
+fn of_members() -> [Addition; 5] {
     [
+        ("inventories", json!({"fault": "it was cut"}), json!({"fault": "it was cut"})),
         ("users", json!({}), json!({})),
         ("groups", json!({}), json!({})),
         (

@@ -69,7 +69,7 @@ fn of_accounts() -> [(&'static str, Value); 3] {
     ]
 }
 
-fn of_workspaces() -> [(&'static str, Value); 8] {
+fn of_workspaces() -> [(&'static str, Value); 9] {
     [
         (
             "projects",
@@ -120,6 +120,13 @@ fn of_workspaces() -> [(&'static str, Value); 8] {
                 "is_workspace_admin": false, "is_organization_admin": false, "has_joined": true,
                 "is_deactivated": false, "is_direct": true, "is_2fa_enabled": false,
                 "group_ids": []}),
+        ),
+        (
+            "inventories",
+            json!({"inventory_id": 1, "workspace_id": WORKSPACE, "asking_user_id": 2_166_398,
+                "is_admin": true, "from_date": "2025-01-01", "to_date": "2025-12-31",
+                "is_by_entry": true, "is_arrived": true, "is_superseded": false, "user_count": 2,
+                "entry_count": 815, "tracked_seconds": 2_928_600}),
         ),
     ]
 }

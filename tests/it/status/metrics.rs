@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use shared::batch::Record;
 use shared::catalogue::CATALOGUE;
 use shared::listing::Span;
 use sqlx::{Connection as _, Executor as _};
@@ -14,6 +15,7 @@ use tests::world::World;
 use crate::expected::rows::resource;
 use crate::given::batches::{cut, publish, publish_raw, record};
 use crate::given::watched::Watched;
+use crate::staging::values::fixture;
 
 const WATCHING: &str = include_str!("../../../docs/watching.md");
 const ALERTS: &str = include_str!("../../../monitoring/alerts.yml");
@@ -162,6 +164,12 @@ async fn the_page_the_dashboard_and_the_alerts_name_what_is_served() {
     let context = world.jetstream().await.unwrap();
     publish(&context, &cut(tags, 10, Span::Partial, vec![record(tags, 1, 5, "tag")])).await;
     watched.reaches("last_publish_timestamp_seconds", "", 1.0).await;
+    // Of what Toggl counted nothing is told until somebody asks.
+    let inventories = resource("inventories");
+    let data = fixture(inventories.name).to_string();
+    let inventory = Record { data: data.into(), ..record(inventories, 1, 5, "inventory") };
+    publish(&context, &cut(inventories, 10, Span::Partial, vec![inventory])).await;
+    watched.reaches("verified_timestamp_seconds", "", 1.0).await;
     // Of copies nothing is told where there is none.
     let copy = world.loader(&["--copy", "analysts"]).start().await.unwrap();
     let told = wait_for("the copy to be told of", DEADLINE, || async {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
-use shared::resource::Paging;
 use tests::rows::raw_rows;
 use tests::toggl::{Account, AccountSize, List};
 use tests::world::World;
@@ -112,7 +111,7 @@ async fn a_workspace_that_was_left_is_gone_and_takes_no_other_row_with_it() {
     world.loaded_by(&loader).await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
     let mut connection = world.connect().await.unwrap();
-    for resource in CATALOGUE.iter().filter(|r| r.paging != Paging::Report) {
+    for resource in CATALOGUE.iter().filter(|r| r.is_synced()) {
         let rows = raw_rows(&mut connection, resource).await.unwrap();
         let gone = rows.values().filter(|row| row.deleted_at.is_some()).count();
         let left = usize::from(resource.name == "workspaces");

@@ -41,6 +41,21 @@ pub struct Behaviour {
     pub report_order: ReportOrder,
     /// Reports name the next page by its number alone, without `X-Next-ID` and `X-Next-Timestamp`.
     pub report_number_only: bool,
+    /// Whether summaries tell the ids of their entries.
+    pub summary_ids: bool,
+    /// Which entries of a person summaries put together.
+    pub summary_groups: SummaryGroups,
+    /// How many groups of a person a summary holds, the rest being dropped silently.
+    pub summary_cap: Option<usize>,
+}
+
+/// What one group of a summary holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SummaryGroups {
+    /// All entries of the same description.
+    ByTitle,
+    /// One entry.
+    OfOne,
 }
 
 /// A page in the middle of a list that is shorter than those around it.
@@ -114,6 +129,9 @@ impl Default for Behaviour {
             report_days: None,
             report_order: ReportOrder::Asked,
             report_number_only: false,
+            summary_ids: true,
+            summary_groups: SummaryGroups::ByTitle,
+            summary_cap: None,
         }
     }
 }

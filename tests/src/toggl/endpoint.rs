@@ -4,6 +4,7 @@ use axum::http::Method;
 
 use super::account::{Account, List};
 use super::quota::Bucket;
+use super::report::Sum;
 
 /// The endpoints the simulator knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub(super) enum Endpoint {
     TimeEntries,
     CurrentTimeEntry,
     Report(i64),
+    Sums(Sum, i64),
 }
 
 impl Endpoint {
@@ -46,6 +48,15 @@ impl Endpoint {
         let segments: Vec<&str> = path.split('/').collect();
         match segments.as_slice() {
             ["workspace", id, "search", "time_entries"] => Some(Self::Report(id.parse().ok()?)),
+            ["workspace", id, "search", "time_entries", "totals"] => {
+                Some(Self::Sums(Sum::Totals, id.parse().ok()?))
+            }
+            ["workspace", id, "summary", "time_entries"] => {
+                Some(Self::Sums(Sum::Users, id.parse().ok()?))
+            }
+            ["workspace", id, "projects", "summary"] => {
+                Some(Self::Sums(Sum::Projects, id.parse().ok()?))
+            }
             _ => None,
         }
     }
@@ -57,7 +68,7 @@ impl Endpoint {
 
     pub(super) const fn method(self) -> Method {
         match self {
-            Self::Report(_) => Method::POST,
+            Self::Report(_) | Self::Sums(..) => Method::POST,
             _ => Method::GET,
         }
     }
@@ -73,7 +84,9 @@ impl Endpoint {
             | Self::TimeEntries
             | Self::CurrentTimeEntry => Bucket::Me,
             Self::Workspaces => of(None),
-            Self::Workspace(id) | Self::List(_, id) | Self::Report(id) => of(Some(id)),
+            Self::Workspace(id) | Self::List(_, id) | Self::Report(id) | Self::Sums(_, id) => {
+                of(Some(id))
+            }
         }
     }
 

@@ -15,11 +15,13 @@ mod listing;
 mod local_times;
 mod request;
 mod row_text;
+mod sums;
 
 use listing::{Listing, Row};
 use request::{Cursor, Days};
 pub(super) use request::{Refusal, ReportRequest};
 use row_text::{Figures, RowWriter};
+pub(super) use sums::{Sum, Sums};
 
 /// One question, and all it takes to answer it.
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl Report<'_> {
             // Whoever is no admin is shown their own entries, and is not told of the others.
             only_user_id: (!self.workspace.is_admin()).then(|| self.account.user_id()),
             user_ids: &self.request.user_ids,
+            time_entry_ids: &self.request.time_entry_ids,
             windows: self.days().windows(self.account),
             shows_running: self.behaviour.report_running == Running::WithoutStop,
             is_descending: self.request.is_descending != (order == ReportOrder::Reversed),

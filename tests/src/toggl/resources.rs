@@ -13,7 +13,7 @@ use super::pages::{Shown, rows_of_page};
 use super::quota::Standing;
 use super::record::Record;
 use super::reply::Reply;
-use super::report::{Refusal, Report, ReportRequest};
+use super::report::{Refusal, Report, ReportRequest, Sum, Sums};
 use super::time_entries::EntryFilter;
 
 /// Page size of `/projects` when none is asked for.
@@ -51,6 +51,7 @@ impl Resources<'_> {
             Endpoint::TimeEntries => self.time_entries(),
             Endpoint::CurrentTimeEntry => self.current_time_entry(),
             Endpoint::Report(workspace_id) => self.report(workspace_id),
+            Endpoint::Sums(sum, workspace_id) => self.sums(sum, workspace_id),
         }
     }
 
@@ -202,6 +203,17 @@ impl Resources<'_> {
                 let (account, behaviour) = (self.account, self.behaviour);
                 Report { account, behaviour, workspace_id, workspace, request }.reply()
             }
+        }
+    }
+
+    fn sums(&self, sum: Sum, workspace_id: i64) -> Reply {
+        let Some(workspace) = self.account.workspace(workspace_id) else {
+            return no_access();
+        };
+        let (account, behaviour) = (self.account, self.behaviour);
+        match (Sums { account, behaviour, workspace_id, workspace }).reply(sum, self.body) {
+            Err(Refusal { status, message }) => Reply::refusal(status, &message),
+            Ok(reply) => reply,
         }
     }
 

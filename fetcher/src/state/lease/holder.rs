@@ -12,6 +12,7 @@ use uuid::Uuid;
 pub(crate) enum Work {
     Sync,
     Report,
+    Verify,
 }
 
 impl Work {
@@ -19,6 +20,7 @@ impl Work {
         match self {
             Self::Sync => format!("lease.{user_id}"),
             Self::Report => format!("lease.{user_id}.report"),
+            Self::Verify => format!("lease.{user_id}.verify"),
         }
     }
 
@@ -26,6 +28,7 @@ impl Work {
         match self {
             Self::Sync => "sync",
             Self::Report => "report",
+            Self::Verify => "verification",
         }
     }
 }

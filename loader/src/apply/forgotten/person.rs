@@ -21,8 +21,8 @@ pub(crate) enum Verdict {
 /// Resources whose records have the id of the person.
 const PEOPLE: [&str; 2] = ["me", "users"];
 /// Resources whose records belong to the person in `user_id` or `uid`.
-const BELONGINGS: [&str; 4] =
-    ["time_entries", "time_entries_report", "workspace_users", "project_users"];
+const BELONGINGS: [&str; 5] =
+    ["time_entries", "time_entries_report", "workspace_users", "project_users", "inventories"];
 const OWNER_FIELDS: [&str; 2] = ["user_id", "uid"];
 /// What fields end with that hold a person's id, whatever comes before: `creator_id`, `assigned_user_id`.
 const PERSON_FIELDS: [&str; 8] = [
@@ -171,6 +171,7 @@ mod tests {
             ("workspace_users", 3, r#"{"id":3,"uid":17}"#),
             ("project_users", 3, r#"{"user_id":17}"#),
             ("time_entries", 3, r#"{"uid":"17"}"#),
+            ("inventories", 3, r#"{"user_id":17,"groups":[{"key":5,"seconds":60,"ids":[5]}]}"#),
             ("tags", 3, "17 is not JSON"),
         ] {
             assert_eq!(judged(name, source_id, data), Verdict::Drop, "{name} {data}");
@@ -209,6 +210,11 @@ mod tests {
                 "time_entries",
                 r#"{"shared_with":[{"user_id":17,"user_name":"Eva"}],"user_id":3}"#,
                 r#"{"shared_with":[],"user_id":3}"#,
+            ),
+            (
+                "inventories",
+                r#"{"asking_user_id":17,"users":[{"user_id":17,"rows":1},{"user_id":3,"rows":2}]}"#,
+                r#"{"asking_user_id":null,"users":[{"rows":2,"user_id":3}]}"#,
             ),
             ("workspaces", r#"{"owner":{"id":17,"name":"Eva"}}"#, r#"{"owner":null}"#),
         ] {

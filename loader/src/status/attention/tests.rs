@@ -48,6 +48,8 @@ pub(in super::super) fn with(backlogs: &[(&'static str, u64, u64, usize, i64)]) 
         store: Ok(store),
         counts: None,
         uncounted: None,
+        proof: None,
+        unproven: None,
         whose: super::super::whose::Whose::default(),
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Listing<'a> {
     pub(super) only_user_id: Option<i64>,
     /// Empty means everybody.
     pub(super) user_ids: &'a [i64],
+    /// Empty means all.
+    pub(super) time_entry_ids: &'a [i64],
     pub(super) windows: Windows,
     pub(super) shows_running: bool,
     pub(super) is_descending: bool,
@@ -100,7 +102,10 @@ impl<'a> Listing<'a> {
         rows
     }
 
-    fn entries(&self, from: Option<(i64, i64)>) -> Box<dyn Iterator<Item = &'a TimeEntry> + '_> {
+    pub(super) fn entries(
+        &self,
+        from: Option<(i64, i64)>,
+    ) -> Box<dyn Iterator<Item = &'a TimeEntry> + '_> {
         let Range { start, end } = self.windows.whole();
         let (first, last) = ((start, i64::MIN), (end.saturating_sub(1), i64::MAX));
         let entries = &self.account.time_entries;
@@ -119,6 +124,7 @@ impl<'a> Listing<'a> {
             && (self.shows_running || !entry.is_running)
             && self.only_user_id.is_none_or(|id| id == entry.user_id)
             && (self.user_ids.is_empty() || self.user_ids.contains(&entry.user_id))
+            && (self.time_entry_ids.is_empty() || self.time_entry_ids.contains(&entry.id))
             && self.windows.of(entry.user_id).contains(&entry.start_s)
     }
 }

@@ -23,6 +23,8 @@ pub(in crate::toggl) struct ReportRequest {
     pub(super) days: Days,
     /// Empty means everybody.
     pub(super) user_ids: Vec<i64>,
+    /// Only these entries; empty means all.
+    pub(super) time_entry_ids: Vec<i64>,
     pub(super) is_descending: bool,
     pub(super) hides_amounts: bool,
     pub(super) rounding: Rounding,
@@ -56,8 +58,8 @@ pub(super) enum Cursor {
 /// What the request says about rounding.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rounding {
-    rounding: Option<i64>,
-    minutes: Option<u32>,
+    pub(super) rounding: Option<i64>,
+    pub(super) minutes: Option<u32>,
 }
 
 /// A status, and a text that Toggl sends as a JSON string. The wordings are not recorded.
@@ -72,6 +74,7 @@ struct Body {
     start_date: Option<String>,
     end_date: Option<String>,
     user_ids: Option<Vec<i64>>,
+    time_entry_ids: Option<Vec<i64>>,
     order_by: Option<String>,
     order_dir: Option<String>,
     grouped: Option<bool>,
@@ -94,12 +97,15 @@ impl ReportRequest {
             .map_err(|error| Refusal::bad_request(format!("JSON is not valid: {error}")))?;
         body.check_known()?;
         let user_ids = body.user_ids.clone().unwrap_or_default();
-        if user_ids.is_empty() && body.start_date.is_none() && body.end_date.is_none() {
+        let time_entry_ids = body.time_entry_ids.clone().unwrap_or_default();
+        let is_filtered = !user_ids.is_empty() || !time_entry_ids.is_empty();
+        if !is_filtered && body.start_date.is_none() && body.end_date.is_none() {
             return Err(Refusal::bad_request("at least one parameter must be set"));
         }
         Ok(Self {
             days: Days::between(body.start_date.as_deref(), body.end_date.as_deref())?,
             user_ids,
+            time_entry_ids,
             is_descending: body.is_descending()?,
             hides_amounts: body.hide_amounts == Some(true),
             rounding: body.rounding()?,
@@ -155,7 +161,7 @@ impl Body {
 }
 
 impl Days {
-    fn between(first: Option<&str>, last: Option<&str>) -> Result<Self, Refusal> {
+    pub(super) fn between(first: Option<&str>, last: Option<&str>) -> Result<Self, Refusal> {
         let first = first.map(|text| day("start_date", text)).transpose()?;
         let last = last.map(|text| day("end_date", text)).transpose()?;
         if let (Some(first), Some(last)) = (first, last) {
@@ -198,7 +204,7 @@ impl Rounding {
 }
 
 impl Refusal {
-    fn bad_request(message: impl Into<String>) -> Self {
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 }

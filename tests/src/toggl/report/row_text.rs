@@ -13,7 +13,7 @@ use crate::toggl::record::quoted;
 use crate::toggl::time_entries::{Places, TimeEntry};
 
 /// Everybody's rate for what is billable.
-const HOURLY_RATE_IN_CENTS: u64 = 12_050;
+pub(super) const HOURLY_RATE_IN_CENTS: u64 = 12_050;
 
 /// What amounts and seconds depend on.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use crate::toggl::{Running, with_fields};
 mod order;
 mod paging;
 mod rows;
+mod sums;
 
 const REPORT: &str = "/reports/api/v3/workspace/2230991/search/time_entries";
 

@@ -1,0 +1,179 @@
+//! `fetcher verify`: Toggl's own sums against the tables, for every account that is meant.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+use jiff::civil::Date;
+use shared::exit::{Exit, Failure, OrExit as _};
+
+use super::broker::Broker;
+use super::run_summary::RunSummary;
+use super::runs::{patience, workspaces};
+use super::side_by_side::{Ended, Work, for_each};
+use super::{CommonArgs, USUAL_WAIT, day, summary};
+use crate::credentials::Login;
+use crate::inventory::Days;
+use crate::orchestrator::{Verification, VerifyOptions, VerifyResult};
+use crate::outcome::SyncResult;
+use crate::publisher::Publisher;
+use crate::toggl::Client;
+use crate::verdict::{Finding, VerdictError, Verdicts};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  fetcher verify                                 since the first of last year; `loader verify` tells the verdict
+  fetcher verify --from 2023-01-01 --wait        and says it itself, once loaders have stored it
+  fetcher verify --from 2023-01-01 --repair      reads exactly what differs once more, and asks again";
+
+/// What is verified.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// First day, as 2023-01-31. [default: the first of January of last year]
+    #[arg(long, value_parser = day)]
+    from: Option<Date>,
+    /// Last day, inclusive. [default: yesterday]
+    #[arg(long, value_parser = day)]
+    to: Option<Date>,
+    /// Read what differs once more, entries by their ids, and ask again. It waits for loaders (--wait, 5m unless
+    /// you say otherwise), for it is Postgres (`DATABASE_URL`) that knows what differs. Nothing is deleted but what
+    /// Toggl does not show when it is asked for it by its id either.
+    #[arg(long)]
+    repair: bool,
+}
+
+/// What came of it: what was counted, and what Postgres says about that, where it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Verified {
+    pub(super) counted: VerifyResult,
+    /// What repairing could not do.
+    pub(super) repairs: SyncResult,
+    pub(super) findings: Option<Vec<Finding>>,
+    /// Entries that differed, before they were read once more.
+    pub(super) repaired: usize,
+}
+
+pub(super) async fn verify(
+    common: &CommonArgs,
+    args: &VerifyArgs,
+    run_summary: &mut RunSummary,
+) -> Result<Exit, Failure> {
+    if args.from.zip(args.to).is_some_and(|(from, to)| to < from) {
+        return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
+    }
+    let work = async |Work { login, client, publisher, broker, .. }: Work<'_>| {
+        One { common, args, broker }.run(login, client, publisher).await
+    };
+    for_each(common, run_summary, work, |run, verified, account| {
+        run.lacks(&verified.counted.rest);
+        summary::verify(verified, account)
+    })
+    .await
+}
+
+/// One account's verification.
+struct One<'a> {
+    common: &'a CommonArgs,
+    args: &'a VerifyArgs,
+    broker: &'a Broker,
+}
+
+impl One<'_> {
+    async fn run(
+        &self,
+        login: &Login,
+        client: &Client,
+        publisher: &Publisher,
+    ) -> Result<Verified, Ended> {
+        let Self { common, args, broker } = self;
+        let options = VerifyOptions {
+            from: args.from,
+            to: args.to,
+            workspaces: workspaces(common, login),
+            patience: patience(common),
+        };
+        let opening = Verification::open(client, publisher, &broker.state, &options);
+        let mut verification = Box::pin(opening).await?;
+        let counted = Box::pin(verification.inventories()).await?;
+        let mut verified = Verified { counted, ..Verified::default() };
+        let Some(patience) = self.patience() else { return Ok(verified) };
+        let Some(mut verdicts) = self.verdicts().await? else { return Ok(verified) };
+        self.judge(&mut verdicts, &mut verified, (publisher, patience)).await?;
+        if args.repair {
+            self.repair(&mut verification, &mut verdicts, &mut verified, (publisher, patience))
+                .await?;
+        }
+        verdicts.close().await;
+        Ok(verified)
+    }
+
+    /// How long loaders are waited for; none where nobody waits.
+    fn patience(&self) -> Option<Duration> {
+        let asked = self.common.wait.filter(|wait| !wait.is_zero());
+        let usual = || super::wait(USUAL_WAIT).ok().filter(|_| self.args.repair);
+        asked.or_else(usual)
+    }
+
+    /// The way to Postgres; none where it is not set and not needed.
+    async fn verdicts(&self) -> Result<Option<Verdicts>, Failure> {
+        match Verdicts::connect(self.common.credentials.database_url.as_ref()).await {
+            Ok(verdicts) => Ok(Some(verdicts)),
+            Err(VerdictError::Address(shared::postgres::AddressError::Missing))
+                if !self.args.repair =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    /// Asks for the verdict, once all that it rests on is stored.
+    async fn judge(
+        &self,
+        verdicts: &mut Verdicts,
+        verified: &mut Verified,
+        (publisher, patience): (&Publisher, Duration),
+    ) -> Result<(), Failure> {
+        self.broker.until_settled(publisher.newest(), patience).await?;
+        let findings = verdicts.findings(&verified.counted.inventory_ids);
+        verified.findings = Some(findings.await.map_err(failure)?);
+        Ok(())
+    }
+
+    /// Reads what differs, and takes the inventories in which it does once more.
+    async fn repair(
+        &self,
+        verification: &mut Verification<'_>,
+        verdicts: &mut Verdicts,
+        verified: &mut Verified,
+        waiting: (&Publisher, Duration),
+    ) -> Result<(), Ended> {
+        let ids = verified.counted.inventory_ids.clone();
+        let plans = verdicts.repairs(&ids).await.map_err(failure)?;
+        if plans.is_empty() {
+            return Ok(());
+        }
+        for plan in &plans {
+            verified.repaired += plan.entries.len() + plan.gone.len();
+            let mut lacks = Box::pin(verification.repair(plan)).await?;
+            verified.repairs.merge(&mut lacks);
+        }
+        let differing = verified.findings.iter().flatten().filter(|f| f.verdict == "different");
+        let days: Vec<(i64, Days)> =
+            differing.filter_map(|finding| Some((finding.workspace_id, finding.days()?))).collect();
+        // What was read once more has to be older than what it is held against.
+        self.broker.until_settled(waiting.0.newest(), waiting.1).await?;
+        let again = Box::pin(verification.again(&days)).await?;
+        verified.counted.replace(again);
+        Ok(self.judge(verdicts, verified, waiting).await?)
+    }
+}
+
+fn failure(error: VerdictError) -> Failure {
+    let exit = match error {
+        VerdictError::Address(_) => Exit::Usage,
+        VerdictError::Unreachable(_) | VerdictError::Database(_) => Exit::Unreachable,
+        VerdictError::Forbidden | VerdictError::NotThere => Exit::Failed,
+    };
+    Failure { exit, error: error.into() }
+}

@@ -1,0 +1,138 @@
+-- For inventories without ids. Days are those of whose entry it is: reports write starts by that clock, so of them
+-- the day is known; of other entries only inside of what is the same day everywhere.
+create or replace view staging.stg_toggl_track__verified_sums as
+with inventory as (
+    select
+        inventory_id, workspace_id, asking_user_id, is_admin, from_date, to_date, fetched_at as asked_at,
+        (from_date::timestamp - interval '14 hours') at time zone 'UTC' as possible_from,
+        (from_date::timestamp + interval '12 hours') at time zone 'UTC' as certain_from,
+        (to_date::timestamp + interval '10 hours') at time zone 'UTC'   as certain_to,
+        (to_date::timestamp + interval '36 hours') at time zone 'UTC'   as possible_to
+    from staging.stg_toggl_track__inventories
+    where is_arrived and not is_superseded and fault is null and not is_by_entry
+),
+told as (
+    select
+        inventory.inventory_id,
+        staging.toggl_bigint(part.data->>'user_id')         as user_id,
+        coalesce(staging.toggl_bigint(item->>'project_id'), 0) as project_id,
+        sum(staging.toggl_bigint(item->>'seconds'))::bigint as seconds
+    from inventory
+    join raw.toggl_track__inventories part
+        on part.workspace_id = inventory.workspace_id
+        and part.fetched_at = inventory.asked_at
+        and part.deleted_at is null
+        and part.data->>'inventory_id' = inventory.inventory_id::text
+    cross join lateral jsonb_array_elements(staging.toggl_list(part.data->'sums')) as items(item)
+    group by 1, 2, 3
+),
+entry as (
+    select
+        inventory.inventory_id,
+        stored.user_id,
+        coalesce(stored.project_id, 0)                      as project_id,
+        stored.duration_seconds,
+        greatest(stored.fetched_at, stored.report_fetched_at) > inventory.asked_at as is_newer,
+        case
+            when stored.started_at >= inventory.certain_from and stored.started_at < inventory.certain_to then true
+            else staging.toggl_date(left(report.data->>'start', 10))
+                between inventory.from_date and inventory.to_date
+        end                                                 as is_inside
+    from inventory
+    join staging.stg_toggl_track__time_entries stored
+        on stored.workspace_id = inventory.workspace_id
+        and stored.started_at >= inventory.possible_from
+        and stored.started_at < inventory.possible_to
+        and not stored.is_running
+        and (inventory.is_admin or stored.user_id = inventory.asking_user_id)
+    left join raw.toggl_track__time_entries_report report
+        on report.source_id = stored.time_entry_id and report.started_at = stored.started_at
+),
+here as (
+    select
+        inventory_id,
+        user_id,
+        project_id,
+        coalesce(sum(duration_seconds) filter (where is_inside), 0)::bigint as seconds,
+        bool_or(is_newer or is_inside is null)              as is_open
+    from entry
+    where is_inside is not false
+    group by inventory_id, user_id, project_id
+),
+-- What was deleted since Toggl was asked belongs to a sum that nobody can tell any more.
+deleted as (
+    select distinct inventory.inventory_id, gone.user_id
+    from inventory
+    join (
+        select workspace_id, user_id, started_at, deleted_at from raw.toggl_track__time_entries_report
+        union all
+        select workspace_id, user_id, started_at, deleted_at from raw.toggl_track__time_entries
+    ) gone
+        on gone.workspace_id = inventory.workspace_id
+        and gone.deleted_at > inventory.asked_at
+        and gone.started_at >= inventory.possible_from
+        and gone.started_at < inventory.possible_to
+),
+kept as (
+    select
+        inventory.inventory_id,
+        person.user_id,
+        person.user_id = inventory.asking_user_id
+            or coalesce(bool_or(covered.covered_from <= inventory.from_date::timestamp at time zone 'UTC'
+                and covered.covered_to >= inventory.to_date::timestamp at time zone 'UTC'), false) as is_whole,
+        coalesce(bool_or(covered.covered_from < inventory.certain_to
+            and covered.covered_to > inventory.certain_from), false) as is_part
+    from inventory
+    join (select distinct inventory_id, user_id from told) person using (inventory_id)
+    left join staging.stg_toggl_track__coverage covered
+        on covered.resource = 'time_entries_report' and covered.workspace_id = inventory.workspace_id
+            and (covered.user_id is null or covered.user_id = person.user_id)
+        or covered.resource = 'time_entries' and covered.user_id = person.user_id
+    group by inventory.inventory_id, person.user_id, inventory.asking_user_id
+),
+both_sides as (
+    select
+        inventory_id,
+        user_id,
+        project_id,
+        coalesce(told.seconds, 0)                           as seconds,
+        coalesce(here.seconds, 0)                           as stored_seconds,
+        coalesce(here.is_open, false)                       as is_open
+    from told
+    full join here using (inventory_id, user_id, project_id)
+)
+select
+    inventory.inventory_id,
+    inventory.workspace_id,
+    inventory.from_date,
+    inventory.to_date,
+    inventory.asked_at,
+    both_sides.user_id,
+    nullif(both_sides.project_id, 0)                        as project_id,
+    case
+        when both_sides.seconds = both_sides.stored_seconds and not both_sides.is_open then 'equal'
+        when both_sides.is_open or deleted.inventory_id is not null then 'left out'
+        when both_sides.stored_seconds > both_sides.seconds or coalesce(kept.is_whole, false) then 'other seconds'
+        when kept.is_part then 'unproven'
+        else 'not kept'
+    end                                                     as state,
+    both_sides.seconds                                      as told_seconds,
+    both_sides.stored_seconds
+from both_sides
+join inventory using (inventory_id)
+left join kept on kept.inventory_id = both_sides.inventory_id and kept.user_id = both_sides.user_id
+left join deleted on deleted.inventory_id = both_sides.inventory_id and deleted.user_id = both_sides.user_id;
+
+comment on view staging.stg_toggl_track__verified_sums is
+    'Toggl''s newest inventories that have no ids beside the view of all time entries, one row for each person and project that either has.';
+comment on column staging.stg_toggl_track__verified_sums.inventory_id is 'The inventory: see stg_toggl_track__inventories.';
+comment on column staging.stg_toggl_track__verified_sums.workspace_id is 'Toggl''s id of the workspace.';
+comment on column staging.stg_toggl_track__verified_sums.from_date is 'First day of the inventory.';
+comment on column staging.stg_toggl_track__verified_sums.to_date is 'Last day of the inventory, inclusive.';
+comment on column staging.stg_toggl_track__verified_sums.asked_at is 'When Toggl was asked for it.';
+comment on column staging.stg_toggl_track__verified_sums.user_id is 'Toggl''s id of the user whose entries they are.';
+comment on column staging.stg_toggl_track__verified_sums.project_id is 'Toggl''s id of the project; null for entries without one.';
+comment on column staging.stg_toggl_track__verified_sums.state is
+    'equal; other seconds; left out (something of it was changed here since Toggl was asked, or lies on a day that is another day elsewhere); unproven (less is here, and only a part of the person''s days was ever read); not kept (this person''s entries are not read).';
+comment on column staging.stg_toggl_track__verified_sums.told_seconds is 'What Toggl says.';
+comment on column staging.stg_toggl_track__verified_sums.stored_seconds is 'What the tables say.';
