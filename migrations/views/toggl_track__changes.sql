@@ -6,7 +6,7 @@ from (
     from raw.toggl_track__versions v
     window versions as (
         partition by resource, source_id,
-                     case when resource in ('users', 'workspace_users') then workspace_id end
+                     case when resource in ('users', 'workspace_users', 'inventories') then workspace_id end
         order by valid_from, is_superseded desc
     )
 ) v

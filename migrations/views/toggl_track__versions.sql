@@ -40,7 +40,10 @@ select 'workspace_users', source_id, workspace_id, data, modified_at, valid_from
 from raw.toggl_track__workspace_users
 union all
 select 'organizations', source_id, workspace_id, data, modified_at, valid_from, deleted_at, deleted_at is not null, false
-from raw.toggl_track__organizations;
+from raw.toggl_track__organizations
+union all
+select 'inventories', source_id, workspace_id, data, modified_at, valid_from, deleted_at, deleted_at is not null, false
+from raw.toggl_track__inventories;
 
 comment on view raw.toggl_track__versions is
     'Every version of every row that is known: the superseded ones of raw.toggl_track__history and the present ones of the raw tables. Of one row their times never overlap.';

@@ -12,12 +12,10 @@ use super::run_summary::RunSummary;
 use super::runs::{patience, workspaces};
 use super::side_by_side::{Ended, Work, for_each};
 use super::{CommonArgs, USUAL_WAIT, day, summary};
-use crate::credentials::Login;
 use crate::inventory::Days;
 use crate::orchestrator::{Verification, VerifyOptions, VerifyResult};
 use crate::outcome::SyncResult;
 use crate::publisher::Publisher;
-use crate::toggl::Client;
 use crate::verdict::{Finding, VerdictError, Verdicts};
 
 pub(super) const EXAMPLES: &str = "\
@@ -61,9 +59,7 @@ pub(super) async fn verify(
     if args.from.zip(args.to).is_some_and(|(from, to)| to < from) {
         return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
     }
-    let work = async |Work { login, client, publisher, broker, .. }: Work<'_>| {
-        One { common, args, broker }.run(login, client, publisher).await
-    };
+    let work = async |work: Work<'_>| One { common, args, broker: work.broker }.run(work).await;
     for_each(common, run_summary, work, |run, verified, account| {
         run.lacks(&verified.counted.rest);
         summary::verify(verified, account)
@@ -81,9 +77,7 @@ struct One<'a> {
 impl One<'_> {
     async fn run(
         &self,
-        login: &Login,
-        client: &Client,
-        publisher: &Publisher,
+        Work { login, client, publisher, turn, .. }: Work<'_>,
     ) -> Result<Verified, Ended> {
         let Self { common, args, broker } = self;
         let options = VerifyOptions {
@@ -92,7 +86,7 @@ impl One<'_> {
             workspaces: workspaces(common, login),
             patience: patience(common),
         };
-        let opening = Verification::open(client, publisher, &broker.state, &options);
+        let opening = Verification::open(client, publisher, &broker.state, turn, &options);
         let mut verification = Box::pin(opening).await?;
         let counted = Box::pin(verification.inventories()).await?;
         let mut verified = Verified { counted, ..Verified::default() };

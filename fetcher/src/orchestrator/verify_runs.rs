@@ -13,6 +13,7 @@ mod repair;
 pub(crate) use self::repair::Repair;
 use super::cost::Cost;
 use super::session::Session;
+use super::turns::Turn;
 use crate::account::{Workspace, Workspaces};
 use crate::inventory::{self, Days, Inventory, LONGEST, Stopped, Taken};
 use crate::outcome::{SyncError, SyncResult, Tally};
@@ -82,11 +83,12 @@ impl<'a> Verification<'a> {
         client: &'a Client,
         publisher: &'a Publisher,
         state: &'a State,
+        turn: &'a Turn,
         options: &VerifyOptions,
     ) -> Result<Self, SyncError> {
         let started = Instant::now();
         let session =
-            Session::open(client, publisher, state, (Work::Verify, options.patience)).await?;
+            Session::open(client, publisher, state, turn, (Work::Verify, options.patience)).await?;
         let (workspaces, _) = session.workspaces().await?;
         let membership: Option<Membership> =
             state.load(&Membership::key(session.account.id)).await?;
