@@ -41,7 +41,8 @@ impl Sync<'_> {
             .filter(|r| r.scope == Scope::Workspace && self.options.selection.has(r));
         let lists = chosen
             .flat_map(|resource| workspace_ids.iter().map(move |id| Undecided::Of(resource, *id)));
-        let listings = own.into_iter().map(Undecided::Own).chain(lists).collect();
+        let listings =
+            own.into_iter().map(|job| Undecided::Own(Box::new(job))).chain(lists).collect();
         self.read_decided(listings, workspace_ids.iter().copied().collect()).await
     }
 

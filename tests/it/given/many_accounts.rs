@@ -29,7 +29,7 @@ pub(crate) fn user_id(number: usize) -> i64 {
 /// A member of the sample's workspace with one entry of its own.
 pub(crate) fn member(number: usize) -> Account {
     let mut account = Account::sample_at(Timestamp::now());
-    let others: Vec<i64> = account.time_entries().map(|entry| entry.id()).collect();
+    let others: Vec<i64> = account.time_entries().map(tests::toggl::TimeEntry::id).collect();
     for id in others {
         account.delete_time_entry(id, Timestamp::now() - SignedDuration::from_hours(24 * 80));
     }

@@ -101,10 +101,8 @@ async fn each_kind_of_change_is_recorded_once_in_every_table() {
         let recorded =
             ["1 created A @10", "1 updated B @30", "1 deleted B @40", "1 restored B @50"];
         // Toggl's own word counts for since when it is deleted.
-        let recorded = recorded.map(|change| match resource.claim.is_by_listing() {
-            true => change.to_owned(),
-            false => change.replace("@40", "@39"),
-        });
+        let gone = if resource.claim.is_by_listing() { "@40" } else { "@39" };
+        let recorded = recorded.map(|change| change.replace("@40", gone));
         assert_eq!(applying.changes(resource).await, recorded, "{}", resource.name);
         let sql = format!(
             "select h.data->>'name' = 'B' and h.valid_to - h.valid_from = make_interval(secs => $2)

@@ -115,7 +115,8 @@ fn mixed(dice: &mut Dice, number: usize) -> Account {
         account.put_workspace(&text);
     }
     for list in [List::Projects, List::Clients, List::Tags] {
-        let ids: Vec<i64> = account.records(list, SHARED).iter().map(|r| r.id()).collect();
+        let ids: Vec<i64> =
+            account.records(list, SHARED).iter().map(tests::toggl::Record::id).collect();
         for id in ids {
             account.edit(list, SHARED, id, &[("seen_by", &number.to_string())]);
         }

@@ -44,7 +44,7 @@ impl Job {
 /// A listing of which it is not known yet who reads it.
 pub(in crate::orchestrator) enum Undecided {
     /// It was read, and who sends its rows is open.
-    Own(Job),
+    Own(Box<Job>),
     /// A list of a workspace.
     Of(&'static Resource, i64),
 }
@@ -73,7 +73,7 @@ impl Sync<'_> {
                 continue;
             }
             match listing {
-                Undecided::Own(job) => jobs.push(job),
+                Undecided::Own(job) => jobs.push(*job),
                 Undecided::Of(resource, id) => {
                     let before = memory.get(&id).and_then(|listings| listings.get(resource.name));
                     jobs.extend(self.list_job(resource, id, before));

@@ -217,7 +217,9 @@ impl Board {
         let (mut states, mut is_awaited) = (vec![self.stored.get(slot).copied()], false);
         for seat in self.before(id) {
             if let Some(note) = seat.notes.get(slot) {
-                states.iter_mut().for_each(|known| *known = note.after(*known));
+                for known in &mut states {
+                    *known = note.after(*known);
+                }
                 continue;
             }
             for known in states.clone() {

@@ -9,6 +9,9 @@ use proptest::sample::Index;
 
 use super::*;
 
+/// What an account decides of a list, by their places.
+type Decisions = BTreeMap<(usize, usize), Reading>;
+
 fn slot(place: usize) -> Slot {
     let resource = if place == 0 { "workspaces" } else { "projects" };
     Slot { key: format!("readers.{place}"), resource }
@@ -94,7 +97,7 @@ impl World {
     }
 
     /// One after the other: what each does with each list, and the readers in the end.
-    fn in_turn(&self) -> (BTreeMap<(usize, usize), Reading>, Vec<Option<Reader>>) {
+    fn in_turn(&self) -> (Decisions, Vec<Option<Reader>>) {
         let (mut readings, mut readers) = (BTreeMap::new(), self.stored.clone());
         for account in 0..self.plans.len() {
             for (list, known) in readers.iter_mut().enumerate() {
