@@ -33,7 +33,7 @@ mod workspaces;
 
 pub use account::{Account, List, TOKEN};
 pub use answer::Answer;
-pub use behaviour::{Behaviour, ReportOrder, Rest, Running, ShortPage, SummaryGroups};
+pub use behaviour::{Behaviour, ReportOrder, Rest, Running, ShortPage, SummaryGroups, SummaryIds};
 pub use generator::AccountSize;
 pub use quota::QuotaLimits;
 pub use record::{Record, with_fields};

@@ -1,6 +1,7 @@
 //! Answers that prove nothing.
 
 use serde_json::Value;
+use tests::toggl::SummaryIds;
 use tests::toggl::{Answer, SummaryGroups};
 
 use crate::verify::verifying::{SUMMARY, TOTALS, Verified};
@@ -63,7 +64,7 @@ async fn an_answer_that_lacks_most_deletes_nothing() {
 #[tokio::test]
 async fn without_ids_sums_by_person_and_project_are_compared_and_days_read_once_more() {
     let verified = Verified::start(300, SummaryGroups::ByTitle).await;
-    verified.world.toggl.configure(|behaviour| behaviour.summary_ids = false);
+    verified.world.toggl.configure(|behaviour| behaviour.summary_ids = SummaryIds::LeftOut);
     let equal = verified.verify(&[]).await;
     assert_eq!(equal.code, Some(0), "{equal:#?}");
     assert_eq!(verified.world.toggl.count(&TOTALS.replace("{w}", "2230991")), 3, "a witness each");

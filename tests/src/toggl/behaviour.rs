@@ -42,11 +42,20 @@ pub struct Behaviour {
     /// Reports name the next page by its number alone, without `X-Next-ID` and `X-Next-Timestamp`.
     pub report_number_only: bool,
     /// Whether summaries tell the ids of their entries.
-    pub summary_ids: bool,
+    pub summary_ids: SummaryIds,
     /// Which entries of a person summaries put together.
     pub summary_groups: SummaryGroups,
     /// How many groups of a person a summary holds, the rest being dropped silently.
     pub summary_cap: Option<usize>,
+}
+
+/// Whether groups of a summary have the ids of their entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SummaryIds {
+    /// Where they are asked for.
+    Told,
+    /// Whatever is asked for.
+    LeftOut,
 }
 
 /// What one group of a summary holds.
@@ -129,7 +138,7 @@ impl Default for Behaviour {
             report_days: None,
             report_order: ReportOrder::Asked,
             report_number_only: false,
-            summary_ids: true,
+            summary_ids: SummaryIds::Told,
             summary_groups: SummaryGroups::ByTitle,
             summary_cap: None,
         }

@@ -10,7 +10,7 @@ use super::listing::Listing;
 use super::request::{Days, Refusal, Rounding};
 use super::row_text::HOURLY_RATE_IN_CENTS;
 use crate::toggl::account::{Account, List};
-use crate::toggl::behaviour::{Behaviour, SummaryGroups};
+use crate::toggl::behaviour::{Behaviour, SummaryGroups, SummaryIds};
 use crate::toggl::reply::Reply;
 use crate::toggl::time_entries::TimeEntry;
 use crate::toggl::workspaces::Workspace;
@@ -84,7 +84,7 @@ impl Sums<'_> {
         let entries = listing.entries(None);
         let answer = match sum {
             Sum::Users => self.users(&body, entries)?,
-            Sum::Projects => self.projects(entries),
+            Sum::Projects => Self::projects(entries),
             Sum::Totals => self.totals(&body, entries),
         };
         Ok(Reply::ok(answer.to_string()).with_all(days.headers()))
@@ -140,7 +140,7 @@ impl Sums<'_> {
     fn group(&self, body: &Body, title: &str, group: &Group) -> Value {
         let title: Value = serde_json::from_str(title).expect("a description");
         let mut value = json!({"id": null, "title": title, "seconds": group.seconds});
-        if body.include_time_entry_ids && self.behaviour.summary_ids {
+        if body.include_time_entry_ids && self.behaviour.summary_ids == SummaryIds::Told {
             value["ids"] = json!(group.ids);
         }
         if group.billable_seconds > 0 {
@@ -154,7 +154,7 @@ impl Sums<'_> {
     }
 
     /// It knows no rounding.
-    fn projects<'e>(&self, entries: impl Iterator<Item = &'e TimeEntry>) -> Value {
+    fn projects<'e>(entries: impl Iterator<Item = &'e TimeEntry>) -> Value {
         let mut cells: BTreeMap<(i64, &str), (i64, i64)> = BTreeMap::new();
         for entry in entries {
             let cell = (entry.user_id, entry.value(entry.places.project_id));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::toggl::SummaryGroups;
+use crate::toggl::{SummaryGroups, SummaryIds};
 
 const WORKSPACE_REPORTS: &str = "/reports/api/v3/workspace/2230991/";
 
@@ -76,7 +76,7 @@ async fn ids_are_left_out_groups_split_and_answers_cut_where_that_is_asked_for()
     let simulator = two_people().await;
     simulator.configure(|behaviour| {
         behaviour.summary_groups = SummaryGroups::OfOne;
-        behaviour.summary_ids = false;
+        behaviour.summary_ids = SummaryIds::LeftOut;
     });
     let of_own = |answer: &Value| {
         let groups = answer["groups"].as_array().unwrap().clone();
