@@ -72,8 +72,13 @@ pub(crate) fn tables() -> impl Iterator<Item = String> {
     CATALOGUE.iter().map(Resource::table).chain(BOOKKEEPING.map(str::to_owned))
 }
 
-/// What `loader status` reads beside the tables.
-const STATUS_VIEWS: [&str; 2] = ["stg_toggl_track__freshness", "stg_toggl_track__people"];
+/// What `loader status` and `loader verify` read beside the tables.
+const STATUS_VIEWS: [&str; 4] = [
+    "stg_toggl_track__freshness",
+    "stg_toggl_track__people",
+    "stg_toggl_track__verification",
+    "stg_toggl_track__verified_entries",
+];
 
 /// What a loader does, once it has migrated: with a table of the catalogue, with its own bookkeeping,
 /// and with the views by which it says how it is.

@@ -16,7 +16,8 @@ const ALL: &str = "grant usage on schema raw, staging to {role};
     grant select, insert, update on all tables in schema raw to {role};
     grant delete on raw.toggl_track__loads, raw.toggl_track__claims, raw.toggl_track__dead_letters,
         raw.toggl_track__history to {role};
-    grant select on staging.stg_toggl_track__freshness, staging.stg_toggl_track__people to {role};
+    grant select on staging.stg_toggl_track__freshness, staging.stg_toggl_track__people,
+        staging.stg_toggl_track__verification, staging.stg_toggl_track__verified_entries to {role};
     revoke insert, update on raw.toggl_track__migrations from {role};";
 
 const LOAD: Duration = Duration::from_mins(1);

@@ -144,9 +144,15 @@ async fn credentials_that_are_renewed_on_disk_are_read_when_the_old_ones_have_ex
     let world = world_with(&operator.configuration()).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("user.creds").display().to_string();
-    fs::write(&path, operator.credentials(Some(Duration::from_secs(5)))).unwrap();
-    let told = [("NATS_URL", &*world.nats.url()), ("NATS_CREDS", &*path)];
-    let [fetcher, loader] = workers(&world, &["--days", "1"], &[], &told);
+    let lasting = folder.path().join("lasting.creds").display().to_string();
+    fs::write(&lasting, operator.credentials(None)).unwrap();
+    let url = world.nats.url();
+    let [told, told_lasting] =
+        [&path, &lasting].map(|file| [("NATS_URL", &*url), ("NATS_CREDS", &**file)]);
+    // Only the loader's expire, and long after it has logged in.
+    let [_, loader] = workers(&world, &[], &[], &told);
+    let [fetcher, _] = workers(&world, &["--days", "1"], &[], &told_lasting);
+    fs::write(&path, operator.credentials(Some(Duration::from_secs(10)))).unwrap();
     let loader = loader.start().await.unwrap();
     assert_eq!(fetcher.run().await.unwrap().code, Some(0), "{}", loader.log());
     loader.logged("Lost the connection to NATS", DEADLINE).await.unwrap();

@@ -146,7 +146,7 @@ async fn the_view_has_the_window_that_was_read_and_the_newest_entry_also_of_olde
     // As the release before had the tables.
     for sql in [
         "drop view staging.stg_toggl_track__people",
-        "drop view staging.stg_toggl_track__freshness, staging.stg_toggl_track__coverage",
+        "drop view staging.stg_toggl_track__freshness, staging.stg_toggl_track__coverage cascade",
         FRESHNESS,
         "drop index raw.toggl_track__claims_people, raw.toggl_track__dead_letters_runs",
         "delete from raw.toggl_track__migrations

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_mins(1);
 /// A former text of two views, of which one reads the other: a column is missing in the middle and a type
 /// is another one, so that Postgres cannot replace them.
 const FORMER: &str = "
-    drop view staging.stg_toggl_track__freshness, staging.stg_toggl_track__coverage;
+    drop view staging.stg_toggl_track__freshness, staging.stg_toggl_track__coverage cascade;
     create view staging.stg_toggl_track__coverage as
         select ''::text as resource, 1::int as workspace_id, now() as covered_newest_at, 1 as former;
     create view staging.stg_toggl_track__freshness as
