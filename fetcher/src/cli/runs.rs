@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use jiff::Zoned;
+use jiff::civil::Date;
 use shared::exit::{Exit, Failure, OrExit as _};
 
 use super::failures::failure;
@@ -50,9 +51,7 @@ pub(super) async fn report(
     args: &ReportArgs,
     run_summary: &mut RunSummary,
 ) -> Result<Exit, Failure> {
-    if args.from.zip(args.to).is_some_and(|(from, to)| to < from) {
-        return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
-    }
+    in_order(args.from, args.to)?;
     // Somewhere it may be tomorrow already.
     let tomorrow = Zoned::now().date().tomorrow().ok();
     if args.from.zip(tomorrow).is_some_and(|(from, tomorrow)| from > tomorrow) {
@@ -73,6 +72,15 @@ pub(super) async fn report(
         summary::report(result, account)
     })
     .await
+}
+
+/// # Errors
+/// When the last day lies before the first one.
+pub(super) fn in_order(from: Option<Date>, to: Option<Date>) -> Result<(), Failure> {
+    if from.zip(to).is_some_and(|(from, to)| to < from) {
+        return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
+    }
+    Ok(())
 }
 
 pub(super) fn workspaces(common: &CommonArgs, login: &Login) -> Workspaces {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
 use clap::Args;
 use jiff::civil::Date;
-use shared::exit::{Exit, Failure, OrExit as _};
+use shared::exit::{Exit, Failure};
 
 use super::broker::Broker;
 use super::run_summary::RunSummary;
-use super::runs::{patience, workspaces};
+use super::runs::{in_order, patience, workspaces};
 use super::side_by_side::{Ended, Work, for_each};
 use super::{CommonArgs, USUAL_WAIT, day, summary};
 use crate::inventory::Days;
@@ -56,9 +55,7 @@ pub(super) async fn verify(
     args: &VerifyArgs,
     run_summary: &mut RunSummary,
 ) -> Result<Exit, Failure> {
-    if args.from.zip(args.to).is_some_and(|(from, to)| to < from) {
-        return Err(anyhow!("--to lies before --from")).or_exit(Exit::Usage);
-    }
+    in_order(args.from, args.to)?;
     let work = async |work: Work<'_>| One { common, args, broker: work.broker }.run(work).await;
     for_each(common, run_summary, work, |run, verified, account| {
         run.lacks(&verified.counted.rest);

@@ -72,14 +72,19 @@ struct Work {
 
 /// Everything that an attempt needs. What it holds is given back when it goes.
 struct Prepared<'a> {
-    digest: Option<(&'static Resource, Digest)>,
-    /// None as long as the digest may be enough.
-    batch: Option<Decoded>,
+    content: Content,
     lent: Lent<'a>,
     _place: SemaphorePermit<'a>,
     _slot: Option<SemaphorePermit<'a>>,
     _lane: Option<SemaphorePermit<'a>>,
     _trying: Option<Trying<'a>>,
+}
+
+/// What is known of a delivery's batch.
+enum Content {
+    /// Its digest, which may be enough.
+    Digest(&'static Resource, Digest),
+    Batch(Decoded),
 }
 
 /// What came of a delivery.
@@ -183,9 +188,11 @@ impl Worker {
                 (None, false) => None,
             };
             let slot = if lane.is_none() { Some(self.slots.acquire().await.ok()?) } else { None };
-            let digest = work.delivery.digest();
-            let may_stay_unread = digest.is_some() && table.is_still();
-            let batch = (!may_stay_unread).then(|| work.delivery.decode());
+            let digest = table.is_still().then(|| work.delivery.digest()).flatten();
+            let content = match digest {
+                Some((resource, digest)) => Content::Digest(resource, digest),
+                None => Content::Batch(work.delivery.decode()),
+            };
             let place = table.place().await?;
             let Some(lent) = self.pool.lend().await else { continue };
             // It may have got into trouble meanwhile, and has to wait in another place.
@@ -193,8 +200,7 @@ impl Worker {
             let is_slow = lane.is_none() && self.pool.fits.is_slow(table.resource);
             if !is_ill && !is_slow {
                 return Some(Prepared {
-                    digest,
-                    batch,
+                    content,
                     lent,
                     _place: place,
                     _slot: slot,

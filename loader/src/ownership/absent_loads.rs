@@ -1,6 +1,6 @@
 //! What the stream has had of each table, held against `loads`.
 //!
-//! A message up to the consumer's ack floor was acknowledged, which happens after its commit: what the
+//! A message up to the consumer's ack floor was acknowledged, which happens after its commit: what
 //! `loads` does not have of it was committed into another database, or into one that went back to an
 //! earlier state. Read is only what came since the last check.
 

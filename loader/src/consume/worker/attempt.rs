@@ -1,17 +1,14 @@
 //! One attempt to apply a delivery, and what follows from how it went.
 
-use shared::digest::Digest;
 use shared::exit::chain;
-use shared::resource::Resource;
 use shared::retry::Disposition;
 use shared::telemetry::run_span;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Prepared, Settled, Work, Worker, log};
+use super::{Content, Prepared, Settled, Work, Worker, log};
 use crate::apply::fetch_time;
 use crate::consume::applier::WriteError;
-use crate::consume::delivery::Decoded;
 use crate::consume::pool::Lent;
 use crate::consume::table::{Cause, Table};
 
@@ -27,8 +24,8 @@ impl Worker {
         prepared: Prepared<'_>,
     ) -> Option<Settled> {
         let started = Instant::now();
-        let Prepared { digest, batch, mut lent, .. } = prepared;
-        match apply(work, &mut lent, digest, batch).await {
+        let Prepared { content, mut lent, .. } = prepared;
+        match apply(work, &mut lent, content).await {
             Ok(settled) => {
                 lent.answered();
                 succeeded(table, work);
@@ -57,22 +54,25 @@ impl Worker {
     }
 }
 
-/// By its digest if that is enough, else by its records, which are read then unless they have been.
+/// By its digest if that is enough, else by its records.
 async fn apply(
     Work { delivery, cutting, .. }: &mut Work,
     lent: &mut Lent<'_>,
-    digest: Option<(&'static Resource, Digest)>,
-    batch: Option<Decoded>,
+    content: Content,
 ) -> Result<Option<Settled>, WriteError> {
     let origin = &delivery.origin;
-    if let Some((resource, digest)) = digest {
-        let span = run_span(digest.envelope.run_id, None);
-        let applying = lent.applier().apply_unread(resource, &digest, origin, cutting);
-        if let Some(applied) = applying.instrument(span).await? {
-            return Ok(Some(Settled::Applied(resource, Box::new(digest.envelope), applied)));
+    let batch = match content {
+        Content::Batch(batch) => batch,
+        Content::Digest(resource, digest) => {
+            let span = run_span(digest.envelope.run_id, None);
+            let applying = lent.applier().apply_unread(resource, &digest, origin, cutting);
+            if let Some(applied) = applying.instrument(span).await? {
+                return Ok(Some(Settled::Applied(resource, Box::new(digest.envelope), applied)));
+            }
+            delivery.decode()
         }
-    }
-    match batch.unwrap_or_else(|| delivery.decode()) {
+    };
+    match batch {
         Ok((resource, batch)) => {
             let applying = lent.applier().apply(resource, &batch, origin, cutting);
             let applied = applying.instrument(run_span(batch.run_id, None)).await?;
