@@ -7,6 +7,7 @@ mod figures;
 mod load;
 mod peers;
 mod plot;
+mod table;
 mod usage;
 
 use std::fs;
@@ -47,6 +48,9 @@ pub struct BenchArgs {
     /// Where the figures go, as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
+    /// Where the table goes, too: a page that has one by this.
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// Where the picture goes, as SVG.
     #[arg(long, default_value = "target/bench.svg")]
     svg: PathBuf,
@@ -81,6 +85,11 @@ pub async fn run(args: &BenchArgs, say: fn(&str)) -> Result<()> {
     say(&heads());
     for figure in &medians {
         say(&figure.line());
+    }
+    let table = table::table(&medians);
+    say(&format!("\n{table}"));
+    if let Some(page) = &args.page {
+        table::put(&table, page)?;
     }
     if args.is_wanted("fetch") {
         for rows in args.sizes() {

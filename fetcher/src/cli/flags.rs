@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error, FromArgMatches as _};
 use shared::settings;
 
-use super::{Cli, Command as Chosen, credentials};
+use super::{Cli, Command as Chosen, credentials, wait};
 
 /// Which account in which vault.
 const VAULT: &[&str] = &["account", "database_url"];
@@ -43,7 +43,7 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
     ("report", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
-    ("verify", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("verify", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
     (SCHEDULE, &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     ("check", &[VAULT, ACCOUNTS, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),
@@ -98,7 +98,8 @@ fn hide_unused(command: Command, name: &str, global: &[Arg]) -> Command {
 /// # Errors
 /// As clap words them, and for a flag that would have no effect.
 pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
-    // First: what clap finds missing may stand in the wrong place.
+    refuse_separate_wait(words)?;
+    // Before clap: what it finds missing may stand in the wrong place.
     refuse_unused(&root().ignore_errors(true).try_get_matches_from(words)?)?;
     refuse_clashes(words)?;
     let command = command();
@@ -116,6 +117,18 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
         parse(&as_words(&schedule.arguments))?;
     }
     Ok(cli)
+}
+
+/// Clap would take the time for a command.
+fn refuse_separate_wait(words: &[OsString]) -> Result<(), Error> {
+    let separate = words.windows(2).find_map(|words| match words {
+        [flag, time] if flag == "--wait" => time.to_str().filter(|time| wait(time).is_ok()),
+        _ => None,
+    });
+    separate.map_or(Ok(()), |time| {
+        let words = format!("`--wait {time}` needs an equals sign: write --wait={time}\n");
+        Err(Error::raw(ErrorKind::NoEquals, words))
+    })
 }
 
 fn asks_toggl(command: Option<&Chosen>) -> bool {

@@ -4,7 +4,8 @@
 //! what is being deleted.
 //!
 //! Claims of these have a lock of their own, so that batches that only add rows do that at the same
-//! time and look at each other's rows and claims one after the other. It is always the second one.
+//! time and look at each other's rows and claims one after the other. Those that bring nothing new share it:
+//! they have nothing to look at in each other. It is always the second one.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(crate) enum BatchLock {
     Exclusive,
     /// Beside others that only add rows; see [`fast_path`](super::fast_path).
     Shared,
-    /// Beside others that add rows, and exclusive among those that claim.
+    /// Beside others that add rows as long as they do not claim, and beside those that bring nothing new.
     SharedAndClaims,
 }
 
@@ -45,8 +46,10 @@ pub(crate) async fn begin<'c>(
         BatchLock::Exclusive => format!("pg_advisory_xact_lock({key})"),
         BatchLock::Shared => format!("pg_advisory_xact_lock_shared({key})"),
         BatchLock::SharedAndClaims => {
-            let claims = claims_lock(schema, resource, workspace_id);
-            format!("pg_advisory_xact_lock_shared({key}); {claims}")
+            let claims = claims_key(schema, resource, workspace_id);
+            format!(
+                "pg_advisory_xact_lock_shared({key}); select pg_advisory_xact_lock_shared({claims})"
+            )
         }
     };
     let limit = statement_timeout.map_or_else(String::new, |timeout| {
@@ -74,11 +77,12 @@ pub(crate) async fn claim(
     resource: &Resource,
     workspace_id: i64,
 ) -> sqlx::Result<()> {
-    let lock = claims_lock(schema, resource, workspace_id);
+    let lock =
+        format!("select pg_advisory_xact_lock({})", claims_key(schema, resource, workspace_id));
     sqlx::query(AssertSqlSafe(lock)).persistent(false).execute(connection).await.map(drop)
 }
 
-fn claims_lock(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
+fn claims_key(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
     let lock = schema.lock_name(resource.name);
-    format!("select pg_advisory_xact_lock(hashtextextended('{lock} claims', {workspace_id}))")
+    format!("hashtextextended('{lock} claims', {workspace_id})")
 }

@@ -16,6 +16,8 @@ pub(super) struct Figure {
     /// Times as fast as the ceiling measured beside it: COPY over as many connections as there are
     /// writers.
     pub(super) of_copy: f64,
+    /// The least and the most of that over all rounds, where there were several.
+    pub(super) spread: Option<(f64, f64)>,
     /// CPU microseconds per row by process.
     pub(super) cpu: BTreeMap<String, f64>,
     /// Of the worker that was measured.
@@ -36,13 +38,14 @@ impl Figure {
         };
         let cpu: Vec<_> = self.cpu.iter().map(|(name, us)| format!("{name} {us:.2}")).collect();
         format!(
-            "{:<28} {:>9} {:>11} {:>8.2} {:>9.0} {:>6.2} {:>6} {:>7} {:>7}  {}",
+            "{:<28} {:>9} {:>11} {:>8.2} {:>9.0} {:>6.2} {:>11} {:>6} {:>7} {:>7}  {}",
             self.phase,
             self.rows,
             self.stored.map_or_else(|| "-".to_owned(), |stored| stored.to_string()),
             self.seconds,
             self.rows_per_second(),
             self.of_copy,
+            self.spread.map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.2}-{high:.2}")),
             optional(self.peak_mib, 1),
             optional(self.wal_bytes_per_row, 1),
             optional(self.stream_bytes_per_row, 1),
@@ -54,13 +57,14 @@ impl Figure {
 /// The heads of [`Figure::line`].
 pub(super) fn heads() -> String {
     format!(
-        "{:<28} {:>9} {:>11} {:>8} {:>9} {:>6} {:>6} {:>7} {:>7}  {}",
+        "{:<28} {:>9} {:>11} {:>8} {:>9} {:>6} {:>11} {:>6} {:>7} {:>7}  {}",
         "phase",
         "rows",
         "rows stored",
         "seconds",
         "rows/s",
         "×COPY",
+        "of rounds",
         "MiB",
         "WAL/row",
         "JS/row",
@@ -82,7 +86,12 @@ pub(super) fn medians(figures: &[Figure]) -> Vec<Figure> {
     let medians = order.into_iter().filter_map(|key| {
         let mut rounds = rounds.remove(&key)?;
         rounds.sort_by(|a, b| a.of_copy.total_cmp(&b.of_copy));
-        rounds.get(rounds.len() / 2).map(|figure| (*figure).clone())
+        let middle = rounds.get(rounds.len() / 2)?;
+        let spread = match rounds.as_slice() {
+            [low, .., high] => Some((low.of_copy, high.of_copy)),
+            _ => None,
+        };
+        Some(Figure { spread, ..(*middle).clone() })
     });
     medians.collect()
 }

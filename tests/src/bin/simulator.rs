@@ -3,10 +3,18 @@
 
 use std::future::pending;
 
+use clap::Parser;
 use jiff::Timestamp;
 use tests::toggl::{Account, Simulator};
 
+/// Serves a sample account as Toggl Track does, on a free port of this machine, until it is ended. It prints its
+/// address: set TOGGL_URL to that.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {}
+
 fn main() -> std::io::Result<()> {
+    Cli::parse();
     let mut account = Account::sample_at(Timestamp::now());
     // Not UTC: the fetcher's image has to know time zones.
     account.set_time_zone("Asia/Tokyo");
