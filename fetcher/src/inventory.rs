@@ -195,9 +195,7 @@ impl Inventory<'_> {
             Error::Credentials { .. } | Error::Quota { .. } | Error::Unavailable { .. } => {
                 Err(Stopped::Toggl(error))
             }
-            error => {
-                Ok(Found { fetched_at: self.client.now(), counted: Err(chain(&error)) })
-            }
+            error => Ok(Found { fetched_at: self.client.now(), counted: Err(chain(&error)) }),
         }
     }
 

@@ -14,9 +14,8 @@ async fn the_fetcher_reads_the_verdict_once_its_role_is_told_of_it_and_never_a_t
     guarded.world.sync(&["--days", "30"]).await.unwrap();
     guarded.world.loaded_by(&loader).await.unwrap();
     let from = days_ago(9);
-    let verify = async || {
-        guarded.fetcher(&["verify", "--from", &from, "--repair"]).run().await.unwrap()
-    };
+    let verify =
+        async || guarded.fetcher(&["verify", "--from", &from, "--repair"]).run().await.unwrap();
 
     // The roles are older than the views.
     let refused = verify().await;

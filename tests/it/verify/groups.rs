@@ -61,7 +61,8 @@ async fn an_entry_of_another_price_is_named_and_mended() {
     let verified = Verified::start(300, SummaryGroups::OfOne).await;
     assert_eq!(verified.verify(&[]).await.code, Some(0));
     let dearer = verified.world.toggl.with_account(|account| {
-        let free = |value: &Value| value["billable"] == false && value["duration"].as_i64() > Some(60);
+        let free =
+            |value: &Value| value["billable"] == false && value["duration"].as_i64() > Some(60);
         let dearer = first(account, free).id();
         account.edit_time_entry(dearer, Timestamp::now(), &[("billable", "true")]);
         dearer

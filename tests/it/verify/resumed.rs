@@ -29,7 +29,11 @@ async fn a_verification_stopped_by_the_quota_ends_with_4_and_goes_on_where_it_wa
     let toggl = &verified.world.toggl;
     toggl.limit_quota(QuotaLimits { organization: 2, ..QuotaLimits::default() });
     let begun = toggl.requests().len();
-    assert_fails(&verified.verify(&[]).await, 4, &["quota", "come back in ", "inventories are sent"]);
+    assert_fails(
+        &verified.verify(&[]).await,
+        4,
+        &["quota", "come back in ", "inventories are sent"],
+    );
     let first = asked_for(&verified.world, begun);
     assert!((1..3).contains(&first.len()), "{first:?}");
 
@@ -51,9 +55,8 @@ async fn a_schedule_verifies_after_its_first_run_and_not_again_on_that_day() {
     let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
     let words = ["schedule", "* * * * * *", "--verify", "daily", "--", "--only", "tags"];
     let scheduler = world.fetcher(&words).start().await.unwrap();
-    let thrice = || async {
-        (scheduler.log().matches("The run has ended well").count() >= 3).then_some(())
-    };
+    let thrice =
+        || async { (scheduler.log().matches("The run has ended well").count() >= 3).then_some(()) };
     wait_for("three runs", DEADLINE, thrice).await.unwrap();
     let log = scheduler.log();
     assert_eq!(log.matches("The verification has ended").count(), 1, "{log}");

@@ -14,9 +14,8 @@ const HOUR_S: i64 = 3_600;
 fn next_to_seams(account: &Account) -> BTreeSet<i64> {
     let midnight = |day: String| format!("{day}T00:00:00Z").parse::<Timestamp>().unwrap();
     let seams = [730, 365].map(|days| midnight(days_ago(days)).as_second());
-    let is_near = |entry: &TimeEntry| {
-        seams.iter().any(|seam| (entry.start_s() - seam).abs() < 36 * HOUR_S)
-    };
+    let is_near =
+        |entry: &TimeEntry| seams.iter().any(|seam| (entry.start_s() - seam).abs() < 36 * HOUR_S);
     inside(account).iter().filter(|entry| is_near(entry)).map(TimeEntry::id).collect()
 }
 

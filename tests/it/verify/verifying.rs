@@ -79,7 +79,10 @@ pub(crate) fn all_inside(account: &Account) -> Vec<TimeEntry> {
     let days = |days: i64| (now - SignedDuration::from_hours(24 * days)).as_second();
     let years = days(3 * 365 - 3)..days(3);
     let entries = account.time_entries();
-    entries.filter(|entry| years.contains(&entry.start_s()) && !entry.is_deleted()).cloned().collect()
+    entries
+        .filter(|entry| years.contains(&entry.start_s()) && !entry.is_deleted())
+        .cloned()
+        .collect()
 }
 
 /// Those that are stopped: reports do not show the others.
