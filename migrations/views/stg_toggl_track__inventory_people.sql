@@ -20,6 +20,12 @@ person as (
     join raw.toggl_track__inventories whole
         on whole.workspace_id = inventory.workspace_id and whole.source_id = inventory.inventory_id
     cross join lateral jsonb_array_elements(staging.toggl_list(whole.data->'users')) as people(item)
+),
+-- Once for all people.
+covered as materialized (
+    select resource, workspace_id, user_id, covered_from, covered_to
+    from staging.stg_toggl_track__coverage
+    where resource in ('time_entries', 'time_entries_report')
 )
 select
     person.inventory_id,
@@ -35,7 +41,7 @@ cross join lateral (
         bool_or(covered.covered_from <= person.first_midnight and covered.covered_to >= person.last_midnight)
             as is_whole,
         bool_or(covered.covered_from < person.certain_to and covered.covered_to > person.certain_from) as is_part
-    from staging.stg_toggl_track__coverage covered
+    from covered
     where covered.resource = 'time_entries_report' and covered.workspace_id = person.workspace_id
             and (covered.user_id is null or covered.user_id = person.user_id)
         or covered.resource = 'time_entries' and covered.user_id = person.user_id
