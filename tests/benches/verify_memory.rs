@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
         peaks.push(verification(entries).await?);
     }
     if let [small, large] = peaks.as_slice() {
-        let [fetcher, loader] = [0, 1].map(|program| large[program] / small[program]);
+        let (fetcher, loader) = (large[0] / small[0], large[1] / small[1]);
         println!("ten times the entries take {fetcher:.2} and {loader:.2} times the memory");
     }
     Ok(())
