@@ -13,7 +13,7 @@ use crate::verify::verifying::{Verified, all_inside, inside};
 fn first(account: &Account, is_meant: impl Fn(&Value) -> bool) -> TimeEntry {
     let value = |entry: &TimeEntry| serde_json::from_str::<Value>(entry.text()).unwrap();
     let mut entries = inside(account).into_iter();
-    entries.find(|entry| is_meant(&value(entry))).expect("one of many")
+    entries.find(|entry| is_meant(&value(entry))).unwrap()
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_running_entry_that_was_given_a_length_is_missing_until_it_is_read() {
     let verified = Verified::start(300, SummaryGroups::OfOne).await;
     let stopped = verified.world.toggl.with_account(|account| {
         let entries = all_inside(account);
-        let running = entries.iter().find(|entry| entry.is_running()).expect("the last one");
+        let running = entries.iter().find(|entry| entry.is_running()).unwrap();
         account.edit_time_entry(running.id(), Timestamp::now(), &[("duration", "98765")]);
         running.id()
     });
