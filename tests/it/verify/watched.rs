@@ -10,7 +10,9 @@ use tests::world::World;
 use crate::given::watched::Watched;
 
 /// A few looks, and less than the comparison takes.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
+/// One more look.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// The view, with a sleep in it.
 const SLOW: &str = "
@@ -53,5 +55,6 @@ async fn a_loader_looks_around_while_millions_of_entries_are_compared() {
         text.contains("toggl_track_loader_fetched_age_seconds{resource=\"tags\"}").then_some(())
     });
     seen.await.unwrap();
+    tokio::time::sleep(LOOK).await;
     assert_eq!(comparisons(&mut connection).await, 1, "one comparison, and still the same");
 }
