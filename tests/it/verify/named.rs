@@ -103,7 +103,7 @@ async fn what_changed_behind_the_pipeline_is_named_exactly_and_mended() {
     names_and_mends(team(6_000), 10).await;
 }
 
-/// Minutes: the size of the issue.
+/// Minutes: three years of thirty people.
 #[tokio::test]
 #[ignore = "takes minutes: 200,000 entries"]
 async fn of_two_hundred_thousand_entries_what_changed_is_named_exactly_and_mended() {
