@@ -25,8 +25,9 @@ use crate::publisher::{PublishError, Publisher};
 use crate::report::looked_at;
 use crate::toggl::{Client, Error};
 
-/// Bytes of an answer that is no trouble to hold. After a larger one the next spans are shorter.
-const EASY_BYTES: usize = 24 * 1024 * 1024;
+/// The longest answer that is held, and several times as much in memory. Hundreds of thousands of entries fit; of
+/// more, fewer days are asked for at once.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Who asks, of which workspace.
 #[derive(Debug)]
@@ -51,8 +52,6 @@ pub(crate) struct Taken {
     pub(crate) seconds: i64,
     /// Why it proves nothing, if so.
     pub(crate) fault: Option<String>,
-    /// What the next span may have of days, after an answer that was hard to hold.
-    pub(crate) shorter: Option<i64>,
 }
 
 /// Why an inventory was not taken.
@@ -60,7 +59,7 @@ pub(crate) struct Taken {
 pub(crate) enum Stopped {
     /// Toggl tells this account nothing, or nothing now.
     Toggl(Error),
-    /// The answer is larger than can be read: half as many days may be asked for.
+    /// The answer is longer than is held: half as many days may be asked for.
     TooLong,
     Run(SyncError),
 }
@@ -74,14 +73,13 @@ impl From<PublishError> for Stopped {
 /// An answer, or why there is none that proves anything.
 struct Found {
     fetched_at: Timestamp,
-    bytes: usize,
     counted: Result<Rows, String>,
 }
 
 impl Inventory<'_> {
     /// Asks for these days, and sends what was found.
     pub(crate) async fn take(&self, days: Days, tally: &mut Tally) -> Result<Taken, Stopped> {
-        let Found { fetched_at, bytes, counted } = self.count(days).await?;
+        let Found { fetched_at, counted } = self.count(days).await?;
         let (rows, fault) = match counted {
             Ok(rows) => (rows, None),
             Err(fault) => (self.rows(days, true), Some(fault)),
@@ -99,8 +97,7 @@ impl Inventory<'_> {
         if fault.is_none() {
             info!(target: REPORT, "Counted {entries} entries of workspace {workspace_id}, {days}");
         }
-        let shorter = (bytes > EASY_BYTES).then(|| days.shorter(EASY_BYTES, bytes));
-        Ok(Taken { inventory_id, days, entries, seconds, fault, shorter })
+        Ok(Taken { inventory_id, days, entries, seconds, fault })
     }
 
     fn rows(&self, days: Days, has_ids: bool) -> Rows {
@@ -114,12 +111,12 @@ impl Inventory<'_> {
             "start_date": from, "end_date": to, "rounding": 0, "rounding_minutes": 0, "grouping": "users",
             "sub_grouping": "time_entries", "include_time_entry_ids": true,
         });
-        let answer = match self.client.post(&path, &question).await {
+        let answer = match self.client.post_for(&path, &question, MOST_BYTES).await {
             Ok(answer) => answer,
             Err(error) => return self.no_answer(error),
         };
-        let (fetched_at, bytes) = (answer.fetched_at, answer.body.len());
-        let found = |counted| Ok(Found { fetched_at, bytes, counted });
+        let fetched_at = answer.fetched_at;
+        let found = |counted| Ok(Found { fetched_at, counted });
         if let Some(fault) = days.fault(looked_at(&answer.headers)) {
             return found(Err(fault));
         }
@@ -198,9 +195,7 @@ impl Inventory<'_> {
             Error::Credentials { .. } | Error::Quota { .. } | Error::Unavailable { .. } => {
                 Err(Stopped::Toggl(error))
             }
-            error => {
-                Ok(Found { fetched_at: self.client.now(), bytes: 0, counted: Err(chain(&error)) })
-            }
+            error => Ok(Found { fetched_at: self.client.now(), counted: Err(chain(&error)) }),
         }
     }
 

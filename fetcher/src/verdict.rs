@@ -72,6 +72,11 @@ impl Finding {
         matches!(self.verdict.as_str(), "equal" | "not kept")
     }
 
+    /// Whether another inventory would tell nothing new.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.verdict != "different" && self.left_out == 0
+    }
+
     pub(crate) fn days(&self) -> Option<Days> {
         let day = |text: &str| text.parse::<Date>().ok();
         Some(Days { from: day(&self.from_date)?, to: day(&self.to_date)? })

@@ -6,6 +6,7 @@ pub(crate) mod healthcheck;
 mod minutes;
 mod page;
 mod plot;
+mod prover;
 mod server;
 pub(crate) mod starting;
 pub(crate) mod watch;

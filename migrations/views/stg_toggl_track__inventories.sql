@@ -48,15 +48,17 @@ select
             and part.deleted_at is null
             and part.data->>'inventory_id' = inventory.inventory_id::text
     )                                                       as is_arrived,
-    exists (
-        select from inventory newer
+    coalesce((
+        select range_agg(daterange(newer.from_date, newer.to_date, '[]'))
+        from inventory newer
         where newer.workspace_id = inventory.workspace_id
             and newer.inventory_id <> inventory.inventory_id
             and (newer.fetched_at, newer.inventory_id) > (inventory.fetched_at, inventory.inventory_id)
-            and newer.from_date <= inventory.from_date
-            and newer.to_date >= inventory.to_date
+            and newer.from_date <= inventory.to_date
+            and newer.to_date >= inventory.from_date
+            and newer.from_date <= newer.to_date
             and (newer.is_admin or newer.asking_user_id = inventory.asking_user_id)
-    )                                                       as is_superseded,
+    ) @> daterange(inventory.from_date, inventory.to_date, '[]'), false) as is_superseded,
     user_count,
     entry_count,
     tracked_seconds,
@@ -79,7 +81,7 @@ comment on column staging.stg_toggl_track__inventories.is_by_entry is
     'Whether Toggl told the ids of the entries; else only sums by person and project.';
 comment on column staging.stg_toggl_track__inventories.is_arrived is 'Whether all rows of it are here.';
 comment on column staging.stg_toggl_track__inventories.is_superseded is
-    'Whether a newer one holds all of its days: it is not looked at any more.';
+    'Whether newer ones hold all of its days: it is not looked at any more.';
 comment on column staging.stg_toggl_track__inventories.user_count is 'People with entries in it.';
 comment on column staging.stg_toggl_track__inventories.entry_count is 'Their entries; 0 where Toggl told no ids.';
 comment on column staging.stg_toggl_track__inventories.tracked_seconds is 'How long these took together.';

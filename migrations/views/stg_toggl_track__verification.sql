@@ -2,22 +2,12 @@ create or replace view staging.stg_toggl_track__verification as
 with inventory as (
     select * from staging.stg_toggl_track__inventories where not is_superseded
 ),
-person as (
-    select
-        inventory.inventory_id,
-        staging.toggl_bigint(item->>'user_id')              as user_id,
-        staging.toggl_bigint(item->>'entries')              as entry_count,
-        staging.toggl_bigint(item->>'seconds')              as seconds
-    from inventory
-    join raw.toggl_track__inventories whole
-        on whole.workspace_id = inventory.workspace_id and whole.source_id = inventory.inventory_id
-    cross join lateral jsonb_array_elements(staging.toggl_list(whole.data->'users')) as people(item)
-    where inventory.is_arrived and inventory.fault is null
-),
 compared as (
     select
         inventory_id,
         user_id,
+        count(told_seconds)                                 as told_entry_count,
+        coalesce(sum(told_seconds), 0)::bigint              as told_seconds,
         count(stored_user_id) filter (where state <> 'other user') as stored_entry_count,
         coalesce(sum(duration_seconds) filter (where state <> 'other user'), 0)::bigint as stored_seconds,
         count(*) filter (where state = 'missing')           as missing_count,
@@ -32,7 +22,9 @@ compared as (
     select
         inventory_id,
         user_id,
-        null::bigint,
+        0,
+        sum(told_seconds)::bigint,
+        0,
         sum(stored_seconds)::bigint,
         0,
         0,
@@ -42,24 +34,6 @@ compared as (
         count(*) filter (where state = 'not kept')
     from staging.stg_toggl_track__verified_sums
     group by inventory_id, user_id
-),
-both_sides as (
-    select
-        coalesce(person.inventory_id, compared.inventory_id) as inventory_id,
-        coalesce(person.user_id, compared.user_id)          as user_id,
-        coalesce(person.entry_count, 0)                     as told_entry_count,
-        coalesce(person.seconds, 0)                         as told_seconds,
-        coalesce(compared.stored_entry_count, 0)            as stored_entry_count,
-        coalesce(compared.stored_seconds, 0)                as stored_seconds,
-        coalesce(compared.missing_count, 0)                 as missing_count,
-        coalesce(compared.gone_count, 0)                    as gone_count,
-        coalesce(compared.differing_count, 0)               as differing_count,
-        coalesce(compared.left_out_count, 0)                as left_out_count,
-        coalesce(compared.unproven_count, 0)                as unproven_count,
-        coalesce(compared.not_kept_count, 0)                as not_kept_count
-    from person
-    full join compared on compared.inventory_id = person.inventory_id
-        and coalesce(compared.user_id, 0) = coalesce(person.user_id, 0)
 )
 select
     inventory.inventory_id,
@@ -67,28 +41,28 @@ select
     inventory.from_date,
     inventory.to_date,
     inventory.fetched_at                                    as asked_at,
-    both_sides.user_id,
+    compared.user_id,
     case
         when inventory.fault is not null then 'no proof'
         when not inventory.is_arrived then 'not arrived'
-        when both_sides.missing_count + both_sides.gone_count + both_sides.differing_count > 0 then 'different'
-        when both_sides.unproven_count > 0 then 'unproven'
-        when both_sides.not_kept_count > 0 then 'not kept'
+        when compared.missing_count + compared.gone_count + compared.differing_count > 0 then 'different'
+        when compared.unproven_count > 0 then 'unproven'
+        when compared.not_kept_count > 0 then 'not kept'
         else 'equal'
     end                                                     as verdict,
     inventory.fault,
-    coalesce(both_sides.told_entry_count, 0)                as told_entry_count,
-    coalesce(both_sides.stored_entry_count, 0)              as stored_entry_count,
-    coalesce(both_sides.told_seconds, 0)                    as told_seconds,
-    coalesce(both_sides.stored_seconds, 0)                  as stored_seconds,
-    coalesce(both_sides.missing_count, 0)                   as missing_count,
-    coalesce(both_sides.gone_count, 0)                      as gone_count,
-    coalesce(both_sides.differing_count, 0)                 as differing_count,
-    coalesce(both_sides.left_out_count, 0)                  as left_out_count,
-    coalesce(both_sides.unproven_count, 0)                  as unproven_count,
-    coalesce(both_sides.not_kept_count, 0)                  as not_kept_count
+    coalesce(compared.told_entry_count, 0)                  as told_entry_count,
+    coalesce(compared.stored_entry_count, 0)                as stored_entry_count,
+    coalesce(compared.told_seconds, 0)                      as told_seconds,
+    coalesce(compared.stored_seconds, 0)                    as stored_seconds,
+    coalesce(compared.missing_count, 0)                     as missing_count,
+    coalesce(compared.gone_count, 0)                        as gone_count,
+    coalesce(compared.differing_count, 0)                   as differing_count,
+    coalesce(compared.left_out_count, 0)                    as left_out_count,
+    coalesce(compared.unproven_count, 0)                    as unproven_count,
+    coalesce(compared.not_kept_count, 0)                    as not_kept_count
 from inventory
-left join both_sides on both_sides.inventory_id = inventory.inventory_id;
+left join compared on compared.inventory_id = inventory.inventory_id;
 
 comment on view staging.stg_toggl_track__verification is
     'The verdict: whether the tables have what Toggl''s own sums say is there, one row for each inventory and person in it.';

@@ -54,7 +54,8 @@ here as (
         user_id,
         project_id,
         coalesce(sum(duration_seconds) filter (where is_inside), 0)::bigint as seconds,
-        bool_or(is_newer or is_inside is null)              as is_open
+        bool_or(is_newer)                                   as is_newer,
+        bool_or(is_inside is null)                          as is_vague
     from entry
     where is_inside is not false
     group by inventory_id, user_id, project_id
@@ -73,23 +74,6 @@ deleted as (
         and gone.started_at >= inventory.possible_from
         and gone.started_at < inventory.possible_to
 ),
-kept as (
-    select
-        inventory.inventory_id,
-        person.user_id,
-        person.user_id = inventory.asking_user_id
-            or coalesce(bool_or(covered.covered_from <= inventory.from_date::timestamp at time zone 'UTC'
-                and covered.covered_to >= inventory.to_date::timestamp at time zone 'UTC'), false) as is_whole,
-        coalesce(bool_or(covered.covered_from < inventory.certain_to
-            and covered.covered_to > inventory.certain_from), false) as is_part
-    from inventory
-    join (select distinct inventory_id, user_id from told) person using (inventory_id)
-    left join staging.stg_toggl_track__coverage covered
-        on covered.resource = 'time_entries_report' and covered.workspace_id = inventory.workspace_id
-            and (covered.user_id is null or covered.user_id = person.user_id)
-        or covered.resource = 'time_entries' and covered.user_id = person.user_id
-    group by inventory.inventory_id, person.user_id, inventory.asking_user_id
-),
 both_sides as (
     select
         inventory_id,
@@ -97,7 +81,8 @@ both_sides as (
         project_id,
         coalesce(told.seconds, 0)                           as seconds,
         coalesce(here.seconds, 0)                           as stored_seconds,
-        coalesce(here.is_open, false)                       as is_open
+        coalesce(here.is_newer, false)                      as is_newer,
+        coalesce(here.is_vague, false)                      as is_vague
     from told
     full join here using (inventory_id, user_id, project_id)
 )
@@ -110,17 +95,18 @@ select
     both_sides.user_id,
     nullif(both_sides.project_id, 0)                        as project_id,
     case
-        when both_sides.seconds = both_sides.stored_seconds and not both_sides.is_open then 'equal'
-        when both_sides.is_open or deleted.inventory_id is not null then 'left out'
-        when both_sides.stored_seconds > both_sides.seconds or coalesce(kept.is_whole, false) then 'other seconds'
-        when kept.is_part then 'unproven'
+        when both_sides.seconds = both_sides.stored_seconds and not both_sides.is_vague then 'equal'
+        when both_sides.is_newer or both_sides.is_vague or deleted.inventory_id is not null then 'left out'
+        when both_sides.stored_seconds > both_sides.seconds or coalesce(person.is_whole, false) then 'other seconds'
+        when person.is_part then 'unproven'
         else 'not kept'
     end                                                     as state,
     both_sides.seconds                                      as told_seconds,
     both_sides.stored_seconds
 from both_sides
 join inventory using (inventory_id)
-left join kept on kept.inventory_id = both_sides.inventory_id and kept.user_id = both_sides.user_id
+left join staging.stg_toggl_track__inventory_people person
+    on person.inventory_id = both_sides.inventory_id and person.user_id = both_sides.user_id
 left join deleted on deleted.inventory_id = both_sides.inventory_id and deleted.user_id = both_sides.user_id;
 
 comment on view staging.stg_toggl_track__verified_sums is

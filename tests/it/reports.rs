@@ -2,6 +2,6 @@
 
 mod claims;
 mod entries;
-mod interrupted;
+pub(crate) mod interrupted;
 mod memory;
 pub(crate) mod reporting;

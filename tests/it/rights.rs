@@ -4,4 +4,5 @@ mod check;
 mod nats;
 mod postgres;
 mod roles;
+mod verdict;
 mod words;

@@ -3,6 +3,10 @@
 mod damage;
 mod doubtful;
 mod equal;
+mod groups;
 mod named;
 mod random;
+mod resumed;
+mod seams;
 mod verifying;
+mod watched;

@@ -1,5 +1,6 @@
 //! `fetcher verify`: Toggl's own sums against the tables, for every account that is meant.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,10 +13,13 @@ use super::runs::{in_order, patience, workspaces};
 use super::side_by_side::{Ended, Work, for_each};
 use super::{CommonArgs, USUAL_WAIT, day, summary};
 use crate::inventory::Days;
-use crate::orchestrator::{Verification, VerifyOptions, VerifyResult};
+use crate::orchestrator::{Repair, Verification, VerifyOptions, VerifyResult};
 use crate::outcome::SyncResult;
 use crate::publisher::Publisher;
 use crate::verdict::{Finding, VerdictError, Verdicts};
+
+/// How often `--repair` reads what differs.
+const ROUNDS: usize = 3;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -131,7 +135,8 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Reads what differs, and takes the inventories in which it does once more.
+    /// Reads what differs. Where that does not settle it, takes those inventories once more, and reads what shows
+    /// only then: of a group of which an entry was missing, nobody could tell before whether the others differ.
     async fn repair(
         &self,
         verification: &mut Verification<'_>,
@@ -139,24 +144,43 @@ impl One<'_> {
         verified: &mut Verified,
         waiting: (&Publisher, Duration),
     ) -> Result<(), Ended> {
-        let ids = verified.counted.inventory_ids.clone();
-        let plans = verdicts.repairs(&ids).await.map_err(failure)?;
-        if plans.is_empty() {
-            return Ok(());
+        let mut read: BTreeMap<i64, Repair> = BTreeMap::new();
+        for _ in 0..ROUNDS {
+            let plans = verdicts.repairs(&verified.counted.inventory_ids).await.map_err(failure)?;
+            let plans = plans.into_iter().map(|plan| match read.get(&plan.workspace_id) {
+                Some(read) => plan.beyond(read),
+                None => plan,
+            });
+            let plans: Vec<Repair> = plans.filter(|plan| !plan.is_empty()).collect();
+            if plans.is_empty() {
+                break;
+            }
+            let differing = verified.days_of(|finding| finding.verdict == "different");
+            for plan in plans {
+                verified.repaired += plan.entries.len() + plan.gone.len();
+                let mut lacks = Box::pin(verification.repair(&plan)).await?;
+                verified.repairs.merge(&mut lacks);
+                read.entry(plan.workspace_id).or_default().extend(plan);
+            }
+            self.judge(verdicts, verified, waiting).await?;
+            let mut open = verified.days_of(|finding| !finding.is_settled());
+            open.retain(|days| differing.contains(days));
+            if open.is_empty() {
+                break;
+            }
+            let again = Box::pin(verification.again(&open)).await?;
+            verified.counted.replace(again);
+            self.judge(verdicts, verified, waiting).await?;
         }
-        for plan in &plans {
-            verified.repaired += plan.entries.len() + plan.gone.len();
-            let mut lacks = Box::pin(verification.repair(plan)).await?;
-            verified.repairs.merge(&mut lacks);
-        }
-        let differing = verified.findings.iter().flatten().filter(|f| f.verdict == "different");
-        let days: Vec<(i64, Days)> =
-            differing.filter_map(|finding| Some((finding.workspace_id, finding.days()?))).collect();
-        // What was read once more has to be older than what it is held against.
-        self.broker.until_settled(waiting.0.newest(), waiting.1).await?;
-        let again = Box::pin(verification.again(&days)).await?;
-        verified.counted.replace(again);
-        Ok(self.judge(verdicts, verified, waiting).await?)
+        Ok(())
+    }
+}
+
+impl Verified {
+    /// The days of such inventories, with their workspaces.
+    fn days_of(&self, is_meant: impl Fn(&Finding) -> bool) -> Vec<(i64, Days)> {
+        let meant = self.findings.iter().flatten().filter(|finding| is_meant(finding));
+        meant.filter_map(|finding| Some((finding.workspace_id, finding.days()?))).collect()
     }
 }
 

@@ -40,12 +40,6 @@ impl Days {
         u32::try_from((self.count() + LONGEST - 1) / LONGEST).unwrap_or(u32::MAX)
     }
 
-    /// How many days are asked for next, after this many bytes where fewer would do.
-    pub(super) fn shorter(self, wanted: usize, bytes: usize) -> i64 {
-        let of = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        (self.count().saturating_mul(of(wanted)) / of(bytes).max(1)).max(1)
-    }
-
     pub(super) fn asked(self) -> (String, String) {
         (self.from.to_string(), self.to.to_string())
     }
@@ -117,12 +111,5 @@ mod tests {
             Days { from, to: from.saturating_add((count - 1).days()) }.spans()
         };
         assert_eq!([1, 365, 366, 730, 731].map(days), [1, 1, 2, 2, 3]);
-    }
-
-    #[test]
-    fn after_an_answer_that_was_hard_to_hold_spans_are_shorter() {
-        let year = Days { from: date(2024, 1, 1), to: date(2024, 12, 30) };
-        assert_eq!(year.shorter(100, 365), 100);
-        assert_eq!(year.shorter(1, 1_000_000), 1);
     }
 }

@@ -59,6 +59,11 @@ impl VerifyResult {
             self.inventories.retain(|(id, old)| (*id, old.days) != (workspace_id, taken.days));
             self.inventories.push((workspace_id, taken));
         }
+        for id in again.inventory_ids {
+            if !self.inventory_ids.contains(&id) {
+                self.inventory_ids.push(id);
+            }
+        }
         let mut rest = again.rest;
         self.rest.merge(&mut rest);
         self.elapsed = again.elapsed;
@@ -220,6 +225,11 @@ impl<'a> Verification<'a> {
                 Ok(taken) => taken,
                 Err(Stopped::TooLong) if span.count() > 1 => {
                     most = span.count() / 2;
+                    info!(
+                        target: REPORT,
+                        "The inventory of workspace {}, {span}, is too long to be held: {most} days at once",
+                        inventory.workspace_id
+                    );
                     continue;
                 }
                 Err(stopped) => return note_stopped(inventory.workspace_id, stopped, result),
@@ -229,7 +239,6 @@ impl<'a> Verification<'a> {
                 let reason = format!("workspace {workspace_id}, {span}: {fault}");
                 result.rest.uncertain.push((inventory::resource().name, reason));
             }
-            most = taken.shorter.unwrap_or(most);
             rest = left.after(span);
             result.inventory_ids.push(taken.inventory_id);
             if let Some(progress) = &mut progress {

@@ -30,7 +30,7 @@ use super::error_class::{ErrorClass, classify};
 use super::limit_headers;
 use super::pace::Pace;
 use super::payment_required::Doubts;
-use super::question_and_reply::{Question, Reply};
+use super::question_and_reply::{MAX_BODY_BYTES, Question, Reply};
 use super::quotas::{Bucket, QuotaStates, Quotas};
 use super::request_log::{Meter, RequestLog, Wait};
 use super::words::{Redactor, Words};
@@ -101,7 +101,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
-        self.ask(Question { path, query, json: None }).await
+        self.ask(Question { path, query, json: None, most_bytes: MAX_BODY_BYTES }).await
     }
 
     /// The same with a JSON body by POST, as reports want it.
@@ -109,7 +109,20 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn post(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
-        self.ask(Question { path, query: &[], json: Some(json) }).await
+        self.post_for(path, json, MAX_BODY_BYTES).await
+    }
+
+    /// The same where an answer may have no more bytes than this.
+    ///
+    /// # Errors
+    /// See [`Error`]: a larger answer is [`Error::TooLarge`], and not asked for again.
+    pub(crate) async fn post_for(
+        &self,
+        path: &str,
+        json: &serde_json::Value,
+        most_bytes: usize,
+    ) -> Result<Answer, Error> {
+        self.ask(Question { path, query: &[], json: Some(json), most_bytes }).await
     }
 
     /// By how much Toggl's clock is ahead of this machine's; nothing where they agree within seconds.
@@ -187,6 +200,7 @@ impl Client {
                     }
                     Some(class) => class,
                 },
+                Err(error @ Error::TooLarge { .. }) => ErrorClass::Lasting(error),
                 Err(error) => ErrorClass::Passing(error),
             };
             match self.explain(path, bucket, class).await {

@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use super::error::Error;
 
 /// A larger body is none of Toggl's: the longest list that anybody reported has 200 MB.
-const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,8 @@ pub(super) struct Question<'a> {
     pub(super) query: &'a [(&'a str, &'a str)],
     /// Sent by POST.
     pub(super) json: Option<&'a serde_json::Value>,
+    /// A larger answer is not read to its end.
+    pub(super) most_bytes: usize,
 }
 
 impl Question<'_> {
@@ -33,13 +35,17 @@ pub(super) struct Reply {
     pub(super) host: String,
 }
 
-/// The whole body, up to [`MAX_BODY_BYTES`].
-pub(super) async fn read_body(mut response: Response, path: &str) -> Result<Bytes, Error> {
+/// The whole body, up to so many bytes.
+pub(super) async fn read_body(
+    mut response: Response,
+    path: &str,
+    most_bytes: usize,
+) -> Result<Bytes, Error> {
     let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(MAX_BODY_BYTES));
+    let mut body = BytesMut::with_capacity(length.unwrap_or_default().min(most_bytes));
     let chunks = async {
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
+            if body.len() + chunk.len() > most_bytes {
                 return Ok(true);
             }
             body.extend_from_slice(&chunk);
@@ -48,7 +54,7 @@ pub(super) async fn read_body(mut response: Response, path: &str) -> Result<Byte
     };
     match chunks.await {
         Ok(false) => Ok(body.freeze()),
-        Ok(true) => Err(Error::TooLarge { path: path.to_owned(), bytes: MAX_BODY_BYTES }),
+        Ok(true) => Err(Error::TooLarge { path: path.to_owned(), bytes: most_bytes }),
         Err(source) => {
             Err(Error::Transport { path: path.to_owned(), source: source.without_url() })
         }

@@ -14,13 +14,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::minutes::{self, Minute};
+use super::prover::Prover;
 use crate::consume::troubles::Troubles;
 use crate::metrics::Metrics;
 use crate::ownership::Ownership;
 use crate::ownership::copies::Copies;
 use crate::postgres::database::Database;
 use crate::status::pipeline::Pipeline;
-use crate::status::proof::Proof;
 use crate::status::store::{Counts, Looker, Store};
 use crate::status::whose::{self, Whose};
 use crate::status::{Away, Status, age, queue};
@@ -36,8 +36,8 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 const COUNT_SHARE: u32 = 10;
 /// What the clocks of two machines may differ by.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
-/// Longer than a look takes even while both servers are silent, or compare millions of entries.
-const STUCK: Duration = Duration::from_mins(7);
+/// Longer than a look takes even while both servers are silent.
+const STUCK: Duration = Duration::from_mins(3);
 
 /// What was seen last.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub(crate) struct Watcher {
     sender: watch::Sender<Arc<Seen>>,
     counts: Option<Arc<Counts>>,
     counts_wanted: Arc<AtomicBool>,
-    proof: Option<Arc<Proof>>,
+    prover: Prover,
     rows_before: u64,
 }
 
@@ -105,6 +105,7 @@ pub(crate) fn watch(
         counts_wanted: Arc::clone(&counts_wanted),
         ending,
     };
+    let prover = Prover::new(database.clone(), SKEW);
     let watcher = Watcher {
         pipeline,
         max_age,
@@ -118,7 +119,7 @@ pub(crate) fn watch(
         sender,
         counts: None,
         counts_wanted,
-        proof: None,
+        prover,
         rows_before: 0,
     };
     (watch, watcher)
@@ -226,7 +227,7 @@ impl Watcher {
                 Err(away) => uncounted = Some(away),
             }
         }
-        let unproven = self.prove(&store).await;
+        self.prover.look(store.as_ref().ok());
         let whose = self.whose(&store).await;
         Status {
             pipeline: self.pipeline.clone(),
@@ -236,26 +237,9 @@ impl Watcher {
             store,
             counts: self.counts.clone(),
             uncounted,
-            proof: self.proof.clone(),
-            unproven,
+            proof: self.prover.proof(),
+            unproven: self.prover.unproven(),
             whose,
-        }
-    }
-
-    /// Compares once more when an inventory has come, and now and then, for the tables change, too. Says why
-    /// it could not.
-    async fn prove(&mut self, store: &Result<Store, Away>) -> Option<Away> {
-        let store = store.as_ref().ok().filter(|store| store.is_verified())?;
-        let last = store.last_inventory().map(|at| at + SKEW);
-        if self.proof.as_ref().is_some_and(|proof| !proof.is_due(last)) {
-            return None;
-        }
-        match self.looker.prove().await {
-            Ok(proof) => {
-                self.proof = proof.map(Arc::new);
-                None
-            }
-            Err(away) => Some(away),
         }
     }
 

@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 22] = [
+static VIEWS: [View; 23] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -78,6 +78,7 @@ static VIEWS: [View; 22] = [
     view!("raw", "toggl_track__versions"),
     view!("raw", "toggl_track__changes"),
     view!("stg_toggl_track__inventories"),
+    view!("stg_toggl_track__inventory_people"),
     view!("stg_toggl_track__verified_entries"),
     view!("stg_toggl_track__verified_sums"),
     view!("stg_toggl_track__verification"),

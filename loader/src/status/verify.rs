@@ -173,6 +173,9 @@ fn named(difference: &Difference) -> String {
             )
         }
         "other seconds" => format!("{told} s at Toggl and {stored} s here"),
+        "other user" => "of another person at Toggl".to_owned(),
+        "other day" => "on another day at Toggl".to_owned(),
+        "other amount" => "of another price at Toggl".to_owned(),
         other => other.to_owned(),
     };
     format!("entry {time_entry_id}, {user}: {what}")

@@ -83,7 +83,7 @@ async fn a_report_stopped_by_the_quota_ends_with_4_and_goes_on_after_the_reset()
 }
 
 /// The simulator's hour has passed, the fetcher's clock has not moved.
-async fn forget_the_reset(world: &World) {
+pub(crate) async fn forget_the_reset(world: &World) {
     let user_id = world.toggl.with_account(|account| account.user_id());
     let context = world.jetstream().await.unwrap();
     let bucket = context.get_key_value(fetcher::state::BUCKET).await.unwrap();

@@ -11,8 +11,15 @@ use tests::workers::{Finished, Worker};
 use crate::tables::catalogue::migrated;
 
 /// Views that stand for no resource.
-const OTHERS: [&str; 6] =
-    ["coverage", "freshness", "people", "verification", "verified_entries", "verified_sums"];
+const OTHERS: [&str; 7] = [
+    "coverage",
+    "freshness",
+    "inventory_people",
+    "people",
+    "verification",
+    "verified_entries",
+    "verified_sums",
+];
 
 const VIEWS: &str = "select c.relname::text from pg_class c
     where c.relnamespace = 'staging'::regnamespace and c.relkind = 'v'";

@@ -62,6 +62,19 @@ async fn an_answer_that_lacks_most_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn of_an_answer_that_is_too_long_to_be_held_half_of_the_days_are_asked_for() {
+    let verified = Verified::start(300, SummaryGroups::ByTitle).await;
+    let title = "x".repeat(33 * 1024 * 1024);
+    let long = format!(r#"{{"groups":[{{"id":7,"sub_groups":[{{"title":"{title}"}}]}}]}}"#);
+    verified.world.toggl.script(SUMMARY, Answer::json(long));
+    let found = verified.verify(&[]).await;
+    assert_eq!(found.code, Some(0), "{found:#?}");
+    let asked = verified.world.toggl.count(&SUMMARY.replace("{w}", "2230991"));
+    assert_eq!(asked, 1 + (3 * 365_usize).div_ceil(182), "the long one is asked for once");
+    verified.end().await;
+}
+
+#[tokio::test]
 async fn without_ids_sums_by_person_and_project_are_compared_and_days_read_once_more() {
     let verified = Verified::start(300, SummaryGroups::ByTitle).await;
     verified.world.toggl.configure(|behaviour| behaviour.summary_ids = SummaryIds::LeftOut);

@@ -5,10 +5,10 @@ use tests::toggl::{Account, SummaryGroups};
 
 use crate::given::dice::Dice;
 use crate::reports::reporting::{entry, live_ids, reported};
-use crate::verify::verifying::{Verified, inside};
+use crate::verify::verifying::{Verified, all_inside};
 
 fn edit(account: &mut Account, dice: &mut Dice, next_id: &mut i64) {
-    let entries = inside(account);
+    let entries = all_inside(account);
     let chosen = &entries[dice.below(entries.len())];
     let now = Timestamp::now();
     match dice.below(3) {
@@ -27,7 +27,6 @@ fn edit(account: &mut Account, dice: &mut Dice, next_id: &mut i64) {
 }
 
 #[tokio::test]
-#[ignore = "about once in twenty runs one repair leaves a difference: why is not known yet"]
 async fn whatever_is_edited_while_it_runs_the_next_verification_finds_it_and_then_all_is_equal() {
     let mut dice = Dice::new();
     let groups = [SummaryGroups::ByTitle, SummaryGroups::OfOne][dice.below(2)];
@@ -54,7 +53,8 @@ async fn whatever_is_edited_while_it_runs_the_next_verification_finds_it_and_the
         next_id += 10_000;
 
         let calm = verified.verify(&["--repair"]).await;
-        assert_eq!(calm.code, Some(0), "{calm:#?}");
+        let (_, verdict) = verified.verdict().await;
+        assert_eq!(calm.code, Some(0), "{calm:#?} {verdict}");
         let expected = verified.world.toggl.with_account(|account| reported(account));
         assert_eq!(live_ids(&verified.world).await, expected);
     }

@@ -73,15 +73,21 @@ impl Verified {
     }
 }
 
-/// Stopped entries that lie well inside of the three spans of 365 days, in the order of their starts: on the
-/// days next to an end, what is gone at Toggl is left out.
-pub(crate) fn inside(account: &Account) -> Vec<TimeEntry> {
+/// Entries that lie well inside of the three years, in the order of their starts.
+pub(crate) fn all_inside(account: &Account) -> Vec<TimeEntry> {
     let now = Timestamp::now();
     let days = |days: i64| (now - SignedDuration::from_hours(24 * days)).as_second();
-    let entries = account.time_entries().filter(|entry| {
-        let start = entry.start_s();
-        let is_inside = |year: i64| (days(365 * year + 362)..days(365 * year + 3)).contains(&start);
-        (0..3).any(is_inside) && !entry.is_deleted()
-    });
-    entries.cloned().collect()
+    let years = days(3 * 365 - 3)..days(3);
+    let entries = account.time_entries();
+    entries
+        .filter(|entry| years.contains(&entry.start_s()) && !entry.is_deleted())
+        .cloned()
+        .collect()
+}
+
+/// Those that are stopped: reports do not show the others.
+pub(crate) fn inside(account: &Account) -> Vec<TimeEntry> {
+    let mut entries = all_inside(account);
+    entries.retain(|entry| !entry.is_running());
+    entries
 }

@@ -209,7 +209,8 @@ impl Account {
         self.time_entries.put(TimeEntry::parse(text));
     }
 
-    /// Sets fields of an entry to JSON texts, and `at` to the time of the change.
+    /// Sets fields of an entry to JSON texts, and `at` to the time of the change. Who gives a running entry
+    /// a duration stops it: without a stop there is none.
     ///
     /// # Panics
     ///
@@ -217,7 +218,13 @@ impl Account {
     pub fn edit_time_entry(&mut self, id: i64, at: Timestamp, changes: &[(&str, &str)]) {
         let entry = self.time_entries.find(id).expect("a known time entry");
         let at = quoted(&at.to_string());
-        let edited = with_fields(&with_fields(entry.text(), changes), &[("at", &at)]);
+        let mut edited = with_fields(&with_fields(entry.text(), changes), &[("at", &at)]);
+        let entry = TimeEntry::parse(&edited);
+        let is_given_a_length = changes.iter().any(|(name, _)| *name == "duration");
+        if is_given_a_length && entry.stop_s.is_none() && !entry.is_running {
+            let stop = quoted(&whole_seconds(entry.start_s + entry.duration_s));
+            edited = with_fields(&edited, &[("stop", &stop)]);
+        }
         self.put_time_entry(&edited);
     }
 

@@ -99,6 +99,11 @@ impl TimeEntry {
         (self.start_s, self.id)
     }
 
+    /// Whether nobody has stopped it yet.
+    pub const fn is_running(&self) -> bool {
+        self.is_running
+    }
+
     /// Whether only `since` still shows it.
     pub const fn is_deleted(&self) -> bool {
         self.is_deleted

@@ -55,6 +55,22 @@ impl Repair {
         self.entries.is_empty() && self.gone.is_empty() && self.days.is_empty()
     }
 
+    /// What of it is not in that one.
+    pub(crate) fn beyond(mut self, read: &Self) -> Self {
+        let is_new = |id: &i64| !read.entries.contains(id) && !read.gone.contains(id);
+        self.entries.retain(is_new);
+        self.gone.retain(is_new);
+        self.days.retain(|days| !read.days.contains(days));
+        self
+    }
+
+    /// Adds what is in that one.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.entries.extend(more.entries);
+        self.gone.extend(more.gone);
+        self.days.extend(more.days);
+    }
+
     fn is_incredible(&self) -> bool {
         self.stored >= GUARDED_ENTRIES && self.gone.len() * 2 > self.stored
     }

@@ -23,7 +23,7 @@ impl Client {
     }
 
     async fn send(&self, question: Question<'_>) -> Result<Reply, Error> {
-        let Question { path, query, json } = question;
+        let Question { path, query, json, most_bytes } = question;
         let transport = |source: reqwest::Error| Error::Transport {
             path: path.to_owned(),
             source: source.without_url(),
@@ -38,7 +38,7 @@ impl Client {
         let request = request.basic_auth(self.token.expose_secret(), Some("api_token"));
         let response = request.send().await.map_err(transport)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_body(response, path).await?;
+        let body = read_body(response, path, most_bytes).await?;
         let Quota { remaining, resets_in } = limit_headers::quota(&headers);
         debug!(
             target: API,

@@ -1,0 +1,79 @@
+//! Entries that Toggl puts together, and what they cost.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tests::toggl::{Account, SummaryGroups, TimeEntry};
+
+use crate::reports::reporting::entry;
+use crate::verify::verifying::{Verified, all_inside, inside};
+
+/// The first such entry, and what it says.
+fn first(account: &Account, is_meant: impl Fn(&Value) -> bool) -> TimeEntry {
+    let value = |entry: &TimeEntry| serde_json::from_str::<Value>(entry.text()).unwrap();
+    let mut entries = inside(account).into_iter();
+    entries.find(|entry| is_meant(&value(entry))).unwrap()
+}
+
+#[tokio::test]
+async fn a_change_is_mended_at_once_though_another_entry_of_its_group_is_missing() {
+    let verified = Verified::start(600, SummaryGroups::ByTitle).await;
+    let (longer, added) = verified.world.toggl.with_account(|account| {
+        let user_id = account.user_id();
+        let own = |value: &Value| value["user_id"] == user_id && value["description"].is_null();
+        let longer = first(account, own);
+        account.edit_time_entry(longer.id(), Timestamp::now(), &[("duration", "98765")]);
+        // It has no description either.
+        let start = Timestamp::from_second(longer.start_s()).unwrap();
+        account.put_time_entry(&entry(account, 9_000_000_001, start));
+        (longer.id(), 9_000_000_001)
+    });
+    assert_eq!(verified.verify(&[]).await.code, Some(6));
+    assert_eq!(verified.of_state(&["missing"]).await, [added].into());
+    assert!(verified.of_state(&["undecided"]).await.contains(&longer));
+
+    let mended = verified.verify(&["--repair"]).await;
+
+    assert_eq!(mended.code, Some(0), "{mended:#?}");
+    assert_eq!(verified.verdict().await.0, Some(0));
+    verified.end().await;
+}
+
+#[tokio::test]
+async fn a_running_entry_that_was_given_a_length_is_missing_until_it_is_read() {
+    let verified = Verified::start(300, SummaryGroups::OfOne).await;
+    let stopped = verified.world.toggl.with_account(|account| {
+        let entries = all_inside(account);
+        let running = entries.iter().find(|entry| entry.is_running()).unwrap();
+        account.edit_time_entry(running.id(), Timestamp::now(), &[("duration", "98765")]);
+        running.id()
+    });
+    assert_eq!(verified.verify(&[]).await.code, Some(6));
+    assert_eq!(verified.of_state(&["missing"]).await, [stopped].into());
+    let mended = verified.verify(&["--repair"]).await;
+    assert_eq!(mended.code, Some(0), "{mended:#?}");
+    verified.end().await;
+}
+
+#[tokio::test]
+async fn an_entry_of_another_price_is_named_and_mended() {
+    let verified = Verified::start(300, SummaryGroups::OfOne).await;
+    assert_eq!(verified.verify(&[]).await.code, Some(0));
+    let dearer = verified.world.toggl.with_account(|account| {
+        let free =
+            |value: &Value| value["billable"] == false && value["duration"].as_i64() > Some(60);
+        let dearer = first(account, free).id();
+        account.edit_time_entry(dearer, Timestamp::now(), &[("billable", "true")]);
+        dearer
+    });
+
+    let found = verified.verify(&[]).await;
+
+    assert_eq!(found.code, Some(6), "{found:#?}");
+    assert_eq!(verified.of_state(&["other amount"]).await, BTreeSet::from([dearer]));
+    let table = verified.world.loader(&["verify"]).run().await.unwrap();
+    assert!(table.stdout.contains("of another price at Toggl"), "{}", table.stdout);
+    assert_eq!(verified.verify(&["--repair"]).await.code, Some(0));
+    verified.end().await;
+}
