@@ -41,7 +41,7 @@ Examples:
   fetcher --wait && dbt run                go on when the tables have it
   fetcher --days 400                       what is older than Toggl's three months comes from reports
   fetcher --only default,tasks             the usual, and tasks besides
-  fetcher --only time_entries --days 1     three or four requests, for every ten minutes
+  fetcher changes                          what has changed of your entries: one request, for every five minutes
   fetcher --workspace all --account all    everything that every stored account can read
   fetcher --team 35                        your entries at every run, everybody's once a day (admins)
   fetcher report --from 2023-01-01         everybody's entries since then
@@ -189,8 +189,23 @@ impl ReportArgs {
     }
 }
 
+/// Which changes are read.
+#[derive(Debug, Args)]
+struct ChangeArgs {
+    /// Ask what has changed of the lists, too, as far as syncs read them: one request for each list and workspace. Lists
+    /// that tell no changes are read whole.
+    #[arg(long)]
+    lists: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Read what was created, changed or deleted of your own entries since the last run: one request, where a run has
+    /// asked within a day whose the token is. A project, client, tag or task that an entry names and no run has read
+    /// is read, too, unless that would take the last quarter of an hourly quota; the summary says what a sync will
+    /// bring. It stands between syncs and replaces none: whole lists, and what Toggl changes silently, are a sync's.
+    #[command(after_help = CHANGE_EXAMPLES)]
+    Changes(ChangeArgs),
     /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see them.
     /// After an interruption the same command continues where it stopped.
     #[command(after_help = REPORT_EXAMPLES)]
@@ -222,6 +237,14 @@ Examples:
   fetcher check
   fetcher check --account all     every account in the vault";
 
+const CHANGE_EXAMPLES: &str = "\
+Examples:
+  fetcher changes                          one request; from cron every five minutes
+  fetcher changes --wait                   and go on when the tables have it
+  fetcher changes --lists                  also what has changed of the lists: some five requests more
+  fetcher changes --account all --quiet    of every stored account, beside each other
+  fetcher changes --if-running skip        a sync that is busy brings them anyway";
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   fetcher report --from 2023-01-01                    to this day
@@ -249,6 +272,14 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             let mut run_summary = RunSummary::begin("sync");
             let ended = match cli.common.run_summary.prepare() {
                 Ok(()) => Box::pin(runs::sync(&cli.common, &cli.sync, &mut run_summary)).await,
+                Err(failure) => Err(failure),
+            };
+            run_summary.write(&cli.common.run_summary, ended)
+        }
+        Some(Command::Changes(args)) => {
+            let mut run_summary = RunSummary::begin("changes");
+            let ended = match cli.common.run_summary.prepare() {
+                Ok(()) => Box::pin(runs::changes(&cli.common, args, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
             run_summary.write(&cli.common.run_summary, ended)

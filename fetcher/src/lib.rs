@@ -64,8 +64,8 @@ mod window;
 pub use account::{Account, Workspaces};
 pub use library::{FetchError, Fetcher, Settings, SetupError};
 pub use orchestrator::{
-    ReportDays, ReportOptions, ReportResult, SyncOptions, VerifyOptions, VerifyResult, report_all,
-    sync_all,
+    ChangeOptions, ReportDays, ReportOptions, ReportResult, SyncOptions, VerifyOptions,
+    VerifyResult, changes_all, report_all, sync_all,
 };
 pub use outcome::{SyncError, SyncResult, TeamResult};
 pub use selection::{Names, Selection};

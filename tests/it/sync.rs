@@ -5,6 +5,7 @@ mod arrival;
 mod arrival_kept;
 mod beside_each_other;
 mod changes;
+mod changes_alone;
 mod deletions;
 mod end_to_end;
 mod left_workspaces;

@@ -42,6 +42,10 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
+    (
+        "changes",
+        &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE],
+    ),
     ("report", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     ("verify", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.

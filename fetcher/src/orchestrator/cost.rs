@@ -9,7 +9,7 @@ use shared::resource::{Paging, Resource, Scope};
 use shared::telemetry::ORCHESTRATOR;
 use tracing::{info, warn};
 
-use super::{Session, Sync};
+use super::{Extent, Session, Sync};
 use crate::outcome::SyncError;
 use crate::state::{Limits, is_within};
 use crate::toggl::{Bucket, ListedQuota, QuotaStates};
@@ -137,7 +137,7 @@ impl Sync<'_> {
 
     /// Writes down what this run has learned of quotas, and what it cost if it was a whole one.
     pub(super) async fn save_limits(&mut self) -> Result<(), SyncError> {
-        if self.quota.is_none() && !self.progress.was_saved {
+        if self.extent == Extent::Whole && self.quota.is_none() && !self.progress.was_saved {
             let requests = self.session.client.requests().into_iter().collect();
             self.session.limits.cost = Some((self.progress.signature.clone(), requests));
         }
