@@ -23,6 +23,7 @@ use crate::toggl::TogglArgs;
 
 mod accounts;
 mod broker;
+mod changes;
 mod checkup;
 mod credentials;
 mod failures;
@@ -189,23 +190,14 @@ impl ReportArgs {
     }
 }
 
-/// Which changes are read.
-#[derive(Debug, Args)]
-struct ChangeArgs {
-    /// Ask what has changed of the lists, too, as far as syncs read them: one request for each list and workspace. Lists
-    /// that tell no changes are read whole.
-    #[arg(long)]
-    lists: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Read what was created, changed or deleted of your own entries since the last run: one request, where a run has
     /// asked within a day whose the token is. A project, client, tag or task that an entry names and no run has read
     /// is read, too, unless that would take the last quarter of an hourly quota; the summary says what a sync will
     /// bring. It stands between syncs and replaces none: whole lists, and what Toggl changes silently, are a sync's.
-    #[command(after_help = CHANGE_EXAMPLES)]
-    Changes(ChangeArgs),
+    #[command(after_help = changes::EXAMPLES)]
+    Changes(changes::ChangeArgs),
     /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see them.
     /// After an interruption the same command continues where it stopped.
     #[command(after_help = REPORT_EXAMPLES)]
@@ -236,14 +228,6 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   fetcher check
   fetcher check --account all     every account in the vault";
-
-const CHANGE_EXAMPLES: &str = "\
-Examples:
-  fetcher changes                          one request; from cron every five minutes
-  fetcher changes --wait                   and go on when the tables have it
-  fetcher changes --lists                  also what has changed of the lists: some five requests more
-  fetcher changes --account all --quiet    of every stored account, beside each other
-  fetcher changes --if-running skip        a sync that is busy brings them anyway";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -279,7 +263,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Changes(args)) => {
             let mut run_summary = RunSummary::begin("changes");
             let ended = match cli.common.run_summary.prepare() {
-                Ok(()) => Box::pin(runs::changes(&cli.common, args, &mut run_summary)).await,
+                Ok(()) => Box::pin(changes::changes(&cli.common, args, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
             run_summary.write(&cli.common.run_summary, ended)
