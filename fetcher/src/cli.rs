@@ -213,8 +213,8 @@ enum Command {
     /// quotas.
     #[command(after_help = CHECK_EXAMPLES)]
     Check,
-    /// Stay and sync by a cron expression, one run at a time, each in a process of its own. For containers;
-    /// elsewhere use cron or a systemd timer.
+    /// Stay and sync by a cron expression, or with `auto` as the quotas allow, one run at a time, each in a process of
+    /// its own. For containers; elsewhere use cron or a systemd timer.
     #[command(after_help = schedule::EXAMPLES)]
     Schedule(Box<schedule::ScheduleArgs>),
     /// The Toggl credentials in the Postgres vault.
