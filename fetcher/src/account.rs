@@ -46,6 +46,20 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// As far as an earlier run has written it down.
+    pub(crate) const fn known(id: i64, organization_id: Option<i64>, is_admin: bool) -> Self {
+        Self {
+            id,
+            name: None,
+            organization_id,
+            admin: Some(is_admin),
+            role: None,
+            premium: None,
+            business_ws: None,
+            suspended_at: None,
+        }
+    }
+
     /// Whether reports show this user everybody's entries.
     pub(crate) fn is_admin(&self) -> bool {
         self.admin == Some(true) || self.role.as_deref() == Some("admin")

@@ -23,6 +23,7 @@ use crate::toggl::TogglArgs;
 
 mod accounts;
 mod broker;
+mod changes;
 mod checkup;
 mod credentials;
 mod failures;
@@ -41,7 +42,7 @@ Examples:
   fetcher --wait && dbt run                go on when the tables have it
   fetcher --days 400                       what is older than Toggl's three months comes from reports
   fetcher --only default,tasks             the usual, and tasks besides
-  fetcher --only time_entries --days 1     three or four requests, for every ten minutes
+  fetcher changes                          what has changed of your entries: one request, for every five minutes
   fetcher --workspace all --account all    everything that every stored account can read
   fetcher --team 35                        your entries at every run, everybody's once a day (admins)
   fetcher report --from 2023-01-01         everybody's entries since then
@@ -191,6 +192,12 @@ impl ReportArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Read what was created, changed or deleted of your own entries since the last run: one request, where a run has
+    /// asked within a day whose the token is. A project, client, tag or task that an entry names and no run has read
+    /// is read, too, unless that would take the last quarter of an hourly quota; the summary says what a sync will
+    /// bring. It stands between syncs and replaces none: whole lists, and what Toggl changes silently, are a sync's.
+    #[command(after_help = changes::EXAMPLES)]
+    Changes(changes::ChangeArgs),
     /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see them.
     /// After an interruption the same command continues where it stopped.
     #[command(after_help = REPORT_EXAMPLES)]
@@ -206,8 +213,8 @@ enum Command {
     /// quotas.
     #[command(after_help = CHECK_EXAMPLES)]
     Check,
-    /// Stay and sync by a cron expression, one run at a time, each in a process of its own. For containers;
-    /// elsewhere use cron or a systemd timer.
+    /// Stay and sync by a cron expression, or with `auto` as the quotas allow, one run at a time, each in a process of
+    /// its own. For containers; elsewhere use cron or a systemd timer.
     #[command(after_help = schedule::EXAMPLES)]
     Schedule(Box<schedule::ScheduleArgs>),
     /// The Toggl credentials in the Postgres vault.
@@ -249,6 +256,14 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             let mut run_summary = RunSummary::begin("sync");
             let ended = match cli.common.run_summary.prepare() {
                 Ok(()) => Box::pin(runs::sync(&cli.common, &cli.sync, &mut run_summary)).await,
+                Err(failure) => Err(failure),
+            };
+            run_summary.write(&cli.common.run_summary, ended)
+        }
+        Some(Command::Changes(args)) => {
+            let mut run_summary = RunSummary::begin("changes");
+            let ended = match cli.common.run_summary.prepare() {
+                Ok(()) => Box::pin(changes::changes(&cli.common, args, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
             run_summary.write(&cli.common.run_summary, ended)

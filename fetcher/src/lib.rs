@@ -12,6 +12,7 @@
 //! | what | where |
 //! |---|---|
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
+//! | which run comes next, and when: `schedule auto` | `plan` |
 //! | whether loaders have stored it, and the verdict that Postgres holds | `wait_until_loaded`, `verdict` |
 //! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
 //! | what is asked, and what an answer may claim or prove | `inventory`, `report`, `time_entries`, `lists` |
@@ -49,6 +50,7 @@ mod library;
 mod lists;
 mod orchestrator;
 mod outcome;
+mod plan;
 mod progress_bar;
 pub mod publisher;
 pub mod record;
@@ -64,8 +66,8 @@ mod window;
 pub use account::{Account, Workspaces};
 pub use library::{FetchError, Fetcher, Settings, SetupError};
 pub use orchestrator::{
-    ReportDays, ReportOptions, ReportResult, SyncOptions, VerifyOptions, VerifyResult, report_all,
-    sync_all,
+    ChangeOptions, ReportDays, ReportOptions, ReportResult, SyncOptions, VerifyOptions,
+    VerifyResult, changes_all, report_all, sync_all,
 };
 pub use outcome::{SyncError, SyncResult, TeamResult};
 pub use selection::{Names, Selection};

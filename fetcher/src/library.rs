@@ -10,7 +10,9 @@ use shared::telemetry::run_span;
 use tracing::Instrument as _;
 
 use crate::credentials::{CredentialsError, token};
-use crate::orchestrator::{ReportOptions, ReportResult, SyncOptions, report_all, sync_all};
+use crate::orchestrator::{
+    ChangeOptions, ReportOptions, ReportResult, SyncOptions, changes_all, report_all, sync_all,
+};
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::state::{State, StateError};
@@ -145,6 +147,22 @@ impl Fetcher {
         let span = run_span(publisher.run_id(), None);
         let syncing = sync_all(&client, &publisher, &self.state, options).instrument(span);
         let ended = Box::pin(syncing).await;
+        self.state.settle().await;
+        match ended? {
+            result if result.is_complete() => Ok(result),
+            result => Err(FetchError::IncompleteSync(Box::new(result))),
+        }
+    }
+
+    /// Reads what has changed of the token owner's entries and publishes it, as [`changes_all`].
+    ///
+    /// # Errors
+    /// When it ended early, and when anything is missing.
+    pub async fn changes(&self, options: &ChangeOptions) -> Result<SyncResult, FetchError> {
+        let (client, publisher) = self.run();
+        let span = run_span(publisher.run_id(), None);
+        let reading = changes_all(&client, &publisher, &self.state, options).instrument(span);
+        let ended = Box::pin(reading).await;
         self.state.settle().await;
         match ended? {
             result if result.is_complete() => Ok(result),

@@ -15,6 +15,7 @@ use crate::record::{Page, read_answer};
 use crate::state::Seen;
 use crate::toggl::{Answer, Client, Error};
 
+mod changed;
 mod pages;
 mod proof;
 

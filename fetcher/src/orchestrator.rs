@@ -18,11 +18,13 @@ use crate::publisher::Publisher;
 use crate::state::{Membership, Since, State, SyncProgress, Work};
 use crate::toggl::{self, Client};
 
+mod change_runs;
 mod closed_workspaces;
 mod cost;
 mod entries;
 mod lists;
 mod membership;
+mod named;
 mod older_entries;
 mod options;
 mod people;
@@ -34,11 +36,13 @@ mod turns;
 mod verify_runs;
 mod workspaces;
 
-use lists::Undecided;
+use lists::{KnownList, Undecided};
 use options::{beginning, signature};
 use session::Session;
 use turns::{Note, Slot};
 
+pub(crate) use change_runs::changes_beside;
+pub use change_runs::{ChangeOptions, changes_all};
 pub use options::SyncOptions;
 pub(crate) use report_runs::report_beside;
 pub use report_runs::{ReportDays, ReportOptions, ReportResult, report_all};
@@ -75,7 +79,7 @@ pub(crate) async fn sync_beside(
     info!(target: ORCHESTRATOR, "Starting Toggl Track {}", beginning(options));
     let work = (Work::Sync, options.patience);
     let session = Session::open(client, publisher, state, turn, work).await?;
-    let mut sync = Sync::new(session, options).await?;
+    let mut sync = Sync::new(session, options, Extent::Whole).await?;
     let workspace_ids = sync.workspace_ids().await?;
     sync.announce_cost(&workspace_ids).await?;
     sync.lists(&workspace_ids).await?;
@@ -91,9 +95,19 @@ fn workspaces_resource() -> &'static Resource {
     catalogue::find("workspaces").expect("the catalogue has workspaces")
 }
 
+/// How much of everything a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Lists and windows, whole.
+    Whole,
+    /// What has changed of entries, and of lists as far as those are named, or of all.
+    Changes { lists: bool },
+}
+
 struct Sync<'a> {
     session: Session<'a>,
     options: &'a SyncOptions,
+    extent: Extent,
     progress: SyncProgress,
     today: Date,
     /// Up to when an earlier sync has read the changes.
@@ -111,18 +125,33 @@ struct Sync<'a> {
     waited: bool,
     /// What was read of what others can read, too, until it is written down.
     notes: BTreeMap<Slot, Note>,
+    /// What was read of lists that entries name, until it is written down.
+    known: Vec<KnownList>,
     result: SyncResult,
     /// The first quota that ran out.
     quota: Option<toggl::Error>,
 }
 
+impl Extent {
+    fn progress_key(self, user_id: i64) -> String {
+        match self {
+            Self::Whole => SyncProgress::key(user_id),
+            Self::Changes { .. } => SyncProgress::key_of_changes(user_id),
+        }
+    }
+}
+
 impl<'a> Sync<'a> {
     /// Starts, or goes on with what was interrupted.
-    async fn new(session: Session<'a>, options: &'a SyncOptions) -> Result<Self, SyncError> {
+    async fn new(
+        session: Session<'a>,
+        options: &'a SyncOptions,
+        extent: Extent,
+    ) -> Result<Self, SyncError> {
         let now = session.client.now();
         let signature = signature(options);
         let (state, user_id) = (session.state, session.account.id);
-        let (progress, since) = (SyncProgress::key(user_id), Since::key(user_id));
+        let (progress, since) = (extent.progress_key(user_id), Since::key(user_id));
         let (saved, last_since): (Option<SyncProgress>, _) =
             try_join!(state.load(&progress), state.load(&since))?;
         let mut progress = saved
@@ -145,17 +174,11 @@ impl<'a> Sync<'a> {
             let resource = catalogue::find(&name).map_or("other", |resource| resource.name);
             result.uncertain.push((resource, reason));
         }
-        let ahead = session.client.clock_ahead();
-        if !ahead.is_zero() {
-            let difference = toggl::difference(ahead);
-            result.notes.push(format!(
-                "This machine's clock is {difference}; all times were corrected by that"
-            ));
-        }
         Ok(Self {
             today: session.today(),
             session,
             options,
+            extent,
             progress,
             last_since,
             workspaces: Vec::new(),
@@ -165,6 +188,7 @@ impl<'a> Sync<'a> {
             undecided: Vec::new(),
             waited: false,
             notes: BTreeMap::new(),
+            known: Vec::new(),
             result,
             quota: None,
         })
@@ -197,6 +221,16 @@ impl<'a> Sync<'a> {
         self.quota.get_or_insert(error);
     }
 
+    fn note_clock(&mut self) {
+        let ahead = self.session.client.clock_ahead();
+        if !ahead.is_zero() {
+            let difference = toggl::difference(ahead);
+            let note =
+                format!("This machine's clock is {difference}; all times were corrected by that");
+            self.result.notes.insert(0, note);
+        }
+    }
+
     /// Writes down what the next run needs.
     async fn finish(
         mut self,
@@ -204,13 +238,21 @@ impl<'a> Sync<'a> {
         started: Instant,
     ) -> Result<SyncResult, SyncError> {
         self.save_limits().await?;
-        self.note_whose_entries(&workspace_ids);
-        let key = SyncProgress::key(self.session.account.id);
+        self.note_clock();
+        if self.extent == Extent::Whole {
+            self.note_whose_entries(&workspace_ids);
+        }
+        let key = self.extent.progress_key(self.session.account.id);
         if let Some(error) = self.quota {
             self.progress.uncertain = self.result.not_known_complete();
             self.session.state.save(&key, &self.progress).await?;
-            let listings = self.progress.done_count();
-            return Err(SyncError::Quota { error, sent: format!("{listings} listings are sent") });
+            let sent = match self.extent {
+                Extent::Whole => format!("{} listings are sent", self.progress.done_count()),
+                Extent::Changes { .. } => {
+                    format!("{} time entries are sent", self.result.time_entries_count)
+                }
+            };
+            return Err(SyncError::Quota { error, sent });
         }
         if self.progress.was_saved {
             self.session.state.forget(&key).await?;

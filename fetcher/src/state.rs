@@ -1,6 +1,6 @@
 //! What one run tells the next, in a JetStream key-value bucket: how far `since` was read, what each
-//! listing looked like, how far a report or an interrupted sync came, what is left of the quotas; and
-//! which runs are at work now.
+//! listing looked like, how far a report or an interrupted sync came, what is left of the quotas, whose a
+//! token is; and which runs are at work now.
 //!
 //! Losing the bucket loses nothing that was sent: reports and interrupted syncs start over, and the next
 //! sync asks for all changes that Toggl still tells.
@@ -28,9 +28,11 @@ use tracing::warn;
 use crate::publisher::{PATIENCE, is_full};
 
 mod account;
+mod known;
 mod lease;
 mod limits;
 mod membership;
+mod profile;
 mod readers;
 mod report_cursor;
 mod report_progress;
@@ -40,10 +42,12 @@ mod sync_progress;
 mod verify_progress;
 
 pub(crate) use account::{Remembered, Since, TeamRead};
+pub(crate) use known::Known;
 pub(crate) use lease::{Lease, Work};
 pub use lease::{LeaseError, Running};
-pub(crate) use limits::Limits;
+pub(crate) use limits::{LastRun, Limits};
 pub(crate) use membership::{Closed, Members, Membership};
+pub(crate) use profile::Profile;
 pub(crate) use readers::{Reader, Readers, Reading, readers_key};
 pub(crate) use report_cursor::Cursor;
 pub(crate) use report_progress::ReportProgress;

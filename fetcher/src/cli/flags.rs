@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error, FromArgMatches as _};
 use shared::settings;
 
+use super::schedule::AutoRuns;
 use super::{Cli, Command as Chosen, credentials, wait};
 
 /// Which account in which vault.
@@ -42,6 +43,10 @@ const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"]
 
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
+    (
+        "changes",
+        &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE],
+    ),
     ("report", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     ("verify", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
@@ -114,7 +119,10 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
         schedule.verification = arguments_of_run(&matches, &["verify".into()])?;
-        parse(&as_words(&schedule.arguments))?;
+        let run = parse(&as_words(&schedule.arguments))?;
+        if schedule.is_auto() {
+            schedule.auto = Some(Box::new(auto_runs(&schedule.arguments, run)?));
+        }
     }
     Ok(cli)
 }
@@ -128,6 +136,27 @@ fn refuse_separate_wait(words: &[OsString]) -> Result<(), Error> {
     separate.map_or(Ok(()), |time| {
         let words = format!("`--wait {time}` needs an equals sign: write --wait={time}\n");
         Err(Error::raw(ErrorKind::NoEquals, words))
+    })
+}
+
+/// What the runs of `schedule auto` are given: what a sync is told, and of that to the others what holds for every
+/// command.
+fn auto_runs(sync: &[OsString], run: Cli) -> Result<AutoRuns, Error> {
+    if run.command.is_some() {
+        let words = "`fetcher schedule auto` chooses the commands itself: behind `--` stands what a sync is given, as \
+                     --days 7\n";
+        return Err(Error::raw(ErrorKind::ArgumentConflict, words));
+    }
+    let given = root().try_get_matches_from(as_words(sync))?;
+    let command = |words: &[OsString]| arguments_of_run(&given, words);
+    let team = AutoRuns::team_words(run.sync.team);
+    Ok(AutoRuns {
+        sync: sync.to_vec(),
+        changes: command(&["changes".into()])?,
+        lists: command(&["changes".into(), "--lists".into()])?,
+        verify: command(&["verify".into()])?,
+        team: team.map(|words| command(&words)).transpose()?,
+        common: run.common,
     })
 }
 

@@ -25,8 +25,6 @@ const AT_ONCE: Duration = Duration::from_mins(2);
 
 pub(super) fn sync(result: &SyncResult, account: Option<&str>) -> Result<Exit, Failure> {
     let exit = exit_of(result)?;
-    let masters: Vec<_> =
-        result.masters_counts.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
     line!("[{}] Toggl Track sync completed{}:", mark(exit), of(account));
     line!("  Time entries: {}", result.time_entries_count);
     if let Some(count) = result.report_count {
@@ -38,7 +36,7 @@ pub(super) fn sync(result: &SyncResult, account: Option<&str>) -> Result<Exit, F
         let ago = if age < AT_ONCE { String::new() } else { format!(", {}", ago(age)) };
         line!("  Everybody's entries of {days} days in workspace {workspace_id}: {records}{ago}");
     }
-    line!("  Masters: {{{}}}", masters.join(","));
+    line!("  Masters: {{{}}}", masters(result));
     if !result.earlier.is_empty() {
         let read = |(name, at): &(&str, Timestamp)| format!("{name} ({})", ago(age(*at)));
         let read: Vec<_> = result.earlier.iter().map(read).collect();
@@ -50,6 +48,26 @@ pub(super) fn sync(result: &SyncResult, account: Option<&str>) -> Result<Exit, F
         line!("  Note: {note}");
     }
     Ok(exit)
+}
+
+pub(super) fn changes(result: &SyncResult, account: Option<&str>) -> Result<Exit, Failure> {
+    let exit = exit_of(result)?;
+    line!("[{}] Toggl Track changes completed{}:", mark(exit), of(account));
+    line!("  Time entries: {}", result.time_entries_count);
+    if !result.masters_counts.is_empty() {
+        line!("  Masters: {{{}}}", masters(result));
+    }
+    rest(result);
+    line!("  Elapsed: {:.2}s", result.elapsed.as_secs_f64());
+    for note in &result.notes {
+        line!("  Note: {note}");
+    }
+    Ok(exit)
+}
+
+fn masters(result: &SyncResult) -> String {
+    let counts = result.masters_counts.iter();
+    counts.map(|(name, count)| format!("\"{name}\":{count}")).collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn report(result: &ReportResult, account: Option<&str>) -> Result<Exit, Failure> {

@@ -10,9 +10,11 @@ use tracing::info;
 mod changes;
 mod sent;
 
+pub(super) use self::changes::SINCE_MARGIN;
 use self::sent::{Emptied, Entries, version};
 use super::Sync;
 use super::lists::{Outcome, refused};
+use super::named::Named;
 use crate::outcome::SyncError;
 use crate::report::Stopped;
 use crate::state::{SeenStarts, WindowProgress};
@@ -36,6 +38,43 @@ impl Sync<'_> {
             Ok(()) if self.options.days > FLOOR_DAYS => self.older_entries(workspace_ids).await,
             outcome => outcome,
         };
+        self.settle_entries(resource, entries, outcome)
+    }
+
+    /// What has changed since the last run, and what that names; windows only where a run that read them was
+    /// interrupted.
+    pub(super) async fn changed_entries(
+        &mut self,
+        resource: &'static Resource,
+    ) -> Result<Named, SyncError> {
+        let mut entries = Entries { named: Some(Named::default()), ..Entries::default() };
+        let outcome = match self.progress.windows {
+            Some(_) => self.windows(resource, &mut entries).await,
+            None => Ok(()),
+        };
+        let outcome = match outcome {
+            Ok(()) => self.changes(resource, &mut entries).await,
+            stopped => stopped,
+        };
+        if let Err(Stopped::Toggl(error)) = &outcome
+            && error.is_closed()
+        {
+            self.session.confirm_token().await?;
+        }
+        let of_windows = self.progress.windows.as_ref().map_or(0, |windows| windows.records);
+        self.result.time_entries_count = entries.changed + of_windows;
+        let named = entries.named.take().unwrap_or_default();
+        self.settle_entries(resource, entries, outcome)?;
+        Ok(named)
+    }
+
+    /// Notes what came of the entries.
+    fn settle_entries(
+        &mut self,
+        resource: &'static Resource,
+        mut entries: Entries,
+        outcome: Result<(), Stopped>,
+    ) -> Result<(), SyncError> {
         self.result.add(&mut entries.tally);
         for Emptied { window, at, .. } in entries.emptied {
             let reason = format!(
@@ -109,6 +148,7 @@ impl Sync<'_> {
                 Ok(Some((window, listing))) => {
                     let listing = entries.proven(window, listing, &seen);
                     note_starts(&mut seen, window, &listing);
+                    entries.note_names(&listing);
                     entries.sent.extend(listing.records.iter().map(version));
                     for part in of_workspaces(listing, self.chosen()) {
                         records += entries.tally.send(session.publisher, part).await?;

@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use tracing::info;
 
 mod jobs;
+mod known;
 mod outcome;
 
 pub(super) use self::jobs::{Job, Undecided, is_shared};
+pub(super) use self::known::KnownList;
 pub(super) use self::outcome::{Outcome, outcome_of, refused};
 use self::outcome::{Refusal, Sent, settle};
 use super::Sync;
@@ -70,7 +72,7 @@ impl Sync<'_> {
     }
 
     /// Reads those of the listings of which it is known who reads them, and writes down what the next run needs.
-    async fn read_decided(
+    pub(super) async fn read_decided(
         &mut self,
         listings: Vec<Undecided>,
         workspace_ids: BTreeSet<i64>,
@@ -96,9 +98,14 @@ impl Sync<'_> {
             let key = listings_key(self.session.account.id, workspace_id);
             self.session.state.save(&key, &listings).await?;
         }
+        self.save_known().await?;
+        self.tell_counts();
+        Ok(())
+    }
+
+    pub(super) fn tell_counts(&mut self) {
         let counts = self.counts.iter().map(|(resource, count)| (resource.name, *count));
         self.result.masters_counts = counts.collect();
-        Ok(())
     }
 
     /// Of a workspace that has refused everything the last time one list is asked for, and the others, which
@@ -127,13 +134,15 @@ impl Sync<'_> {
                 None => Asking { client, resource, workspace_id, before }.fetch(first_page).await,
             };
             let fetched = fetched.map(|fetched| job.within_its_rights(fetched));
+            let known = fetched.as_ref().ok().and_then(KnownList::of);
             let mut tally = Tally::default();
             let outcome = settle(publisher, fetched, &mut tally).await;
-            (resource, workspace_id, outcome, tally)
+            (resource, workspace_id, outcome, known, tally)
         });
-        for (resource, workspace_id, outcome, mut tally) in join_all(listings).await {
+        for (resource, workspace_id, outcome, known, mut tally) in join_all(listings).await {
             self.result.add(&mut tally);
             let outcome = outcome?;
+            self.known.extend(known);
             if resource.scope == Scope::Workspace {
                 let asked = asked.entry(workspace_id).or_default();
                 asked.lists += 1;
@@ -217,7 +226,7 @@ impl Sync<'_> {
         }
     }
 
-    fn count(&mut self, resource: &'static Resource, records: usize) {
+    pub(super) fn count(&mut self, resource: &'static Resource, records: usize) {
         match self.counts.iter_mut().find(|(known, _)| *known == resource) {
             Some((_, count)) => *count += records,
             None => self.counts.push((resource, records)),

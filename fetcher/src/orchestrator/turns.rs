@@ -95,6 +95,18 @@ impl Turn {
         self.board().likely_reading(self.id, slot, me)
     }
 
+    /// The same, of an account that keeps nobody waiting and waits for nobody.
+    pub(super) async fn stored_reading(
+        &self,
+        state: &State,
+        slot: &Slot,
+        me: Reader,
+    ) -> Result<Reading, StateError> {
+        let note = Note::Read { me, is_listed: true };
+        self.load(state, &BTreeMap::from([(slot.clone(), note)])).await?;
+        Ok(self.likely_reading(slot, me))
+    }
+
     /// Whether another account has read a list since this one has.
     pub(super) fn is_overtaken(&self, slot: &Slot, me: Reader) -> bool {
         self.board().is_overtaken(self.id, slot, me)

@@ -25,11 +25,11 @@ impl Sync<'_> {
                     self.workspaces = workspaces;
                     self.workspace_listing = Some(fetched);
                 }
-                Err(error) if is_needed => return Err(error.into()),
-                Err(error) => {
+                Err(SyncError::Toggl(error)) if !is_needed => {
                     let outcome = outcome_of(error)?;
                     self.note(resource, 0, outcome);
                 }
+                Err(error) => return Err(error),
             }
         }
         if let Workspaces::Ids(named) = wanted {

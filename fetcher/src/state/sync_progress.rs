@@ -71,6 +71,11 @@ impl SyncProgress {
         format!("sync.{user_id}")
     }
 
+    /// Of a run that asks for changes alone: it keeps no interrupted sync from going on.
+    pub(crate) fn key_of_changes(user_id: i64) -> String {
+        format!("changes.{user_id}")
+    }
+
     /// Nothing has been read yet.
     pub(crate) fn new(signature: String) -> Self {
         Self { signature, ..Self::default() }

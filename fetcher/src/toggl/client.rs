@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use shared::exit::chain;
 use shared::telemetry::API;
 use tracing::warn;
@@ -125,6 +125,11 @@ impl Client {
         self.ask(Question { path, query: &[], json: Some(json), most_bytes }).await
     }
 
+    /// What tells this token from another, and gives nothing of it away.
+    pub(crate) fn token_fingerprint(&self) -> String {
+        fingerprint(&self.token)
+    }
+
     /// By how much Toggl's clock is ahead of this machine's; nothing where they agree within seconds.
     pub fn clock_ahead(&self) -> SignedDuration {
         self.clock.ahead()
@@ -225,5 +230,26 @@ impl Client {
                 ErrorClass::Burst(asked) => bursts.wait(self, path, asked)?,
             }
         }
+    }
+}
+
+/// The first 64 bits of a SHA-256: none of its 128 random bits can be found out from that.
+pub(crate) fn fingerprint(token: &SecretString) -> String {
+    let token = token.expose_secret().as_bytes();
+    let hash = ring::digest::digest(&ring::digest::SHA256, token);
+    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_of_one_token_and_holds_nothing_of_it() {
+        let of = |token: &str| fingerprint(&token.into());
+        let one = of("5imulat0r0000000000000000000000t");
+        assert_eq!(one, of("5imulat0r0000000000000000000000t"));
+        assert_ne!(one, of("5imulat0r0000000000000000000000u"));
+        assert!(one.len() == 16 && one.bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
     }
 }

@@ -50,6 +50,7 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "FETCHER_QUIET" | "LOADER_QUIET" => "no",
         "FETCHER_RESUME_WITHIN" | "FETCHER_TEAM_EVERY" | "FETCHER_WAIT" => "5m",
         "FETCHER_SCHEDULE" => "17 * * * *",
+        "FETCHER_SHARE" => "50",
         "FETCHER_VERIFY" => "daily",
         "LOADER_ACK_WAIT" | "TOGGL_MAX_WAIT" | "TOGGL_TIMEOUT" => "90s",
         "LOADER_COPY" => "team_2",
@@ -90,7 +91,9 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
 async fn read(program: &'static str, name: &str, value: &str) -> Finished {
     let words: &[&str] = match name {
         // Is read by that command alone; its runs are refused, whatever their time.
-        "FETCHER_SCHEDULE" | "FETCHER_VERIFY" => &["schedule", "--", "--no-such-flag"],
+        "FETCHER_SCHEDULE" | "FETCHER_SHARE" | "FETCHER_VERIFY" => {
+            &["schedule", "--", "--no-such-flag"]
+        }
         _ => &["completions", "bash"],
     };
     let mut worker = Worker::new(program, words);

@@ -7,7 +7,7 @@ use shared::telemetry::TIME_ENTRIES;
 use tracing::{info, warn};
 
 use super::{Entries, version};
-use crate::orchestrator::Sync;
+use crate::orchestrator::{Extent, Sync};
 use crate::outcome::Tally;
 use crate::report::Stopped;
 use crate::state::{Since, WindowProgress};
@@ -16,7 +16,7 @@ use crate::window::Window;
 
 /// How much further back than the last request changes are asked for: more than two clocks differ by,
 /// and than Toggl takes to show a change.
-const SINCE_MARGIN: SignedDuration = SignedDuration::from_mins(15);
+pub(in crate::orchestrator) const SINCE_MARGIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// Since when changes are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,10 @@ impl Sync<'_> {
             return self.note_changes(resource, asked, fetched_at, &mut entries.tally).await;
         }
         let (fetched_at, is_all) = self.send_changes(resource, asked.since, entries).await?;
+        if self.extent != Extent::Whole {
+            // Toggl has told by now what time it is.
+            self.today = self.session.today();
+        }
         if let Some(last) = asked.too_long_ago {
             warn!(target: TIME_ENTRIES, "{}", told_no_more(last, asked.since));
             entries.tally.uncertain.push((resource.name, told_no_more(last, asked.since)));
@@ -59,14 +63,20 @@ impl Sync<'_> {
         );
         self.progress.changes_at = Some(fetched_at);
         let counted = self.progress.windows.as_ref().map_or(0, |windows| windows.records);
-        // The later days have just been read.
-        let to = self.window(self.options.days.min(FLOOR_DAYS))?.from;
-        let window = Window { to, ..self.window(FLOOR_DAYS)? };
+        let all = self.window(FLOOR_DAYS)?;
+        let to = match self.extent {
+            // The later days have just been read.
+            Extent::Whole => self.window(self.options.days.min(FLOOR_DAYS))?.from,
+            Extent::Changes { .. } => all.to,
+        };
+        let window = Window { to, ..all };
         let ahead = if window.from < window.to { vec![window] } else { Vec::new() };
         let reads_more = !ahead.is_empty();
         let begun = WindowProgress { at: fetched_at, ahead, records: 0 };
         let outcome = self.send_windows(resource, begun, entries).await;
-        if let (Ok(()), Some(windows)) = (&outcome, &mut self.progress.windows) {
+        if self.extent == Extent::Whole
+            && let (Ok(()), Some(windows)) = (&outcome, &mut self.progress.windows)
+        {
             windows.records = counted;
         }
         outcome?;
@@ -88,12 +98,14 @@ impl Sync<'_> {
             changes(self.session.client, resource, since).await.map_err(Stopped::Toggl)?;
         let fetched_at = listing.fetched_at;
         entries.explain_emptiness(&listing);
+        entries.note_names(&listing);
         let records = listing.records.into_iter().filter(|r| !entries.sent.contains(&version(r)));
         let listing = Listing { records: records.collect(), ..listing };
         let mut count = 0;
         for part in of_workspaces(listing, self.chosen()) {
             count += entries.tally.send(self.session.publisher, part).await?;
         }
+        entries.changed += count;
         info!(
             target: TIME_ENTRIES,
             "Sent {count} other {} changed since {since:.0}", resource.name

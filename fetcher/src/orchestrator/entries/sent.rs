@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use shared::batch::Record;
 use shared::listing::{Listing, Span};
 
+use crate::orchestrator::named::Named;
 use crate::outcome::Tally;
 use crate::state::{Emptiness, SeenStarts};
 use crate::window::Window;
@@ -22,6 +23,10 @@ pub(super) const fn version(record: &Record) -> (i64, Option<Timestamp>, Option<
 pub(super) struct Entries {
     pub(super) tally: Tally,
     pub(super) sent: Sent,
+    /// Of those, how many came as changes.
+    pub(super) changed: usize,
+    /// What they name, where somebody wants to know.
+    pub(super) named: Option<Named>,
     pub(super) emptied: Vec<Emptied>,
 }
 
@@ -35,6 +40,14 @@ pub(super) struct Emptied {
 }
 
 impl Entries {
+    pub(super) fn note_names(&mut self, listing: &Listing) {
+        if let Some(named) = &mut self.named {
+            for record in &listing.records {
+                named.note(record.workspace_id.unwrap_or(listing.workspace_id), record);
+            }
+        }
+    }
+
     /// An answer with what it may claim: one without entries only where there were none before.
     pub(super) fn proven(
         &mut self,

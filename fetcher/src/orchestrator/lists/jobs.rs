@@ -50,7 +50,7 @@ pub(in crate::orchestrator) enum Undecided {
 }
 
 impl Undecided {
-    pub(super) const fn workspace_id(&self) -> Option<i64> {
+    pub(in crate::orchestrator) const fn workspace_id(&self) -> Option<i64> {
         match self {
             Self::Own(_) => None,
             Self::Of(_, id) => Some(*id),

@@ -1,0 +1,90 @@
+//! `fetcher changes`: what has changed of the token owner's entries, in one request; and what they name that no run
+//! has read yet.
+
+use std::time::{Duration, Instant};
+
+use shared::catalogue::CATALOGUE;
+use shared::resource::Paging;
+use shared::telemetry::ORCHESTRATOR;
+use tracing::info;
+
+mod allowance;
+mod look_up;
+
+use super::session::Session;
+use super::turns::Turn;
+use super::{Extent, Sync, SyncOptions};
+use crate::account::Workspaces;
+use crate::outcome::{SyncError, SyncResult};
+use crate::publisher::Publisher;
+use crate::state::{Membership, State, Work};
+use crate::time_entries::FLOOR_DAYS;
+use crate::toggl::Client;
+
+/// Which changes to read.
+#[derive(Debug, Clone)]
+pub struct ChangeOptions {
+    /// Workspaces to read, as of a sync.
+    pub workspaces: Workspaces,
+    /// Whether to ask what has changed of the lists that syncs read, too, whatever entries name.
+    pub lists: bool,
+    /// How long another run of the same account is waited for.
+    pub patience: Duration,
+}
+
+impl Default for ChangeOptions {
+    fn default() -> Self {
+        let SyncOptions { workspaces, patience, .. } = SyncOptions::default();
+        Self { workspaces, lists: false, patience }
+    }
+}
+
+/// Reads what was created, changed or deleted of the token owner's entries since the last run that asked, and
+/// publishes it; with it the projects, clients, tags and tasks that entries name and no run has read, as far as
+/// the quota allows. Where a run has asked within a day whose the token is, that is one request.
+///
+/// # Errors
+/// See [`SyncError`].
+pub async fn changes_all(
+    client: &Client,
+    publisher: &Publisher,
+    state: &State,
+    options: &ChangeOptions,
+) -> Result<SyncResult, SyncError> {
+    changes_beside(client, publisher, state, &Turn::alone(), options).await
+}
+
+/// The same for one of several accounts.
+pub(crate) async fn changes_beside(
+    client: &Client,
+    publisher: &Publisher,
+    state: &State,
+    turn: &Turn,
+    options: &ChangeOptions,
+) -> Result<SyncResult, SyncError> {
+    let started = Instant::now();
+    info!(target: ORCHESTRATOR, "Starting Toggl Track changes");
+    let Some(entries) = CATALOGUE.iter().find(|r| r.paging == Paging::Windows) else {
+        return Ok(SyncResult::default());
+    };
+    let work = (Work::Sync, options.patience);
+    let (session, workspaces) = Session::open_known(client, publisher, state, turn, work).await?;
+    // Toggl cuts an answer that is too long, and all days that it tells are read then.
+    let sync_options = SyncOptions {
+        days: FLOOR_DAYS,
+        workspaces: options.workspaces.clone(),
+        ..SyncOptions::default()
+    };
+    let extent = Extent::Changes { lists: options.lists };
+    let mut sync = Sync::new(session, &sync_options, extent).await?;
+    sync.workspaces = workspaces;
+    let key = Membership::key(sync.session.account.id);
+    sync.membership = state.load(&key).await?.unwrap_or_default();
+    let named = sync.changed_entries(entries).await?;
+    if sync.quota.is_none() {
+        sync.look_up(named, options.lists).await?;
+        sync.later_lists().await?;
+    }
+    let workspace_ids = sync.session.named_workspaces(&options.workspaces).unwrap_or_default();
+    sync.finish(workspace_ids, started).await
+}
