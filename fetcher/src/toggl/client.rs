@@ -30,7 +30,7 @@ use super::error_class::{ErrorClass, classify};
 use super::limit_headers;
 use super::pace::Pace;
 use super::payment_required::Doubts;
-use super::question_and_reply::{Question, Reply};
+use super::question_and_reply::{Question, Reply, Verb};
 use super::quotas::{Bucket, QuotaStates, Quotas};
 use super::request_log::{Meter, RequestLog, Wait};
 use super::words::{Redactor, Words};
@@ -101,7 +101,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
-        self.ask(Question { path, query, json: None }).await
+        self.ask(Question { verb: Verb::Get, path, query, json: None }).await
     }
 
     /// The same with a JSON body by POST, as reports want it.
@@ -109,7 +109,23 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn post(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
-        self.ask(Question { path, query: &[], json: Some(json) }).await
+        self.ask(Question { verb: Verb::Post, path, query: &[], json: Some(json) }).await
+    }
+
+    /// The same by PUT, which says what something is to be from now on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(crate) async fn put(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
+        self.ask(Question { verb: Verb::Put, path, query: &[], json: Some(json) }).await
+    }
+
+    /// Removes what stands there; the answer may be empty.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, Error> {
+        self.ask(Question { verb: Verb::Delete, path, query: &[], json: None }).await
     }
 
     /// What tells this token from another, and gives nothing of it away.
@@ -168,6 +184,12 @@ impl Client {
         self.doubts.all()
     }
 
+    /// None for a good answer.
+    fn class(&self, question: Question<'_>, reply: &Reply) -> Option<ErrorClass> {
+        let class = || classify(question.path, reply, &self.redactor);
+        (!question.is_done_by(reply)).then(class).flatten()
+    }
+
     async fn ask(&self, question: Question<'_>) -> Result<Answer, Error> {
         let path = question.path;
         let bucket = Bucket::of(path);
@@ -181,7 +203,7 @@ impl Client {
             self.meter.waiting(Wait::Pace, self.pace.turn()).await;
             let sent = Timestamp::now();
             let class = match self.ask_once(question).await {
-                Ok(reply) => match classify(path, &reply, &self.redactor) {
+                Ok(reply) => match self.class(question, &reply) {
                     None => {
                         self.quotas.note(bucket, limit_headers::quota(&reply.headers), false);
                         self.doubts.forget(path);

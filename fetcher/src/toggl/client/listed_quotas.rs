@@ -9,7 +9,7 @@ use super::Client;
 use crate::toggl::error::Error;
 use crate::toggl::error_class::ErrorClass;
 use crate::toggl::limit_headers::{self, ListedQuota, Quota};
-use crate::toggl::question_and_reply::Question;
+use crate::toggl::question_and_reply::{Question, Verb};
 use crate::toggl::quotas::Bucket;
 use crate::toggl::request_log::Wait;
 
@@ -55,7 +55,8 @@ impl Client {
             return known.body;
         }
         self.meter.waiting(Wait::Pace, self.pace.turn()).await;
-        let asked = self.ask_once(Question { path: QUOTA_PATH, query: &[], json: None }).await;
+        let question = Question { verb: Verb::Get, path: QUOTA_PATH, query: &[], json: None };
+        let asked = self.ask_once(question).await;
         let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
         *kept() = Some(ListedQuotas { at: Instant::now(), body: body.clone() });
         body
