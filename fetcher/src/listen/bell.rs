@@ -76,14 +76,14 @@ impl Bell {
     }
 
     /// Notes what an event is the reason to look at.
-    pub(super) fn ring(&self, workspace_id: i64, event: Event) -> Rung {
+    pub(super) fn ring(&self, workspace_id: i64, event: &Event) -> Rung {
         let noted = {
             let mut state = self.locked();
-            if state.is_known(&event) {
+            if state.is_known(event) {
                 return Rung::Again;
             }
-            state.hear(workspace_id, &event, self.0.owner_id);
-            let noted = state.pending.note(workspace_id, &event, self.0.owner_id);
+            state.hear(workspace_id, event, self.0.owner_id);
+            let noted = state.pending.note(workspace_id, event, self.0.owner_id);
             self.0.metrics.pending(&state.pending);
             noted
         };
@@ -172,7 +172,7 @@ impl Bell {
 impl State {
     /// Whether the event has come before; from now on it has.
     fn is_known(&mut self, event: &Event) -> bool {
-        let key = event.subscription_id.zip(event.event_id.filter(|id| *id != 0));
+        let key = event.subscription_id.zip(event.id.filter(|id| *id != 0));
         let Some(key) = key else { return false };
         if !self.known.insert(key) {
             return true;
@@ -208,7 +208,7 @@ mod tests {
     fn event(event_id: i64, id: i64) -> Event {
         Event {
             subscription_id: Some(3),
-            event_id: Some(event_id),
+            id: Some(event_id),
             entity: Entity::TimeEntry,
             action: Action::Updated,
             ids: vec![id],
@@ -220,20 +220,20 @@ mod tests {
     #[test]
     fn an_event_that_comes_again_is_no_news_even_once_it_was_looked_at() {
         let bell = bell();
-        assert_eq!(bell.ring(7, event(10, 5)), Rung::Once);
-        assert_eq!(bell.ring(7, event(10, 5)), Rung::Again);
+        assert_eq!(bell.ring(7, &event(10, 5)), Rung::Once);
+        assert_eq!(bell.ring(7, &event(10, 5)), Rung::Again);
         assert_eq!(bell.take(|_| true, true).entry_count(), 1);
         bell.done(Pending::default());
-        assert_eq!(bell.ring(7, event(10, 5)), Rung::Again);
+        assert_eq!(bell.ring(7, &event(10, 5)), Rung::Again);
         assert_eq!(bell.waits_for(), (Vec::new(), false));
-        assert_eq!(bell.ring(7, event(11, 5)), Rung::Once);
+        assert_eq!(bell.ring(7, &event(11, 5)), Rung::Once);
     }
 
     #[test]
     fn what_is_known_to_have_come_has_an_end() {
         let bell = bell();
         for number in 1..=20_000 {
-            bell.ring(7, event(number, 5));
+            bell.ring(7, &event(number, 5));
         }
         let state = bell.locked();
         assert_eq!((state.known.len(), state.order.len()), (MOST_KNOWN, MOST_KNOWN));
@@ -243,9 +243,9 @@ mod tests {
     #[test]
     fn a_look_that_did_not_come_to_its_end_is_remembered_with_what_came_meanwhile() {
         let bell = bell();
-        bell.ring(7, event(10, 5));
+        bell.ring(7, &event(10, 5));
         let taken = bell.take(|_| true, true);
-        bell.ring(7, event(9, 6));
+        bell.ring(7, &event(9, 6));
         let memory = bell.memory();
         assert_eq!(memory.pending.entry_count(), 2);
         assert_eq!(memory.heard[&7], Timestamp::from_second(10).unwrap(), "the newest");

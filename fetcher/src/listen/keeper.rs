@@ -111,28 +111,27 @@ impl Keeper<'_> {
         let is_ours = |subscription: &&Subscription| {
             subscription.description.as_ref() == Some(&door.wanted.description)
         };
-        let subscription = match all.iter().find(is_ours) {
-            Some(known) => self.mended(webhooks, one, known).await?,
-            None => {
-                door.set_subscription_id(None);
-                let limits = webhooks.limits().await?;
-                if let Some(reason) = no_room(limits, all.len()) {
-                    return Ok(Standing::Closed(reason));
-                }
-                info!(target: WEBHOOKS, "Making the subscription of workspace {}", door.workspace_id);
-                let made = created(webhooks, door, limits).await?;
-                one.has_secret = true;
-                Some(made)
+        let subscription = if let Some(known) = all.iter().find(is_ours) {
+            let Some(mended) = self.mended(webhooks, one, known).await? else {
+                return Ok(Standing::Failed("it is disabled again and again".to_owned()));
+            };
+            mended
+        } else {
+            door.set_subscription_id(None);
+            let limits = webhooks.limits().await?;
+            if let Some(reason) = no_room(limits, all.len()) {
+                return Ok(Standing::Closed(reason));
             }
+            info!(target: WEBHOOKS, "Making the subscription of workspace {}", door.workspace_id);
+            let made = created(webhooks, door, limits).await?;
+            one.has_secret = true;
+            made
         };
-        let Some(subscription) = subscription else {
-            return Ok(Standing::Failed("it is disabled again and again".to_owned()));
-        };
-        door.set_subscription_id(subscription.subscription_id);
+        door.set_subscription_id(subscription.id);
         if subscription.is_validated() {
             return Ok(Standing::Rings);
         }
-        let Some(id) = subscription.subscription_id else {
+        let Some(id) = subscription.id else {
             return Ok(Standing::Failed("Toggl does not tell its id".to_owned()));
         };
         // It was tried when it was made, and may have been reached: the next look tells.
@@ -148,13 +147,13 @@ impl Keeper<'_> {
         known: &Subscription,
     ) -> Result<Option<Subscription>, Error> {
         let Tended { door, mends, has_secret, .. } = one;
-        door.set_subscription_id(known.subscription_id);
+        door.set_subscription_id(known.id);
         let unknown_secret =
             (!known.tells_secret() && !*has_secret).then_some("its secret is not told");
         let Some(reason) = known.differs(&door.wanted).or(unknown_secret) else {
             return Ok(Some(known.clone()));
         };
-        let Some(id) = known.subscription_id else { return Ok(Some(known.clone())) };
+        let Some(id) = known.id else { return Ok(Some(known.clone())) };
         if *mends >= MOST_MENDS {
             return Ok(None);
         }
@@ -168,7 +167,7 @@ impl Keeper<'_> {
         };
         *mends += 1;
         *has_secret = true;
-        mended.subscription_id = Some(id);
+        mended.id = Some(id);
         Ok(Some(mended))
     }
 
@@ -197,7 +196,7 @@ impl Keeper<'_> {
         let description = Some(&door.wanted.description);
         let ours = all.iter().filter(|one| one.description.as_ref() == description);
         let mut count = 0;
-        for id in ours.filter_map(|one| one.subscription_id) {
+        for id in ours.filter_map(|one| one.id) {
             webhooks.remove(id).await?;
             count += 1;
         }

@@ -184,7 +184,7 @@ impl Looks<'_> {
             Look::Done => self.gone_turn = Turned::default(),
             Look::Left => return Ok(left),
             Look::Dropped => {
-                self.bell.drop_events(left.len() as u64, left.first().map(|gone| gone.at))
+                self.bell.drop_events(left.len() as u64, left.first().map(|gone| gone.at));
             }
         }
         Ok(Vec::new())

@@ -141,6 +141,7 @@ impl Metrics {
             "Whether the workspace's subscription is as it should be, 1 or 0",
         );
         Self(Arc::new(Meters {
+            registry,
             deliveries,
             events,
             last_event,
@@ -149,7 +150,6 @@ impl Metrics {
             dropped,
             unannounced,
             subscriptions,
-            registry,
         }))
     }
 

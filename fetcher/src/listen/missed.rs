@@ -65,7 +65,7 @@ async fn read(
                 has_new = true;
                 let event =
                     crate::webhooks::Event { subscription_id: Some(subscription_id), ..event };
-                count += usize::from(bell.ring(webhooks.workspace_id, event) == Rung::Once);
+                count += usize::from(bell.ring(webhooks.workspace_id, &event) == Rung::Once);
             }
         }
         offset += bodies.len();

@@ -176,15 +176,7 @@ mod tests {
 
     fn event(entity: Entity, action: Action, ids: &[i64], user_id: Option<i64>) -> Event {
         let at = Some(Timestamp::UNIX_EPOCH);
-        Event {
-            subscription_id: None,
-            event_id: None,
-            entity,
-            action,
-            ids: ids.to_vec(),
-            user_id,
-            at,
-        }
+        Event { subscription_id: None, id: None, entity, action, ids: ids.to_vec(), user_id, at }
     }
 
     fn noted(events: &[Event]) -> Pending {

@@ -171,7 +171,7 @@ impl Inner {
                     workspace_id, ids = ?event.ids, at = ?event.at,
                     "{} {}", event.entity.name(), event.action.name()
                 );
-                let outcome = match self.bell.ring(workspace_id, event) {
+                let outcome = match self.bell.ring(workspace_id, &event) {
                     Rung::Once => Outcome::Taken,
                     Rung::Again => Outcome::Repeated,
                 };

@@ -29,8 +29,8 @@ pub(crate) enum Delivery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) subscription_id: Option<i64>,
-    /// Rises with time.
-    pub(crate) event_id: Option<i64>,
+    /// Its own, which rises with time.
+    pub(crate) id: Option<i64>,
     pub(crate) entity: Entity,
     pub(crate) action: Action,
     /// Of what; several where Toggl was told about several at once, none where nobody knows.
@@ -204,7 +204,7 @@ impl Body {
         let user_id = payload.user_id.or(payload.uid).or(metadata.model_owner_id);
         Some(Event {
             subscription_id: self.subscription_id,
-            event_id: self.event_id,
+            id: self.event_id,
             entity,
             action,
             ids: ids(entity, &metadata, payload.id),

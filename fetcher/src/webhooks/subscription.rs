@@ -63,8 +63,8 @@ impl Limits {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Subscription {
-    #[serde(deserialize_with = "lenient::id")]
-    pub(crate) subscription_id: Option<i64>,
+    #[serde(rename = "subscription_id", deserialize_with = "lenient::id")]
+    pub(crate) id: Option<i64>,
     pub(crate) enabled: Option<bool>,
     #[serde(deserialize_with = "lenient::text")]
     pub(crate) description: Option<String>,

@@ -26,7 +26,7 @@ fn recorded_deliveries_are_read() {
     assert_eq!(Delivery::read(PING.as_bytes()), Some(ping));
     let created = Event {
         subscription_id: Some(10_700),
-        event_id: Some(8_023_169_000_000_001),
+        id: Some(8_023_169_000_000_001),
         entity: Entity::TimeEntry,
         action: Action::Created,
         ids: vec![3_050_000_001],
@@ -48,7 +48,7 @@ fn ids_are_read_as_strings_and_as_numbers_exact_to_the_digit() {
     body["metadata"]["time_entry_id"] = json!(3_050_000_001_i64);
     assert_eq!(event(&body), numbers);
     body["event_id"] = json!(9_007_199_254_740_993_i64);
-    assert_eq!(event(&body).event_id, Some(9_007_199_254_740_993));
+    assert_eq!(event(&body).id, Some(9_007_199_254_740_993));
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn what_was_tried_is_read_as_what_is_delivered_and_what_cannot_be_read_is_passed
     let bodies = bodies.iter().map(|body| RawValue::from_string(body.to_string()).unwrap());
     let events: Vec<Event> = events_of(&bodies.collect::<Vec<_>>()).collect();
     assert_eq!(events.len(), 1);
-    let Event { subscription_id, event_id, entity, action, ids, user_id, .. } = events[0].clone();
-    assert_eq!((subscription_id, event_id), (None, Some(8_023_169_000_000_003)));
+    let Event { subscription_id, id, entity, action, ids, user_id, .. } = events[0].clone();
+    assert_eq!((subscription_id, id), (None, Some(8_023_169_000_000_003)));
     assert_eq!((entity, action, user_id), (Entity::Project, Action::Created, None));
     assert_eq!(ids, [180_000_001]);
 }
