@@ -23,6 +23,7 @@ use crate::toggl::TogglArgs;
 
 mod accounts;
 mod broker;
+mod changes;
 mod checkup;
 mod credentials;
 mod failures;
@@ -191,23 +192,14 @@ impl ReportArgs {
     }
 }
 
-/// Which changes are read.
-#[derive(Debug, Args)]
-struct ChangeArgs {
-    /// Ask what has changed of the lists, too, as far as syncs read them: one request for each list and workspace. Lists
-    /// that tell no changes are read whole.
-    #[arg(long)]
-    lists: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Read what was created, changed or deleted of your own entries since the last run: one request, where a run has
     /// asked within a day whose the token is. A project, client, tag or task that an entry names and no run has read
     /// is read, too, unless that would take the last quarter of an hourly quota; the summary says what a sync will
     /// bring. It stands between syncs and replaces none: whole lists, and what Toggl changes silently, are a sync's.
-    #[command(after_help = CHANGE_EXAMPLES)]
-    Changes(ChangeArgs),
+    #[command(after_help = changes::EXAMPLES)]
+    Changes(changes::ChangeArgs),
     /// Read the history of whole workspaces from reports: everybody's entries, as far as you may see them.
     /// After an interruption the same command continues where it stopped.
     #[command(after_help = REPORT_EXAMPLES)]
@@ -223,8 +215,8 @@ enum Command {
     /// quotas.
     #[command(after_help = CHECK_EXAMPLES)]
     Check,
-    /// Stay and sync by a cron expression, one run at a time, each in a process of its own. For containers;
-    /// elsewhere use cron or a systemd timer.
+    /// Stay and sync by a cron expression, or with `auto` as the quotas allow, one run at a time, each in a process of
+    /// its own. For containers; elsewhere use cron or a systemd timer.
     #[command(after_help = schedule::EXAMPLES)]
     Schedule(Box<schedule::ScheduleArgs>),
     /// Stay and have Toggl tell by webhooks what happens in the workspaces: it is looked at and in the tables within
@@ -244,14 +236,6 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   fetcher check
   fetcher check --account all     every account in the vault";
-
-const CHANGE_EXAMPLES: &str = "\
-Examples:
-  fetcher changes                          one request; from cron every five minutes
-  fetcher changes --wait                   and go on when the tables have it
-  fetcher changes --lists                  also what has changed of the lists: some five requests more
-  fetcher changes --account all --quiet    of every stored account, beside each other
-  fetcher changes --if-running skip        a sync that is busy brings them anyway";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -287,7 +271,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Changes(args)) => {
             let mut run_summary = RunSummary::begin("changes");
             let ended = match cli.common.run_summary.prepare() {
-                Ok(()) => Box::pin(runs::changes(&cli.common, args, &mut run_summary)).await,
+                Ok(()) => Box::pin(changes::changes(&cli.common, args, &mut run_summary)).await,
                 Err(failure) => Err(failure),
             };
             run_summary.write(&cli.common.run_summary, ended)

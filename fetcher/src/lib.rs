@@ -12,6 +12,7 @@
 //! | what | where |
 //! |---|---|
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
+//! | which run comes next, and when: `schedule auto` | `plan` |
 //! | whether loaders have stored it, and the verdict that Postgres holds | `wait_until_loaded`, `verdict` |
 //! | what Toggl tells by itself, and the looks that follow | `listen` |
 //! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
@@ -52,6 +53,7 @@ mod listen;
 mod lists;
 mod orchestrator;
 mod outcome;
+mod plan;
 mod progress_bar;
 pub mod publisher;
 pub mod record;

@@ -103,8 +103,8 @@ fn workspaces_resource() -> &'static Resource {
 enum Extent {
     /// Lists and windows, whole.
     Whole,
-    /// What has changed.
-    Changes,
+    /// What has changed of entries, and of lists as far as those are named, or of all.
+    Changes { lists: bool },
 }
 
 struct Sync<'a> {
@@ -139,7 +139,7 @@ impl Extent {
     fn progress_key(self, user_id: i64) -> String {
         match self {
             Self::Whole => SyncProgress::key(user_id),
-            Self::Changes => SyncProgress::key_of_changes(user_id),
+            Self::Changes { .. } => SyncProgress::key_of_changes(user_id),
         }
     }
 }
@@ -251,7 +251,7 @@ impl<'a> Sync<'a> {
             self.session.state.save(&key, &self.progress).await?;
             let sent = match self.extent {
                 Extent::Whole => format!("{} listings are sent", self.progress.done_count()),
-                Extent::Changes => {
+                Extent::Changes { .. } => {
                     format!("{} time entries are sent", self.result.time_entries_count)
                 }
             };

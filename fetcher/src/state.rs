@@ -45,7 +45,7 @@ pub(crate) use account::{Remembered, Since, TeamRead};
 pub(crate) use known::Known;
 pub(crate) use lease::{Lease, Work};
 pub use lease::{LeaseError, Running};
-pub(crate) use limits::Limits;
+pub(crate) use limits::{LastRun, Limits};
 pub(crate) use membership::{Closed, Members, Membership};
 pub(crate) use profile::Profile;
 pub(crate) use readers::{Reader, Readers, Reading, readers_key};

@@ -17,7 +17,7 @@ mod words;
 
 pub use args::{InClear, TogglArgs};
 pub use client::{Answer, Client, HttpError};
-pub(crate) use client::{QUOTA_PATH, http};
+pub(crate) use client::{QUOTA_PATH, fingerprint, http};
 pub(crate) use clock::difference;
 pub use error::Error;
 pub(crate) use limit_headers::ListedQuota;

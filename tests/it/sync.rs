@@ -14,6 +14,7 @@ mod memory_clock;
 mod resync;
 mod runs_at_once;
 mod schedule;
+mod schedule_auto;
 mod selection;
 mod summary;
 mod team;

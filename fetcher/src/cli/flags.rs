@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error, FromArgMatches as _};
 use shared::settings;
 
+use super::schedule::AutoRuns;
 use super::{Cli, Command as Chosen, credentials};
 
 /// Which account in which vault.
@@ -49,7 +50,7 @@ const USES: &[(&str, &[&[&str]])] = &[
         &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE],
     ),
     ("report", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
-    ("verify", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("verify", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
     (SCHEDULE, &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     ("listen", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, IF_RUNNING, LOG, ENV_FILE]),
@@ -120,9 +121,33 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
     if let Some(Chosen::Schedule(schedule)) = &mut cli.command {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
         schedule.verification = arguments_of_run(&matches, &["verify".into()])?;
-        parse(&as_words(&schedule.arguments))?;
+        let run = parse(&as_words(&schedule.arguments))?;
+        if schedule.is_auto() {
+            schedule.auto = Some(Box::new(auto_runs(&schedule.arguments, run)?));
+        }
     }
     Ok(cli)
+}
+
+/// What the runs of `schedule auto` are given: what a sync is told, and of that to the others what holds for every
+/// command.
+fn auto_runs(sync: &[OsString], run: Cli) -> Result<AutoRuns, Error> {
+    if run.command.is_some() {
+        let words = "`fetcher schedule auto` chooses the commands itself: behind `--` stands what a sync is given, as \
+                     --days 7\n";
+        return Err(Error::raw(ErrorKind::ArgumentConflict, words));
+    }
+    let given = root().try_get_matches_from(as_words(sync))?;
+    let command = |words: &[OsString]| arguments_of_run(&given, words);
+    let team = AutoRuns::team_words(run.sync.team);
+    Ok(AutoRuns {
+        sync: sync.to_vec(),
+        changes: command(&["changes".into()])?,
+        lists: command(&["changes".into(), "--lists".into()])?,
+        verify: command(&["verify".into()])?,
+        team: team.map(|words| command(&words)).transpose()?,
+        common: run.common,
+    })
 }
 
 fn asks_toggl(command: Option<&Chosen>) -> bool {

@@ -47,7 +47,7 @@ pub(super) struct ListenArgs {
     /// How much of each hourly quota looks may take, in per cent; the rest is for syncs and whoever else uses the
     /// token. What is told once the share is used up is looked at in the next hour.
     #[arg(long, env = "FETCHER_LISTEN_SHARE", value_name = "PERCENT", default_value_t = 50, value_parser = plain(clap::value_parser!(u8).range(1..=100)))]
-    quota_share: u8,
+    share: u8,
     /// Least time between two looks: all that is told meanwhile is looked at together.
     #[arg(long, env = "FETCHER_LISTEN_GAP", value_name = "DURATION", default_value = "2s", value_parser = plain(time))]
     gap: Duration,
@@ -120,7 +120,7 @@ pub(super) async fn run(common: &CommonArgs, args: &ListenArgs) -> Result<Exit, 
             workspace_ids: listener.workspace_ids.clone(),
             patience: patience(common),
             gap: args.gap,
-            percent: args.quota_share,
+            percent: args.share,
             check_every: args.check_every,
             watch_every: WATCH_EVERY.min(args.check_every),
         },

@@ -10,12 +10,10 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use super::failures::failure;
 use super::run_summary::RunSummary;
 use super::side_by_side::{Work, for_each};
-use super::{ChangeArgs, CommonArgs, IfRunning, ReportArgs, SyncArgs, summary};
+use super::{CommonArgs, IfRunning, ReportArgs, SyncArgs, summary};
 use crate::account::Workspaces;
 use crate::credentials::Login;
-use crate::orchestrator::{
-    ChangeOptions, ReportOptions, SyncOptions, changes_beside, report_beside, sync_beside,
-};
+use crate::orchestrator::{ReportOptions, SyncOptions, report_beside, sync_beside};
 use crate::outcome::SyncError;
 use crate::selection::Selection;
 use crate::state::LeaseError;
@@ -44,27 +42,6 @@ pub(super) async fn sync(
     for_each(common, run_summary, work, |run, result, account| {
         run.lacks(result);
         summary::sync(result, account)
-    })
-    .await
-}
-
-pub(super) async fn changes(
-    common: &CommonArgs,
-    args: &ChangeArgs,
-    run_summary: &mut RunSummary,
-) -> Result<Exit, Failure> {
-    let work = async |Work { login, client, publisher, broker, turn }: Work<'_>| {
-        let options = ChangeOptions {
-            workspaces: workspaces(common, login),
-            lists: args.lists,
-            patience: patience(common),
-        };
-        let changing = changes_beside(client, publisher, &broker.state, turn, &options);
-        Ok(Box::pin(changing).await?)
-    };
-    for_each(common, run_summary, work, |run, result, account| {
-        run.lacks(result);
-        summary::changes(result, account)
     })
     .await
 }

@@ -1,30 +1,35 @@
-//! `fetcher schedule`: syncs by a cron expression, for containers that have neither cron nor a shell.
+//! `fetcher schedule`: syncs by a cron expression, or as quotas allow, for containers that have neither cron nor a shell.
 
 use std::ffi::OsString;
-use std::process::Stdio;
-use std::str::FromStr as _;
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::builder::EnumValueParser;
 use clap::{Args, ValueEnum};
 use croner::Cron;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
-use shared::process::{self, Program};
+use shared::process::Program;
 use shared::settings::plain;
 use shared::shutdown::Shutdown;
 use shared::telemetry::SCHEDULE;
-use tokio::process::{Child, Command};
 use tracing::{error, info, warn};
 
+mod auto;
 mod clock;
+mod runs;
+mod seen;
 
+pub(super) use self::auto::AutoRuns;
 use self::clock::Clock;
+use self::runs::{start, stopped, wait};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  fetcher schedule auto                                as fresh as your plan's quotas allow
+  fetcher schedule auto --share 50 -- --team 35        half of them, and the team too
   fetcher schedule                                     every hour, at 17 minutes past
   fetcher schedule '*/15 * * * *' -- --days 1          every quarter of an hour
   fetcher schedule '0 3 * * *' -- report --days 30     everybody's entries of a month, every night
@@ -34,8 +39,27 @@ Examples:
 
 /// A clock that was set, or a machine that slept, is noticed within this.
 const LOOK: Duration = Duration::from_secs(30);
-/// Between two attempts to start a run.
-const AGAIN: Duration = Duration::from_secs(5);
+/// What stands in the place of a cron expression.
+const AUTO: &str = "auto";
+
+/// When runs come.
+#[derive(Debug, Clone)]
+enum When {
+    Cron(Cron),
+    /// As the plan has them.
+    Auto,
+}
+
+impl FromStr for When {
+    type Err = croner::errors::CronError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case(AUTO) {
+            return Ok(Self::Auto);
+        }
+        Cron::from_str(text).map(Self::Cron)
+    }
+}
 
 /// When, and what.
 #[derive(Debug, Args)]
@@ -43,13 +67,23 @@ pub(super) struct ScheduleArgs {
     /// Minute, hour, day of the month, month and day of the week, as cron has them; in the time zone of
     /// TZ, else the machine's. A time of day that summer time skips comes at the end of the gap, one that
     /// comes twice is taken once; hours and minutes that repeat (`*`, `*/15`) go by the clock. A machine that
-    /// slept over a run makes up for it once.
-    #[arg(env = "FETCHER_SCHEDULE", default_value = "17 * * * *", value_name = "CRON", value_parser = plain(Cron::from_str))]
-    schedule: Cron,
+    /// slept over a run makes up for it once. `auto` instead: what has changed of your entries every few minutes, of
+    /// the lists every hour, everything twice a day, and the team's last days where syncs are told to read the team,
+    /// as often as the quotas allow and as little as somebody else leaves of them.
+    #[arg(env = "FETCHER_SCHEDULE", default_value = "17 * * * *", value_name = "CRON|auto", value_parser = plain(When::from_str))]
+    schedule: When,
     /// Run `fetcher verify` as well, after the first run and then so often: with one request a year and
-    /// workspace it finds what was deleted or changed among anybody's old entries.
-    #[arg(long, env = "FETCHER_VERIFY", value_enum, default_value_t, value_parser = plain(EnumValueParser::<Verify>::new()))]
-    verify: Verify,
+    /// workspace it finds what was deleted or changed among anybody's old entries. [default: off; with `auto`
+    /// daily]
+    #[arg(long, env = "FETCHER_VERIFY", value_enum, value_parser = plain(EnumValueParser::<Verify>::new()))]
+    verify: Option<Verify>,
+    /// How much of each hour's requests `auto` spends, in a hundred. The rest is for other programs and for runs by
+    /// hand.
+    #[arg(long, env = "FETCHER_SHARE", value_name = "PERCENT", default_value_t = 75, value_parser = plain(clap::value_parser!(u32).range(10..=95)))]
+    share: u32,
+    /// What the runs of `auto` are given.
+    #[arg(skip)]
+    pub(super) auto: Option<Box<AutoRuns>>,
     /// What a verification is given: the flags that stand before `schedule`.
     #[arg(skip)]
     pub(super) verification: Vec<OsString>,
@@ -57,6 +91,12 @@ pub(super) struct ScheduleArgs {
     /// settings in the environment hold too.
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub(super) arguments: Vec<OsString>,
+}
+
+impl ScheduleArgs {
+    pub(super) const fn is_auto(&self) -> bool {
+        matches!(self.schedule, When::Auto)
+    }
 }
 
 /// How often the tables are verified.
@@ -95,8 +135,17 @@ pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
     let zone = zone().or_exit(Exit::Usage)?;
     let program = Program::running().context("cannot tell which program this is");
     let program = program.or_exit(Exit::Failed)?;
+    let schedule = match (&args.schedule, &args.auto) {
+        (When::Cron(schedule), _) => schedule,
+        (When::Auto, Some(runs)) => {
+            let rules = (args.share, args.verify.unwrap_or(Verify::Daily));
+            return Box::pin(auto::run(runs, rules, &shutdown, (&program, &zone))).await;
+        }
+        (When::Auto, None) => return Ok(stopped()),
+    };
+    let verify = args.verify.unwrap_or_default();
     let now = || Timestamp::now().to_zoned(zone.clone());
-    let mut clock = Clock { schedule: &args.schedule, last: None };
+    let mut clock = Clock { schedule, last: None };
     let mut verified = None;
     loop {
         let next = clock.next(&now()).or_exit(Exit::Usage)?;
@@ -108,7 +157,7 @@ pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
         }
         clock.last = Some(next);
         let mut runs = vec![("run", &args.arguments)];
-        if args.verify.is_due(verified, Timestamp::now()) {
+        if verify.is_due(verified, Timestamp::now()) {
             verified = Some(Timestamp::now());
             runs.push(("verification", &args.verification));
         }
@@ -146,11 +195,6 @@ fn zone() -> anyhow::Result<TimeZone> {
     }
 }
 
-fn stopped() -> Exit {
-    info!(target: SCHEDULE, "Stopped");
-    Exit::Done
-}
-
 enum Woken {
     InTime,
     /// What was to come next may come sooner now.
@@ -172,47 +216,6 @@ async fn sleep_until(next: &Zoned) -> Woken {
         before = now;
     }
     Woken::InTime
-}
-
-/// Starts a process of its own: whatever becomes of it, the schedule goes on. What keeps it from being
-/// started passes, as an upgrade or a full process table: it is tried until it succeeds.
-async fn start(program: &Program, arguments: &[OsString]) -> Child {
-    let mut said = None;
-    loop {
-        let spawned = Command::new(program.path())
-            .args(arguments)
-            .stdin(Stdio::null())
-            // Ctrl-C reaches it through us, once.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn();
-        let error = match spawned {
-            Ok(run) => return run,
-            Err(error) => error,
-        };
-        // Once, until it is something else.
-        if said != Some(error.kind()) {
-            let path = program.path().display();
-            error!(target: SCHEDULE, "Could not start {path}: {error}; trying again until it starts");
-            said = Some(error.kind());
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-/// Until it has ended; a signal to us is passed on, and after a while, or a second one, it is killed.
-async fn wait(mut run: Child, shutdown: &Shutdown) -> anyhow::Result<std::process::ExitStatus> {
-    if let Some(ended) = shutdown.soft.run_until_cancelled(run.wait()).await {
-        return Ok(ended?);
-    }
-    if let Some(Err(error)) = run.id().map(process::terminate) {
-        warn!(target: SCHEDULE, "Could not end the run: {}", chain(&error));
-    }
-    if let Some(ended) = shutdown.hard.run_until_cancelled(run.wait()).await {
-        return Ok(ended?);
-    }
-    run.kill().await?;
-    Err(anyhow!("the run did not end in time and was killed; what it sent will be loaded"))
 }
 
 #[cfg(test)]

@@ -77,7 +77,8 @@ pub(crate) async fn changes_beside(
         workspaces: options.workspaces.clone(),
         ..SyncOptions::default()
     };
-    let mut sync = Sync::new(session, &sync_options, Extent::Changes).await?;
+    let extent = Extent::Changes { lists: options.lists };
+    let mut sync = Sync::new(session, &sync_options, extent).await?;
     sync.workspaces = workspaces;
     let key = Membership::key(sync.session.account.id);
     sync.membership = state.load(&key).await?.unwrap_or_default();

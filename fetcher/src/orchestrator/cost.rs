@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{Extent, Session, Sync};
 use crate::outcome::SyncError;
-use crate::state::{Limits, is_within};
+use crate::state::{LastRun, Limits, is_within};
 use crate::toggl::{Bucket, ListedQuota, QuotaStates};
 
 /// How often /me/quota is asked where it does not answer.
@@ -33,11 +33,23 @@ impl Session<'_> {
         if self.limits.cost.is_none() {
             self.limits.cost = stored.cost;
         }
+        for (name, run) in stored.runs {
+            let is_newer = self.limits.runs.get(&name).is_none_or(|known| known.at < run.at);
+            if is_newer {
+                self.limits.runs.insert(name, run);
+            }
+        }
         if self.limits.totals_asked_at < stored.totals_asked_at {
             self.limits.totals_asked_at = stored.totals_asked_at;
             self.limits.totals = stored.totals;
         }
         self.save_limits().await
+    }
+
+    /// Notes that a run of this kind has come to its end.
+    pub(super) fn note_run(&mut self, name: &str) {
+        let requests = self.client.requests().into_iter().collect();
+        self.limits.runs.insert(name.to_owned(), LastRun { at: Timestamp::now(), requests });
     }
 
     async fn save_limits(&self) -> Result<(), SyncError> {
@@ -137,11 +149,29 @@ impl Sync<'_> {
 
     /// Writes down what this run has learned of quotas, and what it cost if it was a whole one.
     pub(super) async fn save_limits(&mut self) -> Result<(), SyncError> {
+        if self.quota.is_none()
+            && let Some(name) = self.kind()
+        {
+            self.session.note_run(name);
+        }
         if self.extent == Extent::Whole && self.quota.is_none() && !self.progress.was_saved {
             let requests = self.session.client.requests().into_iter().collect();
             self.session.limits.cost = Some((self.progress.signature.clone(), requests));
         }
         self.session.save_quotas().await
+    }
+}
+
+impl Sync<'_> {
+    /// What the run is known as to those that plan others; none where it reads so little that it makes no other
+    /// needless.
+    fn kind(&self) -> Option<&'static str> {
+        let has = |name| catalogue::find(name).is_some_and(|r| self.options.selection.has(r));
+        match self.extent {
+            Extent::Whole => (has("time_entries") && has("projects")).then_some(LastRun::SYNC),
+            Extent::Changes { lists: true } => Some(LastRun::LISTS),
+            Extent::Changes { lists: false } => Some(LastRun::CHANGES),
+        }
     }
 }
 

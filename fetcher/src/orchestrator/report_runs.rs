@@ -15,7 +15,7 @@ use crate::account::{Workspace, Workspaces};
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
 use crate::report::Scope;
-use crate::state::{Membership, State, Work};
+use crate::state::{LastRun, Membership, State, Work};
 use crate::toggl::Client;
 
 /// An interrupted report is gone on with for this long after its last page.
@@ -100,6 +100,9 @@ pub(crate) async fn report_beside(
         membership: membership.unwrap_or_default(),
     };
     let read = run.read(workspace_ids, &mut result).await;
+    if read.is_ok() && matches!(options.days, ReportDays::Last(_)) {
+        session.note_run(LastRun::REPORT);
+    }
     // Of a quota that ran out the next run is to know, too.
     if matches!(read, Ok(()) | Err(SyncError::Quota { .. })) {
         session.save_quotas().await?;

@@ -19,7 +19,7 @@ use crate::inventory::{self, Days, Inventory, LONGEST, Stopped, Taken};
 use crate::outcome::{SyncError, SyncResult, Tally};
 use crate::publisher::Publisher;
 use crate::report::FIRST_DAY;
-use crate::state::{Membership, State, VerifyProgress, Work, is_within};
+use crate::state::{LastRun, Membership, State, VerifyProgress, Work, is_within};
 use crate::toggl::{self, Bucket, Client};
 
 /// Interrupted inventories are gone on with for this long after the last one: what they are held against moves.
@@ -126,6 +126,9 @@ impl<'a> Verification<'a> {
             if taken.is_err() {
                 break;
             }
+        }
+        if taken.is_ok() {
+            self.session.note_run(LastRun::VERIFY);
         }
         if matches!(taken, Ok(()) | Err(SyncError::Quota { .. })) {
             self.session.save_quotas().await?;

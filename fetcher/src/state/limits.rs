@@ -22,6 +22,25 @@ pub(crate) struct Limits {
     pub(crate) doubts: BTreeMap<String, Timestamp>,
     /// Requests of the last complete sync, and which sync that was.
     pub(crate) cost: Option<(String, Vec<(Bucket, u32)>)>,
+    /// The last complete run of each kind.
+    #[serde(default)]
+    pub(crate) runs: BTreeMap<String, LastRun>,
+}
+
+/// A run that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastRun {
+    /// When it ended, by this machine's clock.
+    pub(crate) at: Timestamp,
+    pub(crate) requests: Vec<(Bucket, u32)>,
+}
+
+impl LastRun {
+    pub(crate) const SYNC: &str = "sync";
+    pub(crate) const CHANGES: &str = "changes";
+    pub(crate) const LISTS: &str = "lists";
+    pub(crate) const REPORT: &str = "report";
+    pub(crate) const VERIFY: &str = "verify";
 }
 
 impl Limits {

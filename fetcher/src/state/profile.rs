@@ -79,6 +79,10 @@ impl Profile {
         }
     }
 
+    pub(crate) fn organization_of(&self, workspace_id: i64) -> Option<i64> {
+        self.workspaces.iter().find(|known| known.id == workspace_id)?.organization_id
+    }
+
     pub(crate) fn workspaces(&self) -> Vec<Workspace> {
         let known = |w: &KnownWorkspace| Workspace::known(w.id, w.organization_id, w.is_admin);
         self.workspaces.iter().map(known).collect()

@@ -130,7 +130,7 @@ impl Client {
 
     /// What tells this token from another, and gives nothing of it away.
     pub(crate) fn token_fingerprint(&self) -> String {
-        fingerprint(self.token.expose_secret())
+        fingerprint(&self.token)
     }
 
     /// By how much Toggl's clock is ahead of this machine's; nothing where they agree within seconds.
@@ -242,8 +242,9 @@ impl Client {
 }
 
 /// The first 64 bits of a SHA-256: none of its 128 random bits can be found out from that.
-fn fingerprint(token: &str) -> String {
-    let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+pub(crate) fn fingerprint(token: &SecretString) -> String {
+    let token = token.expose_secret().as_bytes();
+    let hash = ring::digest::digest(&ring::digest::SHA256, token);
     hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -253,9 +254,10 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_of_one_token_and_holds_nothing_of_it() {
-        let one = fingerprint("5imulat0r0000000000000000000000t");
-        assert_eq!(one, fingerprint("5imulat0r0000000000000000000000t"));
-        assert_ne!(one, fingerprint("5imulat0r0000000000000000000000u"));
+        let of = |token: &str| fingerprint(&token.into());
+        let one = of("5imulat0r0000000000000000000000t");
+        assert_eq!(one, of("5imulat0r0000000000000000000000t"));
+        assert_ne!(one, of("5imulat0r0000000000000000000000u"));
         assert!(one.len() == 16 && one.bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
     }
 }

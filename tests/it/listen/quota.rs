@@ -12,8 +12,7 @@ const NEW: i64 = 9_000_000_001;
 #[tokio::test]
 async fn what_the_share_does_not_allow_waits_for_the_next_window() {
     let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
-    let listening =
-        Listening::in_world(world, &["--check-every", "1h", "--quota-share", "50"]).await;
+    let listening = Listening::in_world(world, &["--check-every", "1h", "--share", "50"]).await;
     // From here on the window is one that looks have to themselves.
     listening.rings().await;
     let toggl = &listening.world.toggl;

@@ -54,6 +54,7 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "FETCHER_QUIET" | "LOADER_QUIET" => "no",
         "FETCHER_RESUME_WITHIN" | "FETCHER_TEAM_EVERY" | "FETCHER_WAIT" => "5m",
         "FETCHER_SCHEDULE" => "17 * * * *",
+        "FETCHER_SHARE" => "50",
         "FETCHER_VERIFY" => "daily",
         "LOADER_ACK_WAIT" | "TOGGL_MAX_WAIT" | "TOGGL_TIMEOUT" => "90s",
         "LOADER_COPY" => "team_2",
@@ -94,7 +95,9 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
 async fn read(program: &'static str, name: &str, value: &str) -> Finished {
     let words: &[&str] = match name {
         // Is read by that command alone; its runs are refused, whatever their time.
-        "FETCHER_SCHEDULE" | "FETCHER_VERIFY" => &["schedule", "--", "--no-such-flag"],
+        "FETCHER_SCHEDULE" | "FETCHER_SHARE" | "FETCHER_VERIFY" => {
+            &["schedule", "--", "--no-such-flag"]
+        }
         "FETCHER_PUBLIC_URL" => &["listen", "--no-such-flag"],
         name if name.starts_with("FETCHER_LISTEN_") => &["listen", "--no-such-flag"],
         _ => &["completions", "bash"],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tests::rows::raw_rows;
-use tests::toggl::{Account, AccountSize, Answer, List, QuotaLimits, with_fields};
+use tests::toggl::{Account, AccountSize, Answer, List, QuotaLimits, SeenRequest, with_fields};
 use tests::workers::Resident;
 use tests::world::World;
 
@@ -116,6 +116,9 @@ async fn an_unknown_project_and_its_client_tag_and_task_arrive_in_the_same_run()
     world.sync(&["--only", "default,tasks"]).await.unwrap();
     let before = requests(&world);
     world.toggl.with_account(|account| {
+        // Nobody names it, so only who asks what has changed hears of it.
+        let gone = account.records(List::Projects, WORKSPACE)[0].id();
+        account.delete(List::Projects, WORKSPACE, gone, Timestamp::now());
         let client = like_first(account, List::Clients, &[("id", "71"), ("name", r#""New""#)]);
         account.put(List::Clients, WORKSPACE, &client);
         let project = [("id", "72"), ("name", r#""New""#), ("client_id", "71"), ("cid", "71")];
@@ -127,9 +130,6 @@ async fn an_unknown_project_and_its_client_tag_and_task_arrive_in_the_same_run()
         let names = [("project_id", "72"), ("task_id", "74"), ("tag_ids", "[73]")];
         let entry = entry(account, 4_242, &names);
         account.put_time_entry(&entry);
-        // Nobody names it, so only who asks what has changed hears of it.
-        let gone = account.records(List::Projects, WORKSPACE)[0].id();
-        account.delete(List::Projects, WORKSPACE, gone, Timestamp::now());
     });
 
     let finished = world.sync(&["changes"]).await.unwrap();
@@ -205,19 +205,27 @@ async fn the_last_quarter_of_a_quota_is_left_alone_and_the_next_sync_brings_the_
 #[tokio::test]
 async fn with_lists_whatever_has_changed_of_them_comes_too() {
     let (world, loader) = lively().await;
-    world.toggl.with_account(|account| {
-        let id = account.records(List::Projects, WORKSPACE)[0].id();
+    let (project, tag) = world.toggl.with_account(|account| {
+        let project = account.records(List::Projects, WORKSPACE)[0].id();
         let name = [("name", r#""Renamed""#)];
-        account.change(List::Projects, WORKSPACE, id, Timestamp::now(), &name);
+        account.change(List::Projects, WORKSPACE, project, Timestamp::now(), &name);
         let tag = account.records(List::Tags, WORKSPACE)[0].id();
         assert!(account.remove(List::Tags, WORKSPACE, tag));
+        (project, tag)
     });
     let before = requests(&world);
     world.sync(&["changes", "--lists"]).await.unwrap();
     assert_eq!(asked(&world, before).len(), 6, "{:?}", asked(&world, before));
-    let asked_since = |request: &tests::toggl::SeenRequest| request.query.contains("since=");
-    assert_eq!(world.toggl.requests()[before..].iter().filter(|r| asked_since(r)).count(), 2);
-    finish(&world, loader).await;
+    let asked_since = |request: &&SeenRequest| request.query.contains("since=");
+    assert_eq!(world.toggl.requests()[before..].iter().filter(asked_since).count(), 2);
+    world.loaded_by(&loader).await.unwrap();
+    let mut connection = world.connect().await.unwrap();
+    let projects = raw_rows(&mut connection, resource("projects")).await.unwrap();
+    assert_eq!(projects[&project].data["name"], "Renamed");
+    assert!(projects.values().all(|row| row.deleted_at.is_none()), "changes claim nothing");
+    let tags = raw_rows(&mut connection, resource("tags")).await.unwrap();
+    assert!(tags[&tag].deleted_at.is_some(), "a whole list does");
+    assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
 }
 
 /// Makes what is known of the token's owner older than a day.
@@ -333,11 +341,12 @@ async fn a_quota_that_is_used_up_ends_it_with_its_reset_and_the_next_run_brings_
 #[tokio::test]
 async fn a_sync_that_is_busy_is_waited_for_or_left_alone() {
     let (world, loader) = lively().await;
-    world.toggl.script(TAGS, Answer::pass_through().delay(Duration::from_secs(4)));
+    world.toggl.script(TAGS, Answer::pass_through().delay(Duration::from_secs(10)));
     let sync = world.fetcher(&[]).start().await.unwrap();
     world.toggl.wait_for(TAGS, 2).await;
     let skipped = world.sync(&["changes", "--if-running", "skip"]).await.unwrap();
-    assert!(skipped.stdout.starts_with("[SKIPPED] another run (sync)"), "{}", skipped.stdout);
+    let words = "[SKIPPED] another run (sync)";
+    assert!(skipped.stdout.starts_with(words), "{}", skipped.stdout);
     let waiting = world.fetcher(&["changes"]).start().await.unwrap();
     waiting.logged("Another run of this account is there", DEADLINE).await.unwrap();
     assert_eq!(sync.ended(DEADLINE).await.unwrap(), Some(0), "{}", sync.log());

@@ -240,9 +240,32 @@ fn of_a_flag_that_both_are_given_the_run_s_own_counts() {
 }
 
 #[test]
+fn runs_by_plan_are_given_what_holds_for_all_and_syncs_what_is_theirs() {
+    let words = ["--workspace", "1,2", "schedule", "auto", "--", "--quiet", "--team", "35"];
+    let Some(Chosen::Schedule(schedule)) = read(&words).unwrap().command else { panic!() };
+    let auto = schedule.auto.unwrap();
+    assert_eq!(auto.sync, ["--workspace=1,2", "--quiet", "--team", "35"]);
+    let sorted = |words: &[OsString]| {
+        let mut words = words.to_vec();
+        words.sort();
+        words
+    };
+    assert_eq!(sorted(&auto.changes), ["--quiet", "--workspace=1,2", "changes"]);
+    assert_eq!(sorted(&auto.lists), ["--lists", "--quiet", "--workspace=1,2", "changes"]);
+    assert_eq!(sorted(&auto.verify), ["--quiet", "--workspace=1,2", "verify"]);
+    let team = auto.team.unwrap();
+    assert_eq!(team[team.len() - 3..], ["report", "--days", "3"]);
+    let alone = read(&["schedule", "auto"]).unwrap().command;
+    let Some(Chosen::Schedule(alone)) = alone else { panic!() };
+    assert!(alone.auto.unwrap().team.is_none(), "nobody asked for others' entries");
+}
+
+#[test]
 fn a_schedule_whose_runs_would_be_refused_is_refused_at_once() {
     for words in [
-        &["schedule", "--", "--dayz", "3"][..],
+        &["schedule", "auto", "--", "check"][..],
+        &["schedule", "auto", "--share", "100"],
+        &["schedule", "--", "--dayz", "3"],
         &["schedule", "--", "report"],
         &["--account", "eva", "schedule", "--", "--api-token-file", "token.txt"],
     ] {

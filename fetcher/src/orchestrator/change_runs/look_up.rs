@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use shared::catalogue;
+use shared::exit::chain;
 use shared::resource::{Resource, Scope};
 use shared::telemetry::MASTERS;
 use tracing::info;
@@ -180,11 +181,7 @@ impl Sync<'_> {
         let (listing, is_all) = match asking.changes(since.unwrap_or_default()).await {
             Ok(changes) => changes,
             Err(error) => {
-                match outcome_of(error)? {
-                    Outcome::Skipped(refusal) => self.skip(resource, refusal.reason),
-                    Outcome::Failed(reason) => self.fail(resource, reason),
-                    Outcome::OutOfQuota(..) | Outcome::Sent(_) => {}
-                }
+                self.not_read((resource, workspace_id), outcome_of(error)?, look_up);
                 return Ok(());
             }
         };
@@ -206,6 +203,27 @@ impl Sync<'_> {
             true
         };
         Ok(self.session.state.change(&key, learn).await?)
+    }
+
+    /// A list that is closed is not asked again before the next sync, of others the next run asks again.
+    fn not_read(
+        &mut self,
+        (resource, workspace_id): (&'static Resource, i64),
+        outcome: Outcome,
+        look_up: &mut LookUp,
+    ) {
+        if let Outcome::Skipped(refusal) = outcome {
+            return self.skip(resource, refusal.reason);
+        }
+        let wanted = look_up.wanted.remove(&(workspace_id, resource.name)).unwrap_or_default();
+        match outcome {
+            Outcome::Failed(reason) => self.fail(resource, reason),
+            Outcome::OutOfQuota(error, ..) => {
+                info!(target: MASTERS, "Left {} to the next sync: {}", resource.name, chain(&error));
+                *look_up.left.entry((Left::Quota, resource.name)).or_default() += wanted.len();
+            }
+            Outcome::Skipped(_) | Outcome::Sent(_) => {}
+        }
     }
 
     /// The lists that nobody names records of, as far as this account's syncs have read them.

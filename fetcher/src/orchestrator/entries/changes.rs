@@ -44,7 +44,7 @@ impl Sync<'_> {
             return self.note_changes(resource, asked, fetched_at, entries).await;
         }
         let (fetched_at, is_all) = self.send_changes(resource, asked.since, entries).await?;
-        if self.extent == Extent::Changes {
+        if self.extent != Extent::Whole {
             // Toggl has told by now what time it is.
             self.today = self.session.today();
         }
@@ -66,7 +66,7 @@ impl Sync<'_> {
         let to = match self.extent {
             // The later days have just been read.
             Extent::Whole => self.window(self.options.days.min(FLOOR_DAYS))?.from,
-            Extent::Changes => all.to,
+            Extent::Changes { .. } => all.to,
         };
         let window = Window { to, ..all };
         let ahead = if window.from < window.to { vec![window] } else { Vec::new() };

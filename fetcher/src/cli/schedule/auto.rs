@@ -1,0 +1,194 @@
+//! `fetcher schedule auto`: runs as the plan has them, each in a process of its own, and what each left in the bucket.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use shared::exit::{Exit, Failure, OrExit as _, chain};
+use shared::process::Program;
+use shared::shutdown::Shutdown;
+use shared::telemetry::SCHEDULE;
+use tracing::{error, info, warn};
+
+use super::runs::{start, stopped, wait};
+use super::seen::{Seen, Watch};
+use super::{Verify, Woken, sleep_until};
+use crate::cli::CommonArgs;
+use crate::plan::{Cost, Job, Next, Plan, Rules};
+
+/// The days of the team's entries that are read between syncs.
+const TEAM_DAYS: u32 = 3;
+
+/// What each run of the plan is given.
+#[derive(Debug)]
+pub(in crate::cli) struct AutoRuns {
+    /// Where everything is, as the runs are told.
+    pub(in crate::cli) common: CommonArgs,
+    pub(in crate::cli) sync: Vec<OsString>,
+    pub(in crate::cli) changes: Vec<OsString>,
+    pub(in crate::cli) lists: Vec<OsString>,
+    pub(in crate::cli) verify: Vec<OsString>,
+    /// None where nobody asked for the team.
+    pub(in crate::cli) team: Option<Vec<OsString>>,
+}
+
+impl AutoRuns {
+    /// How the team's entries are asked for between syncs, if a sync reads so many days of them.
+    pub(in crate::cli) fn team_words(days: Option<u32>) -> Option<[OsString; 3]> {
+        let days = days.filter(|days| *days > 0)?.min(TEAM_DAYS).to_string();
+        Some(["report".into(), "--days".into(), days.into()])
+    }
+
+    fn arguments(&self, job: Job) -> &[OsString] {
+        match job {
+            Job::Sync => &self.sync,
+            Job::Lists => &self.lists,
+            Job::Verify => &self.verify,
+            Job::Team => self.team.as_deref().unwrap_or_default(),
+            Job::Changes => &self.changes,
+        }
+    }
+}
+
+/// Runs until SIGTERM or Ctrl-C: that ends a run in order, too.
+pub(super) async fn run(
+    runs: &AutoRuns,
+    (share, verify): (u32, Verify),
+    shutdown: &Shutdown,
+    (program, zone): (&Program, &TimeZone),
+) -> Result<Exit, Failure> {
+    let mut driver = Driver::new(runs, share, verify);
+    if shutdown.soft.run_until_cancelled(driver.begin()).await.is_none() {
+        return Ok(stopped());
+    }
+    let mut said = None;
+    loop {
+        let Some(next) = driver.plan.next(Timestamp::now()) else { return Ok(stopped()) };
+        let due = next.at.to_zoned(zone.clone());
+        // Once, though the time is reckoned anew whenever it is looked at.
+        if said != Some((next.job, next.at)) {
+            let (Next { job, at, why }, words) = (next, due.strftime("%Y-%m-%d %H:%M:%S %Z"));
+            info!(target: SCHEDULE, "The next run ({job}) is at {words}: {why}");
+            said = Some((job, at));
+        }
+        match shutdown.soft.run_until_cancelled(sleep_until(&due)).await {
+            None => return Ok(stopped()),
+            Some(Woken::SetBack) => continue,
+            Some(Woken::InTime) => {}
+        }
+        // A machine that slept may have something else to do first.
+        let Some(next) = driver.plan.next(Timestamp::now()) else { return Ok(stopped()) };
+        if next.at > Timestamp::now() {
+            continue;
+        }
+        let began = Timestamp::now();
+        let starting = start(program, runs.arguments(next.job));
+        let Some(process) = shutdown.soft.run_until_cancelled(starting).await else {
+            return Ok(stopped());
+        };
+        let well = match wait(process, shutdown).await {
+            Ok(status) => ended(next.job, status),
+            Err(error) if shutdown.requested() => return Err(error).or_exit(Exit::Failed),
+            Err(error) => {
+                error!(target: SCHEDULE, "The run was lost: {}", chain(error.as_ref()));
+                false
+            }
+        };
+        if shutdown.soft.run_until_cancelled(driver.note(next.job, began, well)).await.is_none() {
+            return Ok(stopped());
+        }
+    }
+}
+
+/// Says how a run ended; whether its work is done. What merely lacks something is not read again for that.
+fn ended(job: Job, status: std::process::ExitStatus) -> bool {
+    match status.code() {
+        Some(0) => info!(target: SCHEDULE, "The run ({job}) has ended well"),
+        Some(code) => warn!(target: SCHEDULE, "The run ({job}) has ended with exit code {code}"),
+        None => error!(target: SCHEDULE, "The run ({job}) was killed ({status})"),
+    }
+    matches!(status.code(), Some(0 | 6))
+}
+
+/// The plan, and what it is told.
+struct Driver<'a> {
+    plan: Plan,
+    jobs: Vec<Job>,
+    watch: Watch<'a>,
+    seen: Seen,
+}
+
+impl<'a> Driver<'a> {
+    fn new(runs: &'a AutoRuns, share: u32, verify: Verify) -> Self {
+        let mut jobs = vec![Job::Sync, Job::Lists, Job::Changes];
+        jobs.extend(runs.team.is_some().then_some(Job::Team));
+        let verify_every = match verify {
+            Verify::Off => None,
+            Verify::Daily => Some(SignedDuration::from_hours(24)),
+            Verify::Weekly => Some(SignedDuration::from_hours(7 * 24)),
+        };
+        jobs.extend(verify_every.map(|_| Job::Verify));
+        let costs: BTreeMap<Job, Cost> = jobs.iter().map(|job| (*job, Cost::new())).collect();
+        let rules = Rules { share, verify_every: verify_every.unwrap_or_default() };
+        let plan = Plan::new(rules, costs, Timestamp::now());
+        Self { plan, jobs, watch: Watch::of(&runs.common), seen: Seen::default() }
+    }
+
+    /// Looks what earlier processes have left in the bucket.
+    async fn begin(&mut self) {
+        self.look().await;
+        self.observe();
+        for job in &self.jobs {
+            if let Some(last) = self.seen.last(*job) {
+                self.plan.recall(*job, last);
+            }
+        }
+        self.tell_plan();
+    }
+
+    /// Notes a run that has ended.
+    async fn note(&mut self, job: Job, began: Timestamp, well: bool) {
+        let before = self.seen.clone();
+        let spent = if self.look().await {
+            self.seen.spent(job, began, &before)
+        } else {
+            // Of what nobody knows, that it took what it usually takes.
+            before.cost(job)
+        };
+        self.plan.ended(job, (began, Timestamp::now()), &spent, well);
+        self.observe();
+        if before.is_blank() && !self.seen.is_blank() {
+            self.tell_plan();
+        }
+    }
+
+    /// Looks what runs have left in the bucket; whether that can be seen.
+    async fn look(&mut self) -> bool {
+        match self.watch.look().await {
+            Ok(seen) => self.seen = seen,
+            Err(error) => {
+                let error = chain(error.as_ref());
+                warn!(target: SCHEDULE, "Cannot look what is left of the quotas: {error}");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn observe(&mut self) {
+        let now = Timestamp::now();
+        for (pool, observed) in self.seen.pools(now) {
+            self.plan.observe(pool, observed, now);
+        }
+        for job in &self.jobs {
+            self.plan.set_cost(*job, self.seen.cost(*job));
+        }
+    }
+
+    fn tell_plan(&self) {
+        for line in self.plan.words() {
+            info!(target: SCHEDULE, "Plan: {line}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What runs have left in the bucket: of the quotas, of what they took, and of when they came.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::account::Workspaces;
+use crate::cli::CommonArgs;
+use crate::credentials::Login;
+use crate::plan::{Cost, Job, Observed, Pool};
+use crate::state::{LastRun, Limits, Profile, State};
+use crate::toggl::{self, Bucket};
+
+/// Looks into the bucket, over a connection that is made when it is first needed.
+pub(super) struct Watch<'a> {
+    common: &'a CommonArgs,
+    state: Option<State>,
+}
+
+/// What the runs of every account have left.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    accounts: Vec<Account>,
+}
+
+#[derive(Debug, Clone)]
+struct Account {
+    user_id: i64,
+    /// The organisation of each workspace, as far as it was told.
+    organizations: BTreeMap<i64, i64>,
+    /// How many workspaces are read of each organisation.
+    read: BTreeMap<i64, u32>,
+    limits: Limits,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) const fn of(common: &'a CommonArgs) -> Self {
+        Self { common, state: None }
+    }
+
+    /// # Errors
+    /// Where credentials or NATS are out of reach.
+    pub(super) async fn look(&mut self) -> anyhow::Result<Seen> {
+        let logins = self.common.credentials.load().await?;
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => self.open().await?,
+        };
+        let mut accounts = Vec::new();
+        for login in &logins {
+            accounts.extend(self.account(&state, login).await?);
+        }
+        self.state = Some(state);
+        Ok(Seen { accounts })
+    }
+
+    async fn open(&self) -> anyhow::Result<State> {
+        let server = self.common.nats.server()?;
+        let nats = server.connect("toggl-track-schedule").await?;
+        Ok(State::open(&server.jetstream(nats), &self.common.stream).await?)
+    }
+
+    async fn account(&self, state: &State, login: &Login) -> anyhow::Result<Option<Account>> {
+        let fingerprint = toggl::fingerprint(&login.credentials.api_token);
+        let profile: Option<Profile> = state.load(&Profile::key(&fingerprint)).await?;
+        let Some(profile) = profile else { return Ok(None) };
+        let account = profile.account();
+        let limits: Limits = state.load(&Limits::key(account.id)).await?.unwrap_or_default();
+        let organization = |id: i64| profile.organization_of(id).unwrap_or_default();
+        let all: Vec<i64> = profile.workspaces().iter().map(|workspace| workspace.id).collect();
+        let wanted = match crate::cli::runs::workspaces(self.common, login) {
+            Workspaces::All => all.clone(),
+            Workspaces::Ids(ids) => ids,
+            Workspaces::Default => account.default_workspace_id.into_iter().collect(),
+        };
+        let mut read = BTreeMap::new();
+        for id in &wanted {
+            *read.entry(organization(*id)).or_default() += 1;
+        }
+        let organizations = all.iter().chain(&wanted).map(|id| (*id, organization(*id))).collect();
+        Ok(Some(Account { user_id: account.id, organizations, read, limits }))
+    }
+}
+
+impl Seen {
+    /// Whether no run has told anything yet.
+    pub(super) fn is_blank(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
+    /// What headers said last, of the hours that are not over.
+    pub(super) fn pools(&self, now: Timestamp) -> BTreeMap<Pool, Observed> {
+        let mut pools: BTreeMap<Pool, Observed> = BTreeMap::new();
+        for account in &self.accounts {
+            for (bucket, total) in &account.limits.totals {
+                for pool in account.pools(*bucket) {
+                    let known = pools.entry(pool).or_default();
+                    known.total = Some(known.total.map_or(*total, |known| known.min(*total)));
+                }
+            }
+            for (bucket, quota) in &account.limits.quotas {
+                let Some(resets_at) = quota.resets_at.filter(|at| *at > now) else { continue };
+                if *bucket == Bucket::Workspace(0) && account.read.len() != 1 {
+                    continue;
+                }
+                let left = if quota.used_up { Some(0) } else { quota.remaining };
+                for pool in account.pools(*bucket) {
+                    let known = pools.entry(pool).or_default();
+                    // Within an hour it only gets less.
+                    known.remaining = [known.remaining, left].into_iter().flatten().min();
+                    known.resets_at = known.resets_at.max(Some(resets_at));
+                }
+            }
+        }
+        pools
+    }
+
+    /// What a run takes: what the last whole one took, else what it takes at least.
+    pub(super) fn cost(&self, job: Job) -> Cost {
+        let mut cost = Cost::new();
+        for account in &self.accounts {
+            let run = account.limits.runs.get(name(job)).filter(|run| !run.requests.is_empty());
+            let of_account = match run {
+                Some(run) => account.cost(run),
+                None => account.least(job),
+            };
+            cost.extend(of_account);
+        }
+        cost
+    }
+
+    /// When a run of every account last came.
+    pub(super) fn last(&self, job: Job) -> Option<Timestamp> {
+        let lasts = self.accounts.iter().map(|account| {
+            let run = account.limits.runs.get(name(job));
+            run.map(|run| run.at)
+        });
+        lasts.min().flatten()
+    }
+
+    /// What a run took that began then: as it wrote down; else what has gone since from the quotas, but no more than
+    /// it usually takes.
+    pub(super) fn spent(&self, job: Job, began: Timestamp, before: &Self) -> Cost {
+        let mut spent = Cost::new();
+        let (usual, earlier) = (before.cost(job), before.pools(began));
+        let later = self.pools(began);
+        for account in &self.accounts {
+            let run = account.limits.runs.get(name(job)).filter(|run| run.at >= began);
+            if let Some(run) = run {
+                spent.extend(account.cost(run));
+                continue;
+            }
+            let own = later.iter().filter(|(pool, _)| pool.user_id() == account.user_id);
+            for (pool, now) in own {
+                let was = earlier.get(pool);
+                let gone = was
+                    .and_then(|was| was.remaining)
+                    .or(now.total)
+                    .zip(now.remaining)
+                    .map_or(0, |(was, is)| (was - is).max(0));
+                let usual = usual.get(pool).copied().unwrap_or_default();
+                spent.insert(*pool, u32::try_from(gone).unwrap_or(u32::MAX).min(usual));
+            }
+        }
+        spent
+    }
+}
+
+impl Account {
+    /// The pools that a bucket's requests may be counted in: of a path without a workspace nobody knows which
+    /// organisation's.
+    fn pools(&self, bucket: Bucket) -> Vec<Pool> {
+        let of = |organization| Pool::Organization(self.user_id, organization);
+        match bucket {
+            Bucket::User => vec![Pool::User(self.user_id)],
+            Bucket::Workspace(0) => {
+                let read: BTreeSet<i64> = self.read.keys().copied().collect();
+                read.into_iter().map(of).collect()
+            }
+            Bucket::Workspace(id) => {
+                vec![of(self.organizations.get(&id).copied().unwrap_or_default())]
+            }
+        }
+    }
+
+    fn cost(&self, run: &LastRun) -> Cost {
+        let mut cost = Cost::new();
+        for (bucket, requests) in &run.requests {
+            for pool in self.pools(*bucket) {
+                *cost.entry(pool).or_default() += requests;
+            }
+        }
+        cost
+    }
+
+    /// One request for each list.
+    fn least(&self, job: Job) -> Cost {
+        let (user, of_all, of_each) = match job {
+            Job::Sync => (4, 1, 5),
+            Job::Lists => (1, 0, 5),
+            Job::Verify => (1, 1, 2),
+            Job::Team => (1, 1, 1),
+            Job::Changes => (1, 0, 0),
+        };
+        let mut cost = Cost::from([(Pool::User(self.user_id), user)]);
+        for (organization, workspaces) in &self.read {
+            let requests = of_all + of_each * workspaces;
+            cost.insert(Pool::Organization(self.user_id, *organization), requests);
+        }
+        cost.retain(|_, requests| *requests > 0);
+        cost
+    }
+}
+
+/// What runs write themselves down as.
+const fn name(job: Job) -> &'static str {
+    match job {
+        Job::Sync => LastRun::SYNC,
+        Job::Lists => LastRun::LISTS,
+        Job::Verify => LastRun::VERIFY,
+        Job::Team => LastRun::REPORT,
+        Job::Changes => LastRun::CHANGES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toggl::QuotaState;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn quota(left: i64) -> QuotaState {
+        QuotaState { remaining: Some(left), resets_at: Some(at(3_000)), used_up: false }
+    }
+
+    /// An account with a workspace in each of these organisations, which are called 10 times as much.
+    fn seen(organizations: &[i64], quotas: &[(Bucket, i64)]) -> Seen {
+        let of = |id: &i64| (id * 10, *id);
+        let quotas = quotas.iter().map(|(bucket, left)| (*bucket, quota(*left))).collect();
+        let account = Account {
+            user_id: 1,
+            organizations: organizations.iter().map(of).collect(),
+            read: organizations.iter().map(|id| (*id, 1)).collect(),
+            limits: Limits { quotas, ..Limits::default() },
+        };
+        Seen { accounts: vec![account] }
+    }
+
+    fn left(seen: &Seen, pool: Pool) -> Option<i64> {
+        seen.pools(at(0)).get(&pool).and_then(|observed| observed.remaining)
+    }
+
+    #[test]
+    fn workspaces_of_an_organisation_share_its_pool_and_of_no_workspace_nobody_knows_whose() {
+        let quotas = [(Bucket::User, 9), (Bucket::Workspace(0), 3), (Bucket::Workspace(50), 7)];
+        let one = seen(&[5], &quotas);
+        assert_eq!(left(&one, Pool::User(1)), Some(9));
+        assert_eq!(left(&one, Pool::Organization(1, 5)), Some(3));
+        let two = seen(&[5, 6], &quotas);
+        assert_eq!(left(&two, Pool::Organization(1, 5)), Some(7));
+        assert_eq!(left(&two, Pool::Organization(1, 6)), None);
+        assert_eq!(two.cost(Job::Sync)[&Pool::Organization(1, 6)], 6);
+    }
+
+    #[test]
+    fn an_hour_that_is_over_tells_nothing() {
+        assert_eq!(seen(&[5], &[(Bucket::User, 9)]).pools(at(3_000)).len(), 0);
+    }
+
+    #[test]
+    fn a_run_that_wrote_nothing_down_took_what_is_gone_and_no_more_than_usual() {
+        let before = seen(&[5], &[(Bucket::User, 9)]);
+        let spent = |left| {
+            let after = seen(&[5], &[(Bucket::User, left)]);
+            after.spent(Job::Sync, at(0), &before)[&Pool::User(1)]
+        };
+        assert_eq!([spent(9), spent(7), spent(1)], [0, 2, 4]);
+    }
+
+    #[test]
+    fn a_run_that_wrote_down_what_it_took_took_that_and_takes_it_again() {
+        let before = seen(&[5], &[(Bucket::User, 9)]);
+        let mut after = before.clone();
+        let requests = vec![(Bucket::User, 3), (Bucket::Workspace(50), 8)];
+        let run = LastRun { at: at(20), requests };
+        after.accounts[0].limits.runs.insert(LastRun::SYNC.to_owned(), run);
+        let expected = Cost::from([(Pool::User(1), 3), (Pool::Organization(1, 5), 8)]);
+        assert_eq!(after.spent(Job::Sync, at(10), &before), expected);
+        assert_eq!(after.cost(Job::Sync), expected);
+        assert_eq!(after.last(Job::Sync), Some(at(20)));
+        assert_eq!(before.last(Job::Sync), None);
+    }
+}
