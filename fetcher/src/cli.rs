@@ -28,6 +28,7 @@ mod checkup;
 mod credentials;
 mod failures;
 mod flags;
+mod listen;
 mod run_summary;
 mod runs;
 mod schedule;
@@ -47,6 +48,7 @@ Examples:
   fetcher --team 35                        your entries at every run, everybody's once a day (admins)
   fetcher report --from 2023-01-01         everybody's entries since then
   fetcher verify --from 2023-01-01 --wait  Toggl's own sums against the tables
+  fetcher listen --public-url https://hooks.example.com    what happens, within seconds
   fetcher --env-file /etc/toggl-track/fetcher.env    with settings from a file, as for cron
   fetcher check                            token, workspaces, plan and quota
   fetcher credentials set < token.txt      store the API token in the vault";
@@ -217,6 +219,12 @@ enum Command {
     /// its own. For containers; elsewhere use cron or a systemd timer.
     #[command(after_help = schedule::EXAMPLES)]
     Schedule(Box<schedule::ScheduleArgs>),
+    /// Stay and have Toggl tell by webhooks what happens in the workspaces: it is looked at and in the tables within
+    /// seconds. Your own entries take one request, other people's (where you are an admin) one for up to a thousand,
+    /// deletions none, however much happens at once. Subscriptions are made and mended by itself; the plan of a
+    /// workspace has to have webhooks. It replaces no sync: Toggl does not tell everything.
+    #[command(after_help = listen::EXAMPLES)]
+    Listen(Box<listen::ListenArgs>),
     /// The Toggl credentials in the Postgres vault.
     #[command(subcommand, after_help = credentials::EXAMPLES)]
     Credentials(credentials::Command),
@@ -285,6 +293,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             run_summary.write(&cli.common.run_summary, ended)
         }
         Some(Command::Schedule(args)) => schedule::run(args).await,
+        Some(Command::Listen(args)) => Box::pin(listen::run(&cli.common, args)).await,
         Some(Command::Check) => checkup::run(&cli.common).await,
         Some(Command::Manual(manual)) => manual.run(flags::command()),
         Some(Command::Credentials(command)) => credentials::run(command, &cli.common).await,

@@ -14,11 +14,13 @@
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
 //! | which run comes next, and when: `schedule auto` | `plan` |
 //! | whether loaders have stored it, and the verdict that Postgres holds | `wait_until_loaded`, `verdict` |
+//! | what Toggl tells by itself, and the looks that follow | `listen` |
 //! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
 //! | what is asked, and what an answer may claim or prove | `inventory`, `report`, `time_entries`, `lists` |
 //! | what came of a run, and why it ended early | `outcome` |
 //! | what is remembered from one run to the next | `state` |
 //! | what is made of an answer, and how it is sent | `record`, `publisher` |
+//! | subscriptions, and what is delivered | `webhooks` |
 //! | one request: its turn, its quota, its errors | `toggl` |
 //!
 //! As a library:
@@ -47,6 +49,7 @@ pub mod cli;
 pub mod credentials;
 mod inventory;
 mod library;
+mod listen;
 mod lists;
 mod orchestrator;
 mod outcome;
@@ -61,6 +64,7 @@ mod time_entries;
 pub mod toggl;
 mod verdict;
 mod wait_until_loaded;
+mod webhooks;
 mod window;
 
 pub use account::{Account, Workspaces};

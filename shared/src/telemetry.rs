@@ -56,6 +56,8 @@ pub const MIGRATIONS: &str = "migrations";
 pub const NATS: &str = "nats";
 /// What a program waits for before it can begin.
 pub const START: &str = "start";
+/// What Toggl tells by itself, and what is looked at for it.
+pub const WEBHOOKS: &str = "toggl-webhooks";
 /// What a loader serves for those who watch over it.
 pub const HTTP: &str = "http";
 
@@ -81,6 +83,7 @@ const COMPONENTS: &[&str] = &[
     MIGRATIONS,
     NATS,
     START,
+    WEBHOOKS,
     HTTP,
 ];
 

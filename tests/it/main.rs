@@ -19,6 +19,7 @@
 //! | 11 | a consumer or the stream is deleted, or has other settings | `faults::nats`, `rights::nats` |
 //! |  | a second database on the stream, a dump that is restored there or elsewhere | `ownership::one_database`, `ownership::restored`, `ownership::copies` |
 //! | 12 | Toggl refuses, limits, breaks off, answers slowly or nonsense, has another clock | `toggl::limits`, `toggl::quotas`, `toggl::odd_answers`, `shell::failures`, `toggl::requests`, `toggl::refusals`, `toggl::timeouts`, `toggl::negative_durations`, `sync::left_workspaces`, `reports::memory`, `sync::memory_clock` |
+//! |  | webhooks that are forged, late, twice, out of order, lost or disabled; nobody who listens | `listen` |
 //! | 13 | a vault without the secret, the key or the right, or with a forged secret | `credentials::vault`, `rights::postgres` |
 //! | 14 | lists and reports change, are cut or reordered while they are read | `claims::lists`, `claims::pages`, `claims::reports`, `claims::random` |
 //! | 15 | Postgres refuses log-ins or connections, for whatever reason | `faults::refused` |
@@ -43,6 +44,7 @@ mod faults;
 mod given;
 mod history;
 mod house;
+mod listen;
 mod ownership;
 mod replay;
 mod reports;

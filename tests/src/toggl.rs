@@ -17,6 +17,7 @@ mod endpoint;
 mod entry_query;
 mod entry_text;
 mod generator;
+mod happenings;
 mod pages;
 mod quota;
 mod record;
@@ -25,19 +26,25 @@ mod reply;
 mod report;
 mod request_log;
 mod resources;
+mod ringer;
 mod sample;
 mod server;
 mod team;
 mod time_entries;
+mod webhooks;
 mod workspaces;
 
 pub use account::{Account, List, TOKEN};
 pub use answer::Answer;
-pub use behaviour::{Behaviour, ReportOrder, Rest, Running, ShortPage, SummaryGroups, SummaryIds};
+pub use behaviour::{
+    Behaviour, Ids, ReportOrder, Rest, Running, ShortPage, SummaryGroups, SummaryIds,
+    WebhookBehaviour,
+};
 pub use generator::AccountSize;
 pub use quota::QuotaLimits;
 pub use record::{Record, with_fields};
 pub use request_log::SeenRequest;
+pub use ringer::signature;
 pub use sample::sample_now;
-pub use server::Simulator;
+pub use server::{SeenDelivery, Simulator};
 pub use time_entries::TimeEntry;

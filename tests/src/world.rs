@@ -241,6 +241,17 @@ impl World {
         Ok(())
     }
 
+    /// The same of a killed listener.
+    ///
+    /// # Errors
+    /// As [`forget_lease`](Self::forget_lease).
+    pub async fn forget_listener(&self) -> Result<()> {
+        let user_id = self.toggl.with_account(|account| account.user_id());
+        let bucket = self.jetstream().await?.get_key_value(BUCKET).await?;
+        bucket.purge(format!("lease.{user_id}.listen")).await?;
+        Ok(())
+    }
+
     /// Waits until the loaders have acknowledged every message of the stream.
     ///
     /// # Errors

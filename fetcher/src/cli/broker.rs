@@ -9,6 +9,7 @@ use shared::exit::{Exit, Failure, OrExit as _};
 use shared::shutdown::Shutdown;
 use shared::stream;
 use shared::telemetry::ORCHESTRATOR;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
 
@@ -128,6 +129,11 @@ impl Broker {
     /// None where somebody ends the command before.
     pub(super) async fn until_interrupted<T>(&self, run: impl Future<Output = T>) -> Option<T> {
         self.shutdown.soft.run_until_cancelled(run).await
+    }
+
+    /// Cancelled when somebody ends the command.
+    pub(super) const fn ending(&self) -> &CancellationToken {
+        &self.shutdown.soft
     }
 
     pub(super) fn is_interrupted(&self) -> bool {

@@ -41,6 +41,8 @@ const LOG: &[&str] = &["log_level", "log_format", "quiet"];
 /// What concerns a run as a whole, and what it leaves behind.
 const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"];
 
+const IF_RUNNING: &[&str] = &["if_running"];
+
 /// The flags of [`Cli`] that each command makes use of, by their ids. Without a command all are used.
 const USES: &[(&str, &[&[&str]])] = &[
     (
@@ -51,6 +53,7 @@ const USES: &[(&str, &[&[&str]])] = &[
     ("verify", &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
     // Each run is given them.
     (SCHEDULE, &[VAULT, ACCOUNTS, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, RUN, LOG, ENV_FILE]),
+    ("listen", &[VAULT, TOKEN_FILE, WORKSPACES, TOGGL, NATS, STREAM, IF_RUNNING, LOG, ENV_FILE]),
     ("check", &[VAULT, ACCOUNTS, TOKEN_FILE, TOGGL, NATS, STREAM, LOG, ENV_FILE]),
     ("credentials set", &[VAULT, WORKSPACES, TOGGL, LOG, ENV_FILE]),
     ("credentials show", &[VAULT, LOG, ENV_FILE]),

@@ -11,6 +11,8 @@ use tracing::info;
 mod allowance;
 mod look_up;
 
+use self::look_up::Lists;
+use super::named::Named;
 use super::session::Session;
 use super::turns::Turn;
 use super::{Extent, Sync, SyncOptions};
@@ -82,9 +84,38 @@ pub(crate) async fn changes_beside(
     sync.membership = state.load(&key).await?.unwrap_or_default();
     let named = sync.changed_entries(entries).await?;
     if sync.quota.is_none() {
-        sync.look_up(named, options.lists).await?;
+        let lists = if options.lists { Lists::All } else { Lists::Named };
+        sync.look_up(named, lists).await?;
         sync.later_lists().await?;
     }
     let workspace_ids = sync.session.named_workspaces(&options.workspaces).unwrap_or_default();
+    sync.finish(workspace_ids, started).await
+}
+
+/// Reads what has changed of some lists of a workspace, as far as syncs read them, and of no entries.
+///
+/// # Errors
+/// See [`SyncError`].
+pub(crate) async fn look_at_lists(
+    client: &Client,
+    publisher: &Publisher,
+    state: &State,
+    turn: &Turn,
+    (workspace_id, names, patience): (i64, Vec<&'static str>, Duration),
+) -> Result<SyncResult, SyncError> {
+    let started = Instant::now();
+    let work = (Work::Sync, patience);
+    let (session, workspaces) = Session::open_known(client, publisher, state, turn, work).await?;
+    let workspace_ids = vec![workspace_id];
+    let options = SyncOptions {
+        workspaces: Workspaces::Ids(workspace_ids.clone()),
+        ..SyncOptions::default()
+    };
+    let mut sync = Sync::new(session, &options, Extent::Changes).await?;
+    sync.workspaces = workspaces;
+    let key = Membership::key(sync.session.account.id);
+    sync.membership = state.load(&key).await?.unwrap_or_default();
+    sync.look_up(Named::default(), Lists::These(names)).await?;
+    sync.later_lists().await?;
     sync.finish(workspace_ids, started).await
 }

@@ -54,7 +54,7 @@ pub(crate) fn turns(accounts: usize) -> Vec<Turn> {
 
 impl Turn {
     /// Of an account that no other is read beside.
-    pub(super) fn alone() -> Self {
+    pub(crate) fn alone() -> Self {
         turns(1).remove(0)
     }
 

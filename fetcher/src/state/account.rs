@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Since {
     /// Just before the last complete request was sent, by Toggl's clock.
     pub(crate) fetched_at: Timestamp,
+    /// The newest change that runs have seen, for whoever is to be told of changes.
+    #[serde(default)]
+    pub(crate) newest_change: Option<Timestamp>,
 }
 
 impl Since {

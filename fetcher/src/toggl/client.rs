@@ -30,7 +30,7 @@ use super::error_class::{ErrorClass, classify};
 use super::limit_headers;
 use super::pace::Pace;
 use super::payment_required::Doubts;
-use super::question_and_reply::{MAX_BODY_BYTES, Question, Reply};
+use super::question_and_reply::{MAX_BODY_BYTES, Question, Reply, Verb};
 use super::quotas::{Bucket, QuotaStates, Quotas};
 use super::request_log::{Meter, RequestLog, Wait};
 use super::words::{Redactor, Words};
@@ -101,7 +101,8 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
-        self.ask(Question { path, query, json: None, most_bytes: MAX_BODY_BYTES }).await
+        let most_bytes = MAX_BODY_BYTES;
+        self.ask(Question { verb: Verb::Get, path, query, json: None, most_bytes }).await
     }
 
     /// The same with a JSON body by POST, as reports want it.
@@ -122,7 +123,26 @@ impl Client {
         json: &serde_json::Value,
         most_bytes: usize,
     ) -> Result<Answer, Error> {
-        self.ask(Question { path, query: &[], json: Some(json), most_bytes }).await
+        self.ask(Question { verb: Verb::Post, path, query: &[], json: Some(json), most_bytes })
+            .await
+    }
+
+    /// The same by PUT, which says what something is to be from now on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(crate) async fn put(&self, path: &str, json: &serde_json::Value) -> Result<Answer, Error> {
+        let most_bytes = MAX_BODY_BYTES;
+        self.ask(Question { verb: Verb::Put, path, query: &[], json: Some(json), most_bytes }).await
+    }
+
+    /// Removes what stands there; the answer may be empty.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, Error> {
+        let most_bytes = MAX_BODY_BYTES;
+        self.ask(Question { verb: Verb::Delete, path, query: &[], json: None, most_bytes }).await
     }
 
     /// What tells this token from another, and gives nothing of it away.
@@ -181,6 +201,12 @@ impl Client {
         self.doubts.all()
     }
 
+    /// None for a good answer.
+    fn class(&self, question: Question<'_>, reply: &Reply) -> Option<ErrorClass> {
+        let class = || classify(question.path, reply, &self.redactor);
+        (!question.is_done_by(reply)).then(class).flatten()
+    }
+
     async fn ask(&self, question: Question<'_>) -> Result<Answer, Error> {
         let path = question.path;
         let bucket = Bucket::of(path);
@@ -194,7 +220,7 @@ impl Client {
             self.meter.waiting(Wait::Pace, self.pace.turn()).await;
             let sent = Timestamp::now();
             let class = match self.ask_once(question).await {
-                Ok(reply) => match classify(path, &reply, &self.redactor) {
+                Ok(reply) => match self.class(question, &reply) {
                     None => {
                         self.quotas.note(bucket, limit_headers::quota(&reply.headers), false);
                         self.doubts.forget(path);

@@ -9,12 +9,21 @@ use super::error::Error;
 /// A larger body is none of Toggl's: the longest list that anybody reported has 200 MB.
 pub(super) const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
 
+/// How it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
+    pub(super) verb: Verb,
     pub(super) path: &'a str,
     pub(super) query: &'a [(&'a str, &'a str)],
-    /// Sent by POST.
     pub(super) json: Option<&'a serde_json::Value>,
     /// A larger answer is not read to its end.
     pub(super) most_bytes: usize,
@@ -22,7 +31,17 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     pub(super) const fn method(&self) -> &'static str {
-        if self.json.is_some() { "POST" } else { "GET" }
+        match self.verb {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
+        }
+    }
+
+    /// Whether an answer without a body is a good one: of what was removed nothing is left to tell.
+    pub(super) fn is_done_by(&self, reply: &Reply) -> bool {
+        self.verb == Verb::Delete && reply.status.is_success() && reply.body.is_empty()
     }
 }
 

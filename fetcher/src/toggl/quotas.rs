@@ -44,8 +44,12 @@ impl Bucket {
     }
 }
 
+/// What stands before the id of a workspace; webhooks have a word for each thing that is done with them.
 fn is_scope(segment: &str) -> bool {
-    matches!(segment, "me" | "workspaces" | "workspace")
+    matches!(
+        segment,
+        "me" | "workspaces" | "workspace" | "subscriptions" | "limits" | "ping" | "validate"
+    )
 }
 
 impl fmt::Display for Bucket {
@@ -206,6 +210,8 @@ mod tests {
             ("/api/v9/workspaces", Bucket::Workspace(0)),
             ("/api/v9/workspaces/12/tags", Bucket::Workspace(12)),
             ("/reports/api/v3/workspace/12/search/time_entries", Bucket::Workspace(12)),
+            ("/webhooks/api/v1/subscriptions/12/7/events", Bucket::Workspace(12)),
+            ("/webhooks/api/v1/ping/12/7", Bucket::Workspace(12)),
         ] {
             assert_eq!(Bucket::of(path), bucket, "{path}");
         }

@@ -246,7 +246,7 @@ fn nothing_of_the_compose_stack_is_published_beyond_this_machine_or_has_a_passwo
             assert!(value.contains(":?set it in .env}"), "{line}");
         }
     }
-    assert_eq!(published, 5);
+    assert_eq!(published, 6);
     assert!(secrets > 10, "{secrets}");
 }
 

@@ -11,7 +11,7 @@ use tests::toggl::Account;
 use tests::world::World;
 
 /// What tells people how to use it.
-pub(crate) const PAGES: [(&str, &str); 19] = [
+pub(crate) const PAGES: [(&str, &str); 20] = [
     ("README.md", include_str!("../../../README.md")),
     ("docs/credentials.md", include_str!("../../../docs/credentials.md")),
     ("docs/databases.md", include_str!("../../../docs/databases.md")),
@@ -19,6 +19,7 @@ pub(crate) const PAGES: [(&str, &str); 19] = [
     ("docs/guarantees.md", include_str!("../../../docs/guarantees.md")),
     ("docs/history.md", include_str!("../../../docs/history.md")),
     ("docs/keeping-less.md", include_str!("../../../docs/keeping-less.md")),
+    ("docs/listen.md", include_str!("../../../docs/listen.md")),
     ("docs/providers.md", include_str!("../../../docs/providers.md")),
     ("docs/replay.md", include_str!("../../../docs/replay.md")),
     ("docs/rights.md", include_str!("../../../docs/rights.md")),

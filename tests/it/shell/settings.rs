@@ -47,6 +47,10 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "FETCHER_ACCOUNTS_AT_ONCE" | "FETCHER_DAYS" | "FETCHER_TEAM" => "7",
         "FETCHER_IF_RUNNING" => "skip",
         "FETCHER_ONLY" | "FETCHER_SKIP" => "tags, clients",
+        "FETCHER_LISTEN_ADDRESS" => "127.0.0.1:9500",
+        "FETCHER_LISTEN_CHECK_EVERY" | "FETCHER_LISTEN_GAP" => "90s",
+        "FETCHER_LISTEN_SHARE" => "30",
+        "FETCHER_PUBLIC_URL" => "https://hooks.example.com",
         "FETCHER_QUIET" | "LOADER_QUIET" => "no",
         "FETCHER_RESUME_WITHIN" | "FETCHER_TEAM_EVERY" | "FETCHER_WAIT" => "5m",
         "FETCHER_SCHEDULE" => "17 * * * *",
@@ -94,6 +98,8 @@ async fn read(program: &'static str, name: &str, value: &str) -> Finished {
         "FETCHER_SCHEDULE" | "FETCHER_SHARE" | "FETCHER_VERIFY" => {
             &["schedule", "--", "--no-such-flag"]
         }
+        "FETCHER_PUBLIC_URL" => &["listen", "--no-such-flag"],
+        name if name.starts_with("FETCHER_LISTEN_") => &["listen", "--no-such-flag"],
         _ => &["completions", "bash"],
     };
     let mut worker = Worker::new(program, words);

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::deletions::Deletions;
+use super::happenings::Happenings;
 use super::record::{Record, array_items, quoted, with_fields};
 use super::team::Team;
 use super::time_entries::{EntryFilter, TimeEntries, TimeEntry};
@@ -59,6 +60,7 @@ pub struct Account {
     lists: HashMap<(List, i64), Vec<Record>>,
     pub(super) deletions: Deletions,
     pub(super) time_entries: TimeEntries,
+    pub(super) happenings: Happenings,
 }
 
 impl Account {
@@ -75,6 +77,7 @@ impl Account {
             lists: HashMap::new(),
             deletions: Deletions::default(),
             time_entries: TimeEntries::default(),
+            happenings: Happenings::default(),
         };
         account.set_me(ME.trim_end());
         for workspace in array_items(WORKSPACES) {
@@ -147,6 +150,7 @@ impl Account {
     /// If the text is no JSON object with an id.
     pub fn put(&mut self, list: List, workspace_id: i64, text: &str) {
         let record = Record::parse(text);
+        self.happens_to_record(list, workspace_id, &record);
         self.remove(list, workspace_id, record.id());
         self.deletions.forget(list, workspace_id, record.id());
         let records = self.lists.entry((list, workspace_id)).or_default();
@@ -206,7 +210,9 @@ impl Account {
     ///
     /// Without one of `id`, `user_id`, `start`, `at`, `duration`.
     pub fn put_time_entry(&mut self, text: &str) {
-        self.time_entries.put(TimeEntry::parse(text));
+        let entry = TimeEntry::parse(text);
+        self.happens_to_entry(&entry);
+        self.time_entries.put(entry);
     }
 
     /// Sets fields of an entry to JSON texts, and `at` to the time of the change. Who gives a running entry

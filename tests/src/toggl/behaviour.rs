@@ -47,6 +47,58 @@ pub struct Behaviour {
     pub summary_groups: SummaryGroups,
     /// How many groups of a person a summary holds, the rest being dropped silently.
     pub summary_cap: Option<usize>,
+    /// How webhooks are.
+    pub webhooks: WebhookBehaviour,
+}
+
+/// How Toggl's webhooks are, and how they ring.
+#[derive(Debug, Clone)]
+pub struct WebhookBehaviour {
+    /// Subscriptions of a workspace; without any the plan has none.
+    pub most: usize,
+    /// Filters of a subscription.
+    pub most_filters: usize,
+    /// Whether a filter may say any kind of thing.
+    pub takes_any_entity: bool,
+    /// Whether subscriptions are listed with their secrets.
+    pub tells_secrets: bool,
+    /// Whether it can be asked what was delivered.
+    pub tells_tried: bool,
+    /// Nothing is delivered, and nobody is told.
+    pub loses_events: bool,
+    /// Events that come together are delivered the other way round.
+    pub reverses: bool,
+    /// How often each event is delivered.
+    pub times: usize,
+    /// How ids are written.
+    pub ids: Ids,
+}
+
+impl Default for WebhookBehaviour {
+    fn default() -> Self {
+        Self {
+            most: 3,
+            most_filters: 12,
+            takes_any_entity: true,
+            tells_secrets: true,
+            tells_tried: true,
+            loses_events: false,
+            reverses: false,
+            times: 1,
+            ids: Ids::Recorded,
+        }
+    }
+}
+
+/// How the ids of an event are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// As numbers in the thing itself, as strings beside it.
+    Recorded,
+    /// As numbers everywhere.
+    Numbers,
+    /// As strings everywhere.
+    Strings,
 }
 
 /// Whether groups of a summary have the ids of their entries.
@@ -141,6 +193,7 @@ impl Default for Behaviour {
             summary_ids: SummaryIds::Told,
             summary_groups: SummaryGroups::ByTitle,
             summary_cap: None,
+            webhooks: WebhookBehaviour::default(),
         }
     }
 }

@@ -51,6 +51,7 @@ impl Account {
         let at = quoted(&time_of(list, at));
         let field = if list == List::Tags { "deleted_at" } else { "server_deleted_at" };
         let deleted = Record::parse(&with_fields(record.text(), &[("at", &at), (field, &at)]));
+        self.happens_to_deleted(list, workspace_id, &deleted);
         self.remove(list, workspace_id, id);
         self.deletions.0.entry((list, workspace_id)).or_default().push(deleted);
     }

@@ -20,6 +20,12 @@ pub(super) enum Endpoint {
     CurrentTimeEntry,
     Report(i64),
     Sums(Sum, i64),
+    WebhookLimits(i64),
+    Subscriptions(i64),
+    /// One of a workspace, by its id.
+    Subscription(i64, i64),
+    SubscriptionEvents(i64, i64),
+    SubscriptionPing(i64, i64),
 }
 
 impl Endpoint {
@@ -27,6 +33,9 @@ impl Endpoint {
     pub(super) fn of(path: &str) -> Option<Self> {
         if let Some(path) = path.strip_prefix("/reports/api/v3/") {
             return Self::of_reports(path);
+        }
+        if let Some(path) = path.strip_prefix("/webhooks/api/v1/") {
+            return Self::of_webhooks(path);
         }
         let segments: Vec<&str> = path.strip_prefix("/api/v9/")?.split('/').collect();
         Some(match segments.as_slice() {
@@ -61,15 +70,48 @@ impl Endpoint {
         }
     }
 
-    /// Whether it answers with a list, of whatever kind.
-    pub(super) const fn is_list(self) -> bool {
-        !matches!(self, Self::Me | Self::Quota | Self::Workspace(_) | Self::CurrentTimeEntry)
+    fn of_webhooks(path: &str) -> Option<Self> {
+        let (kind, ids) = path.split_once('/')?;
+        let segments: Vec<&str> = ids.split('/').collect();
+        let workspace_id = segments.first()?.parse().ok()?;
+        let id = segments.get(1).map(|id| id.parse());
+        Some(match (kind, id, segments.get(2..).unwrap_or_default()) {
+            ("limits", None, []) => Self::WebhookLimits(workspace_id),
+            ("subscriptions", None, []) => Self::Subscriptions(workspace_id),
+            ("subscriptions", Some(Ok(id)), []) => Self::Subscription(workspace_id, id),
+            ("subscriptions", Some(Ok(id)), ["events"]) => {
+                Self::SubscriptionEvents(workspace_id, id)
+            }
+            ("ping", Some(Ok(id)), []) => Self::SubscriptionPing(workspace_id, id),
+            _ => return None,
+        })
     }
 
-    pub(super) const fn method(self) -> Method {
+    /// Whether it answers with a list of records, of whatever kind.
+    pub(super) const fn is_list(self) -> bool {
+        !self.is_of_webhooks()
+            && !matches!(self, Self::Me | Self::Quota | Self::Workspace(_) | Self::CurrentTimeEntry)
+    }
+
+    pub(super) const fn is_of_webhooks(self) -> bool {
+        matches!(
+            self,
+            Self::WebhookLimits(_)
+                | Self::Subscriptions(_)
+                | Self::Subscription(..)
+                | Self::SubscriptionEvents(..)
+                | Self::SubscriptionPing(..)
+        )
+    }
+
+    pub(super) fn takes(self, method: &Method) -> bool {
         match self {
-            Self::Report(_) | Self::Sums(..) => Method::POST,
-            _ => Method::GET,
+            Self::Report(_) | Self::Sums(..) | Self::SubscriptionPing(..) => {
+                *method == Method::POST
+            }
+            Self::Subscriptions(_) => [Method::GET, Method::POST].contains(method),
+            Self::Subscription(..) => [Method::PUT, Method::DELETE].contains(method),
+            _ => *method == Method::GET,
         }
     }
 
@@ -84,9 +126,15 @@ impl Endpoint {
             | Self::TimeEntries
             | Self::CurrentTimeEntry => Bucket::Me,
             Self::Workspaces => of(None),
-            Self::Workspace(id) | Self::List(_, id) | Self::Report(id) | Self::Sums(_, id) => {
-                of(Some(id))
-            }
+            Self::Workspace(id)
+            | Self::List(_, id)
+            | Self::Report(id)
+            | Self::Sums(_, id)
+            | Self::WebhookLimits(id)
+            | Self::Subscriptions(id)
+            | Self::Subscription(id, _)
+            | Self::SubscriptionEvents(id, _)
+            | Self::SubscriptionPing(id, _) => of(Some(id)),
         }
     }
 

@@ -88,6 +88,10 @@ impl Reply {
         self
     }
 
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     pub(super) const fn status(&self) -> StatusCode {
         self.status
     }

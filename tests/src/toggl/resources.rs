@@ -52,6 +52,12 @@ impl Resources<'_> {
             Endpoint::CurrentTimeEntry => self.current_time_entry(),
             Endpoint::Report(workspace_id) => self.report(workspace_id),
             Endpoint::Sums(sum, workspace_id) => self.sums(sum, workspace_id),
+            // Answered where the calls are made.
+            Endpoint::WebhookLimits(_)
+            | Endpoint::Subscriptions(_)
+            | Endpoint::Subscription(..)
+            | Endpoint::SubscriptionEvents(..)
+            | Endpoint::SubscriptionPing(..) => no_access(),
         }
     }
 
@@ -224,7 +230,7 @@ impl Resources<'_> {
     }
 }
 
-fn no_access() -> Reply {
+pub(super) fn no_access() -> Reply {
     // Toggl's wording for this case is not recorded.
     Reply::refusal(StatusCode::FORBIDDEN, "You do not have access to this workspace")
 }

@@ -18,8 +18,10 @@ use super::quota::QuotaLimits;
 use super::request_log::SeenRequest;
 
 mod requests;
+mod ringing;
 
 use requests::{Tenant, Toggl};
+pub use ringing::SeenDelivery;
 
 /// A Toggl of its own on a port of this machine. Dropping it closes the port.
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl Simulator {
         let tokens: HashSet<&str> = accounts.iter().map(Account::token).collect();
         assert!(!accounts.is_empty() && tokens.len() == accounts.len(), "accounts need tokens");
         let toggl = Arc::new(Toggl::of(accounts));
+        ringing::begin(&toggl);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let (running, ended) = oneshot::channel::<()>();
@@ -73,7 +76,7 @@ impl Simulator {
 
     /// Reads or changes the account, the first if there are several, between two requests.
     pub fn with_account<T>(&self, visit: impl FnOnce(&mut Account) -> T) -> T {
-        visit(&mut lock(&self.toggl.first().account))
+        self.toggl.visit(0, visit)
     }
 
     /// The same for the account that has this token now.
@@ -83,8 +86,8 @@ impl Simulator {
     /// If none has.
     pub fn with_account_of<T>(&self, token: &str, visit: impl FnOnce(&mut Account) -> T) -> T {
         let has_token = |tenant: &&Tenant| lock(&tenant.account).token() == token;
-        let tenant = self.toggl.tenants.iter().find(has_token).expect("an account of this token");
-        visit(&mut lock(&tenant.account))
+        let place = self.toggl.tenants.iter().position(|tenant| has_token(&tenant));
+        self.toggl.visit(place.expect("an account of this token"), visit)
     }
 
     /// Changes how requests are answered from now on.

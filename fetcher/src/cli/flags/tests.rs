@@ -58,6 +58,7 @@ fn commands() -> Vec<(String, Vec<&'static str>)> {
     let needs = |name: &str| match name {
         "report" => vec!["--from", "2023-01-01"],
         "completions" => vec!["bash"],
+        "listen" => vec!["--public-url", "https://hooks.example.com"],
         _ => Vec::new(),
     };
     names.into_iter().map(|name| (name.clone(), needs(&name))).collect()

@@ -24,12 +24,32 @@ use crate::toggl::Bucket;
 /// Changes of lists are not told for ever: v8 told them for two months. What was read longer ago is a sync's to read.
 const LONGEST: SignedDuration = SignedDuration::from_hours(45 * 24);
 
+/// Which lists are read besides those of which something is named that nobody has read.
+#[derive(Default)]
+pub(super) enum Lists {
+    /// None.
+    #[default]
+    Named,
+    All,
+    These(Vec<&'static str>),
+}
+
+impl Lists {
+    fn has(&self, resource: &Resource) -> bool {
+        match self {
+            Self::Named => false,
+            Self::All => true,
+            Self::These(names) => names.contains(&resource.name),
+        }
+    }
+}
+
 /// What is asked for, and what is left to a sync.
 #[derive(Default)]
 struct LookUp {
     named: Named,
-    /// Whether lists are read that nothing unknown is named of.
-    lists: bool,
+    /// Lists that are read though nothing unknown is named of them.
+    lists: Lists,
     allowance: Allowance,
     /// Ids that were asked for.
     wanted: BTreeMap<(i64, &'static str), BTreeSet<i64>>,
@@ -60,7 +80,7 @@ impl Left {
 impl Sync<'_> {
     /// Asks for what entries name and nobody has read: of lists that tell their changes for those, of others for the
     /// whole list, as a sync would.
-    pub(super) async fn look_up(&mut self, named: Named, lists: bool) -> Result<(), SyncError> {
+    pub(super) async fn look_up(&mut self, named: Named, lists: Lists) -> Result<(), SyncError> {
         let mut look_up = LookUp { named, lists, ..LookUp::default() };
         let whole = self.whole_lists(&mut look_up).await?;
         let slots = whole.iter().filter_map(|listing| match listing {
@@ -90,7 +110,7 @@ impl Sync<'_> {
                 // What no sync reads is none of a run between syncs.
                 let Some(known) = known.filter(|known| known.at.is_some()) else { continue };
                 let unknown = known.unknown(&look_up.named.of(workspace_id, resource));
-                if unknown.is_empty() && !look_up.lists {
+                if unknown.is_empty() && !look_up.lists.has(resource) {
                     continue;
                 }
                 let count = unknown.len();
@@ -106,9 +126,7 @@ impl Sync<'_> {
                 }
             }
         }
-        if look_up.lists {
-            whole.extend(self.other_lists(look_up).await?);
-        }
+        whole.extend(self.other_lists(look_up).await?);
         Ok(whole)
     }
 
@@ -211,11 +229,15 @@ impl Sync<'_> {
     /// The lists that nobody names records of, as far as this account's syncs have read them.
     async fn other_lists(&mut self, look_up: &mut LookUp) -> Result<Vec<Undecided>, SyncError> {
         let mut whole = Vec::new();
+        if matches!(look_up.lists, Lists::Named) {
+            return Ok(whole);
+        }
         for workspace_id in self.workspaces_to_look_in(look_up) {
             let key = listings_key(self.session.account.id, workspace_id);
             let read: Listings = self.session.state.load(&key).await?.unwrap_or_default();
             let of_workspace = catalogue::lists().filter(|r| r.scope == Scope::Workspace);
-            for resource in of_workspace.filter(|r| !is_named(r) && read.contains_key(r.name)) {
+            let others = of_workspace.filter(|r| !is_named(r) && read.contains_key(r.name));
+            for resource in others.filter(|r| look_up.lists.has(r)).collect::<Vec<_>>() {
                 let known = Known::default();
                 match self.leaves(resource, workspace_id, &known, look_up).await? {
                     None => whole.push(Undecided::Of(resource, workspace_id)),

@@ -8,7 +8,6 @@ use tracing::{info, warn};
 
 use super::{Entries, version};
 use crate::orchestrator::{Extent, Sync};
-use crate::outcome::Tally;
 use crate::report::Stopped;
 use crate::state::{Since, WindowProgress};
 use crate::time_entries::{FLOOR_DAYS, changes, of_workspaces};
@@ -42,7 +41,7 @@ impl Sync<'_> {
         if let Some(fetched_at) = self.progress.changes_at {
             // An interrupted run had them, and the windows it went on to have been read by now.
             self.send_changes(resource, fetched_at, entries).await?;
-            return self.note_changes(resource, asked, fetched_at, &mut entries.tally).await;
+            return self.note_changes(resource, asked, fetched_at, entries).await;
         }
         let (fetched_at, is_all) = self.send_changes(resource, asked.since, entries).await?;
         if self.extent != Extent::Whole {
@@ -54,7 +53,7 @@ impl Sync<'_> {
             entries.tally.uncertain.push((resource.name, told_no_more(last, asked.since)));
         }
         if is_all {
-            return self.save_since(asked, fetched_at).await;
+            return self.save_since(asked, fetched_at, entries).await;
         }
         warn!(
             target: TIME_ENTRIES,
@@ -84,7 +83,7 @@ impl Sync<'_> {
             // An entry that was moved meanwhile may be in no window that was read.
             self.send_changes(resource, fetched_at, entries).await?;
         }
-        self.note_changes(resource, asked, fetched_at, &mut entries.tally).await
+        self.note_changes(resource, asked, fetched_at, entries).await
     }
 
     /// Sends what has changed since then and was not sent yet; when that was asked for, and whether that is all.
@@ -99,6 +98,7 @@ impl Sync<'_> {
         let fetched_at = listing.fetched_at;
         entries.explain_emptiness(&listing);
         entries.note_names(&listing);
+        entries.note_newest(&listing);
         let records = listing.records.into_iter().filter(|r| !entries.sent.contains(&version(r)));
         let listing = Listing { records: records.collect(), ..listing };
         let mut count = 0;
@@ -120,22 +120,29 @@ impl Sync<'_> {
         resource: &'static Resource,
         asked: Asked,
         fetched_at: Timestamp,
-        tally: &mut Tally,
+        entries: &mut Entries,
     ) -> Result<(), Stopped> {
         if !asked.is_first {
             let reason = format!(
                 "more have changed at once than Toggl lists; if some of them are older than {FLOOR_DAYS} \
                  days, `fetcher report` brings their changes"
             );
-            tally.uncertain.push((resource.name, reason));
+            entries.tally.uncertain.push((resource.name, reason));
         }
-        self.save_since(asked, fetched_at).await
+        self.save_since(asked, fetched_at, entries).await
     }
 
-    async fn save_since(&self, asked: Asked, fetched_at: Timestamp) -> Result<(), Stopped> {
+    async fn save_since(
+        &self,
+        asked: Asked,
+        fetched_at: Timestamp,
+        entries: &Entries,
+    ) -> Result<(), Stopped> {
         if asked.reaches_the_last {
             let key = Since::key(self.session.account.id);
-            self.session.state.save(&key, &Since { fetched_at }).await?;
+            let known = self.last_since.and_then(|last| last.newest_change);
+            let newest_change = entries.newest_change.max(known);
+            self.session.state.save(&key, &Since { fetched_at, newest_change }).await?;
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ pub(super) struct Entries {
     pub(super) sent: Sent,
     /// Of those, how many came as changes.
     pub(super) changed: usize,
+    /// The newest of these changes.
+    pub(super) newest_change: Option<Timestamp>,
     /// What they name, where somebody wants to know.
     pub(super) named: Option<Named>,
     pub(super) emptied: Vec<Emptied>,
@@ -46,6 +48,11 @@ impl Entries {
                 named.note(record.workspace_id.unwrap_or(listing.workspace_id), record);
             }
         }
+    }
+
+    pub(super) fn note_newest(&mut self, listing: &Listing) {
+        let newest = listing.records.iter().filter_map(|record| record.modified_at).max();
+        self.newest_change = self.newest_change.max(newest);
     }
 
     /// An answer with what it may claim: one without entries only where there were none before.

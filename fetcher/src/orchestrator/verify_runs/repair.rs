@@ -5,26 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-use serde_json::json;
 use shared::catalogue;
-use shared::listing::{Listing, Span};
-use shared::resource::{Paging, Resource};
 use shared::telemetry::REPORT;
 use tracing::{info, warn};
 
 use super::Verification;
 use crate::inventory::Days;
-use crate::lists::check_shape;
+use crate::orchestrator::entries_by_id::{
+    AT_ONCE, EntriesById, EntriesError, Missing, gone_record,
+};
 use crate::orchestrator::report_runs::{Outcome, ReportDays, read};
 use crate::outcome::{SyncError, SyncResult, Tally};
-use crate::record::read_answer;
-use crate::report::{Scope, looked_at};
-use crate::state::Cursor;
+use crate::report::Scope;
 use crate::toggl::Error;
-
-/// Entries that are asked for at once: as many as a page has.
-const AT_ONCE: usize = 1_000;
 
 /// From this many entries on, an inventory that lacks more than half of them is not believed.
 const GUARDED_ENTRIES: usize = 20;
@@ -41,13 +34,6 @@ pub(crate) struct Repair {
     pub(crate) stored: usize,
     /// Days in which sums differ.
     pub(crate) days: Vec<Days>,
-}
-
-/// Entries that Toggl did not show.
-#[derive(Debug, Default)]
-struct Missing {
-    ids: Vec<i64>,
-    fetched_at: Option<Timestamp>,
 }
 
 impl Repair {
@@ -93,8 +79,10 @@ impl Verification<'_> {
     async fn read(&self, plan: &Repair, result: &mut SyncResult) -> Result<(), SyncError> {
         let ids: Vec<i64> = plan.entries.union(&plan.gone).copied().collect();
         let mut tally = Tally::default();
+        let (client, publisher) = (self.session.client, self.session.publisher);
+        let entries = EntriesById { client, publisher, workspace_id: plan.workspace_id };
         for ids in ids.chunks(AT_ONCE) {
-            let missing = match self.entries(plan.workspace_id, ids, &mut tally).await {
+            let missing = match entries.read(ids, &mut tally).await {
                 Ok(missing) => missing,
                 Err(error) => {
                     result.add(&mut tally);
@@ -109,44 +97,6 @@ impl Verification<'_> {
             self.report(plan.workspace_id, *days, result).await?;
         }
         Ok(())
-    }
-
-    /// Asks for entries by their ids, wherever they are now, and sends them.
-    async fn entries(
-        &self,
-        workspace_id: i64,
-        ids: &[i64],
-        tally: &mut Tally,
-    ) -> Result<Missing, EntriesError> {
-        let Some(resource) = catalogue::CATALOGUE.iter().find(|r| r.paging == Paging::Report)
-        else {
-            return Ok(Missing::default());
-        };
-        let path = resource.path.replace("{workspace}", &workspace_id.to_string());
-        let path = format!("{}{path}", resource.api.prefix());
-        let question = json!({
-            "time_entry_ids": ids, "order_by": "date", "order_dir": "ASC", "grouped": false, "rounding": 0,
-            "rounding_minutes": 0, "hide_amounts": false, "enrich_response": false, "page_size": AT_ONCE,
-        });
-        let answer = self.session.client.post(&path, &question).await?;
-        let page = read_answer(self.session.client, resource, &path, &answer.body)?;
-        check_shape(&path, page.records.len(), &page.rejected)?;
-        let has_more = Cursor::after(&answer.headers).map_err(|_| Error::NextPage { path })?;
-        let found: BTreeSet<i64> = page.records.iter().map(|record| record.source_id).collect();
-        let is_whole =
-            has_more.is_none() && looked_at(&answer.headers).is_none() && page.rejected.is_empty();
-        let listing = Listing {
-            resource,
-            workspace_id,
-            fetched_at: answer.fetched_at,
-            span: Span::Partial,
-            records: page.records,
-            rejected: page.rejected,
-        };
-        let sent = tally.send(self.session.publisher, listing).await?;
-        tally.records += sent;
-        let ids = ids.iter().filter(|id| is_whole && !found.contains(id)).copied().collect();
-        Ok(Missing { ids, fetched_at: Some(answer.fetched_at) })
     }
 
     /// Says of entries that they are gone, to both tables that may have them.
@@ -177,7 +127,7 @@ impl Verification<'_> {
         let tables = catalogue::CATALOGUE.iter().filter(|resource| resource.is_time_entry());
         for resource in tables {
             for id in &gone {
-                let listing = gone_entry(resource, plan.workspace_id, (*id, fetched_at));
+                let listing = gone_record(resource, plan.workspace_id, (*id, fetched_at));
                 tally.send(self.session.publisher, listing).await?;
             }
         }
@@ -230,34 +180,4 @@ fn unread(error: EntriesError, result: &mut SyncResult) -> Result<(), SyncError>
             Ok(())
         }
     }
-}
-
-/// Why entries were not read.
-enum EntriesError {
-    Toggl(Error),
-    Run(SyncError),
-}
-
-impl From<Error> for EntriesError {
-    fn from(error: Error) -> Self {
-        Self::Toggl(error)
-    }
-}
-
-impl From<crate::publisher::PublishError> for EntriesError {
-    fn from(error: crate::publisher::PublishError) -> Self {
-        Self::Run(error.into())
-    }
-}
-
-/// That there is no entry of that id.
-fn gone_entry(
-    resource: &'static Resource,
-    workspace_id: i64,
-    (id, fetched_at): (i64, Timestamp),
-) -> Listing {
-    use shared::resource::Scope as Whose;
-    let workspace_id = if resource.scope == Whose::Account { 0 } else { workspace_id };
-    let (records, rejected) = (Vec::new(), Vec::new());
-    Listing { resource, workspace_id, fetched_at, span: Span::Id(id), records, rejected }
 }

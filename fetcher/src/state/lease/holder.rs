@@ -13,6 +13,7 @@ pub(crate) enum Work {
     Sync,
     Report,
     Verify,
+    Listen,
 }
 
 impl Work {
@@ -21,6 +22,7 @@ impl Work {
             Self::Sync => format!("lease.{user_id}"),
             Self::Report => format!("lease.{user_id}.report"),
             Self::Verify => format!("lease.{user_id}.verify"),
+            Self::Listen => format!("lease.{user_id}.listen"),
         }
     }
 
@@ -29,6 +31,7 @@ impl Work {
             Self::Sync => "sync",
             Self::Report => "report",
             Self::Verify => "verification",
+            Self::Listen => "listening",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Client;
 use crate::toggl::error::Error;
 use crate::toggl::error_class::ErrorClass;
 use crate::toggl::limit_headers::{self, ListedQuota, Quota};
-use crate::toggl::question_and_reply::{MAX_BODY_BYTES, Question};
+use crate::toggl::question_and_reply::{MAX_BODY_BYTES, Question, Verb};
 use crate::toggl::quotas::Bucket;
 use crate::toggl::request_log::Wait;
 
@@ -56,7 +56,8 @@ impl Client {
         }
         self.meter.waiting(Wait::Pace, self.pace.turn()).await;
         let most_bytes = MAX_BODY_BYTES;
-        let question = Question { path: QUOTA_PATH, query: &[], json: None, most_bytes };
+        let question =
+            Question { verb: Verb::Get, path: QUOTA_PATH, query: &[], json: None, most_bytes };
         let asked = self.ask_once(question).await;
         let body = asked.ok().filter(|answer| answer.status.is_success()).map(|a| a.body);
         *kept() = Some(ListedQuotas { at: Instant::now(), body: body.clone() });

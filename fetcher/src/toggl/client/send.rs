@@ -9,7 +9,7 @@ use tracing::debug;
 use super::Client;
 use crate::toggl::error::Error;
 use crate::toggl::limit_headers::{self, Quota};
-use crate::toggl::question_and_reply::{Question, Reply, read_body};
+use crate::toggl::question_and_reply::{Question, Reply, Verb, read_body};
 
 impl Client {
     pub(super) async fn ask_once(&self, question: Question<'_>) -> Result<Reply, Error> {
@@ -23,7 +23,7 @@ impl Client {
     }
 
     async fn send(&self, question: Question<'_>) -> Result<Reply, Error> {
-        let Question { path, query, json, most_bytes } = question;
+        let Question { verb, path, query, json, most_bytes } = question;
         let transport = |source: reqwest::Error| Error::Transport {
             path: path.to_owned(),
             source: source.without_url(),
@@ -31,9 +31,16 @@ impl Client {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         let started = Instant::now();
+        let request = match verb {
+            Verb::Get => self.http.get(url),
+            Verb::Post => self.http.post(url),
+            Verb::Put => self.http.put(url),
+            Verb::Delete => self.http.delete(url),
+        };
+        let request = request.query(query);
         let request = match json {
-            None => self.http.get(url).query(query),
-            Some(json) => self.http.post(url).json(json),
+            None => request,
+            Some(json) => request.json(json),
         };
         let request = request.basic_auth(self.token.expose_secret(), Some("api_token"));
         let response = request.send().await.map_err(transport)?;

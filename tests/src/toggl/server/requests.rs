@@ -14,6 +14,7 @@ use bytes::Bytes;
 use url::form_urlencoded;
 
 use super::lock;
+use super::ringing::Ringing;
 use crate::toggl::account::Account;
 use crate::toggl::answer::{Answer, Content, Scripts};
 use crate::toggl::attendance::Attendance;
@@ -26,6 +27,7 @@ use crate::toggl::record::Record;
 use crate::toggl::reply::Reply;
 use crate::toggl::request_log::{RequestLog, SeenRequest};
 use crate::toggl::resources::Resources;
+use crate::toggl::webhooks::Webhooks;
 
 /// The state that requests and tests share. A request locks one part at a time, so a test may use
 /// the simulator while it visits an account.
@@ -37,26 +39,29 @@ pub(super) struct Toggl {
     pub(super) changes: Mutex<Changes>,
     pub(super) log: RequestLog,
     pub(super) attendance: Attendance,
+    pub(super) ringing: Ringing,
 }
 
 /// An account and what its user may still ask.
 #[derive(Debug)]
 pub(super) struct Tenant {
     pub(super) account: Mutex<Account>,
+    pub(super) webhooks: Mutex<Webhooks>,
     quota: Mutex<Quota>,
 }
 
 /// A request that has arrived as a whole.
 #[derive(Debug)]
-struct Asked {
-    head: Parts,
-    body: Bytes,
+pub(super) struct Asked {
+    pub(super) head: Parts,
+    pub(super) body: Bytes,
 }
 
 impl Toggl {
     pub(super) fn of(accounts: Vec<Account>) -> Self {
         let tenants = accounts.into_iter().map(|account| Tenant {
             account: Mutex::new(account),
+            webhooks: Mutex::default(),
             quota: Mutex::new(Quota::new(QuotaLimits::default())),
         });
         Self {
@@ -66,6 +71,7 @@ impl Toggl {
             changes: Mutex::default(),
             log: RequestLog::new(),
             attendance: Attendance::default(),
+            ringing: Ringing::default(),
         }
     }
 
@@ -76,8 +82,23 @@ impl Toggl {
     /// Makes the changes that were to come before this request.
     fn change(&self, asked: &Asked) {
         let due = lock(&self.changes).due(asked.head.uri.path());
-        let tenant = self.tenant(&asked.head.headers).unwrap_or_else(|| self.first());
-        due.make(&mut lock(&tenant.account));
+        let place = self.place(&asked.head.headers);
+        let place = if place < self.tenants.len() { place } else { 0 };
+        self.visit(place, |account| due.make(account));
+    }
+
+    /// Lets somebody change an account, and rings for what has happened then.
+    pub(super) fn visit<T>(&self, place: usize, visit: impl FnOnce(&mut Account) -> T) -> T {
+        let tenant = self.tenants.get(place).unwrap_or_else(|| self.first());
+        let (result, happenings) = {
+            let mut account = lock(&tenant.account);
+            let result = visit(&mut account);
+            (result, account.take_happenings())
+        };
+        if !happenings.is_empty() {
+            self.ring(place, &happenings);
+        }
+        result
     }
 
     /// The answer of an account, with everything Toggl checks before.
@@ -97,7 +118,7 @@ impl Toggl {
     }
 
     /// Where among the accounts that one is; after all of them if there is none.
-    fn place(&self, headers: &HeaderMap) -> usize {
+    pub(super) fn place(&self, headers: &HeaderMap) -> usize {
         let is_known =
             |tenant: &Tenant| credentials::are_of(headers, lock(&tenant.account).token());
         self.tenants.iter().position(is_known).unwrap_or(self.tenants.len())
@@ -116,7 +137,7 @@ impl Toggl {
         let Some(endpoint) = endpoint else {
             return Reply::refusal(StatusCode::NOT_FOUND, "Not Found");
         };
-        if asked.head.method != endpoint.method() {
+        if !endpoint.takes(&asked.head.method) {
             return Reply::refusal(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
         }
         if let Err(used_up) = tenant.spend(endpoint) {
@@ -126,6 +147,9 @@ impl Toggl {
         let query = form_urlencoded::parse(query.as_bytes());
         let query = query.into_owned().collect::<HashMap<_, _>>();
         let (behaviour, quotas) = (lock(&self.behaviour).clone(), tenant.standings());
+        if endpoint.is_of_webhooks() {
+            return tenant.answer_about_webhooks(endpoint, asked, &query, &behaviour);
+        }
         let account = &lock(&tenant.account);
         let body = &asked.body;
         Resources { account, behaviour: &behaviour, query, body, quotas }.reply(endpoint)
@@ -194,7 +218,10 @@ pub(super) async fn respond(State(toggl): State<Arc<Toggl>>, request: Request) -
     toggl.change(&asked);
     let reply = match script.content {
         Content::Canned(canned) => Reply::from(canned),
-        Content::PassThrough => toggl.reply(&asked),
+        Content::PassThrough => {
+            let reply = toggl.reply(&asked);
+            toggl.tried_address(&asked, reply).await
+        }
     };
     toggl.log.close(number, reply.status().as_u16());
     let now = lock(&toggl.behaviour).clock();

@@ -18,6 +18,7 @@ mod lists;
 mod report;
 mod scripts;
 mod short_lists;
+mod webhooks;
 
 const ENTRIES: &str = "/api/v9/me/time_entries";
 const WORKSPACE: &str = "/api/v9/workspaces/2230991";
