@@ -76,6 +76,11 @@ impl SyncProgress {
         format!("changes.{user_id}")
     }
 
+    /// Of a run that asks for changes of lists alone: it keeps neither of the others from going on.
+    pub(crate) fn key_of_lists(user_id: i64) -> String {
+        format!("lists.{user_id}")
+    }
+
     /// Nothing has been read yet.
     pub(crate) fn new(signature: String) -> Self {
         Self { signature, ..Self::default() }

@@ -63,17 +63,24 @@ pub(crate) async fn same(
     listed: Sums,
 ) -> Result<Option<Applied>, ApplyError> {
     let Job { batch, .. } = job;
-    let mut transaction = job.begin(connection, BatchLock::SharedAndClaims).await?;
-    let context = job.context(OnRecord::default());
-    let stored = checksum::stored(&mut transaction, context, batch).await?;
-    job.check_forgotten(stored.on_record)?;
-    // What was fetched at the same moment or later is not confirmed by this batch.
-    let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
-    let on_record = stored.on_record;
-    let is_plain = !on_record.newer_claims && !on_record.letters;
-    let applied = (is_plain && stored.sums == listed && is_older)
-        .then(|| (nothing_new(job, listed), on_record));
-    finish(job, transaction, applied).await
+    for batch_lock in [BatchLock::SharedAndSharedClaims, BatchLock::SharedAndClaims] {
+        let mut transaction = job.begin(connection, batch_lock).await?;
+        let context = job.context(OnRecord::default());
+        let stored = checksum::stored(&mut transaction, context, batch).await?;
+        let on_record = stored.on_record;
+        job.check_forgotten(on_record)?;
+        // Two listings may overtake a letter together: then one of them has to see the other's claim.
+        if on_record.letters && batch_lock == BatchLock::SharedAndSharedClaims {
+            transaction.rollback().await?;
+            continue;
+        }
+        // What was fetched at the same moment or later is not confirmed by this batch.
+        let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
+        let applied = (!on_record.newer_claims && stored.sums == listed && is_older)
+            .then(|| (nothing_new(job, listed), on_record));
+        return finish(job, transaction, applied).await;
+    }
+    Ok(None)
 }
 
 /// All that is listed is stored as it is.

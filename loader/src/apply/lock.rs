@@ -25,7 +25,9 @@ pub(crate) enum BatchLock {
     Exclusive,
     /// Beside others that only add rows; see [`fast_path`](super::fast_path).
     Shared,
-    /// Beside others that add rows as long as they do not claim, and beside those that bring nothing new.
+    /// Beside others that add rows as long as they do not claim, and beside others of this kind.
+    SharedAndSharedClaims,
+    /// Beside others that add rows, and exclusive among those that claim.
     SharedAndClaims,
 }
 
@@ -45,10 +47,11 @@ pub(crate) async fn begin<'c>(
     let take = match batch_lock {
         BatchLock::Exclusive => format!("pg_advisory_xact_lock({key})"),
         BatchLock::Shared => format!("pg_advisory_xact_lock_shared({key})"),
-        BatchLock::SharedAndClaims => {
+        BatchLock::SharedAndSharedClaims | BatchLock::SharedAndClaims => {
             let claims = claims_key(schema, resource, workspace_id);
+            let shared = if batch_lock == BatchLock::SharedAndClaims { "" } else { "_shared" };
             format!(
-                "pg_advisory_xact_lock_shared({key}); select pg_advisory_xact_lock_shared({claims})"
+                "pg_advisory_xact_lock_shared({key}); select pg_advisory_xact_lock{shared}({claims})"
             )
         }
     };
