@@ -105,6 +105,8 @@ enum Extent {
     Whole,
     /// What has changed of entries, and of lists as far as those are named, or of all.
     Changes { lists: bool },
+    /// What has changed of some lists, and nothing else.
+    Lists,
 }
 
 struct Sync<'a> {
@@ -140,6 +142,7 @@ impl Extent {
         match self {
             Self::Whole => SyncProgress::key(user_id),
             Self::Changes { .. } => SyncProgress::key_of_changes(user_id),
+            Self::Lists => format!("{}.lists", SyncProgress::key_of_changes(user_id)),
         }
     }
 }
@@ -250,7 +253,9 @@ impl<'a> Sync<'a> {
             self.progress.uncertain = self.result.not_known_complete();
             self.session.state.save(&key, &self.progress).await?;
             let sent = match self.extent {
-                Extent::Whole => format!("{} listings are sent", self.progress.done_count()),
+                Extent::Whole | Extent::Lists => {
+                    format!("{} listings are sent", self.progress.done_count())
+                }
                 Extent::Changes { .. } => {
                     format!("{} time entries are sent", self.result.time_entries_count)
                 }

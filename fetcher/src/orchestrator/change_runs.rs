@@ -111,7 +111,7 @@ pub(crate) async fn look_at_lists(
         workspaces: Workspaces::Ids(workspace_ids.clone()),
         ..SyncOptions::default()
     };
-    let mut sync = Sync::new(session, &options, Extent::Changes).await?;
+    let mut sync = Sync::new(session, &options, Extent::Lists).await?;
     sync.workspaces = workspaces;
     let key = Membership::key(sync.session.account.id);
     sync.membership = state.load(&key).await?.unwrap_or_default();

@@ -171,6 +171,7 @@ impl Sync<'_> {
             Extent::Whole => (has("time_entries") && has("projects")).then_some(LastRun::SYNC),
             Extent::Changes { lists: true } => Some(LastRun::LISTS),
             Extent::Changes { lists: false } => Some(LastRun::CHANGES),
+            Extent::Lists => None,
         }
     }
 }

@@ -66,7 +66,7 @@ impl Sync<'_> {
         let to = match self.extent {
             // The later days have just been read.
             Extent::Whole => self.window(self.options.days.min(FLOOR_DAYS))?.from,
-            Extent::Changes { .. } => all.to,
+            Extent::Changes { .. } | Extent::Lists => all.to,
         };
         let window = Window { to, ..all };
         let ahead = if window.from < window.to { vec![window] } else { Vec::new() };
