@@ -50,7 +50,7 @@ use crate::account::Workspaces;
 use crate::outcome::SyncError;
 use crate::publisher::Publisher;
 use crate::state::State;
-use crate::toggl::{Client, Error};
+use crate::toggl::{Client, Error, QuotaStates};
 
 /// How long the end of the program waits for what it writes down last.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -80,7 +80,8 @@ pub(crate) struct Listening<'a> {
     pub(crate) state: &'a State,
     pub(crate) token: &'a SecretString,
     pub(crate) user_id: i64,
-    pub(crate) publisher: &'a (dyn Fn() -> Publisher + Sync),
+    /// A client and a publisher for each look.
+    pub(crate) run: &'a (dyn Fn() -> (Client, Publisher) + Sync),
     pub(crate) options: ListenOptions,
 }
 
@@ -180,7 +181,8 @@ impl Listening<'_> {
         let ListenOptions { workspaces, patience, gap, percent, .. } = &self.options;
         Looks {
             client: self.client,
-            publisher: self.publisher,
+            run: self.run,
+            quotas: QuotaStates::new(),
             state: self.state,
             workspaces: workspaces.clone(),
             patience: *patience,

@@ -105,7 +105,7 @@ enum Extent {
     Whole,
     /// What has changed of entries, and of lists as far as those are named, or of all.
     Changes { lists: bool },
-    /// What has changed of some lists, and no entries.
+    /// What has changed of some lists, and nothing else.
     Lists,
 }
 
@@ -142,7 +142,7 @@ impl Extent {
         match self {
             Self::Whole => SyncProgress::key(user_id),
             Self::Changes { .. } => SyncProgress::key_of_changes(user_id),
-            Self::Lists => SyncProgress::key_of_lists(user_id),
+            Self::Lists => format!("{}.lists", SyncProgress::key_of_changes(user_id)),
         }
     }
 }

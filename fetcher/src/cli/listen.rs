@@ -113,7 +113,7 @@ pub(super) async fn run(common: &CommonArgs, args: &ListenArgs) -> Result<Exit, 
         state: &broker.state,
         token: &login.credentials.api_token,
         user_id: listener.account().id,
-        publisher: &|| broker.publisher(),
+        run: &|| (broker.client(common, login), broker.publisher()),
         options: ListenOptions {
             public_url: args.public_url.clone(),
             workspaces: wanted,

@@ -23,14 +23,20 @@ use crate::orchestrator::{
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::state::State;
-use crate::toggl::{Bucket, Client};
+use crate::toggl::{Bucket, Client, QuotaStates};
 use crate::webhooks::Entity;
+
+/// A client and a publisher for one run.
+pub(super) type Run<'a> = &'a (dyn Fn() -> (Client, Publisher) + Sync);
 
 /// Whoever looks.
 pub(super) struct Looks<'a> {
+    /// Knows what time it is.
     pub(super) client: &'a Client,
-    /// Each look is a run of its own.
-    pub(super) publisher: &'a (dyn Fn() -> Publisher + Sync),
+    /// Each look is a run of its own, whose requests are counted.
+    pub(super) run: Run<'a>,
+    /// What looks have heard of the quotas.
+    pub(super) quotas: QuotaStates,
     pub(super) state: &'a State,
     pub(super) workspaces: Workspaces,
     /// How long another run of the account is waited for.
@@ -95,14 +101,17 @@ impl Looks<'_> {
     async fn look(&mut self, taken: Pending) -> Result<Pending, SyncError> {
         let mut left = Pending { gone: self.tell_gone(taken.gone).await?, ..Pending::default() };
         if taken.own {
-            let outcome = self.look_at_own().await;
-            left.own = matches!(self.settle(Bucket::User, LookKind::Own, outcome)?, Look::Left);
+            let (client, publisher) = self.begin();
+            let outcome = self.look_at_own(&client, &publisher).await;
+            let look = self.settle(Bucket::User, LookKind::Own, &client, outcome)?;
+            left.own = matches!(look, Look::Left);
         }
         for (workspace_id, ids) in taken.entries {
-            let publisher = (self.publisher)();
-            let looking = look_at_entries(self.client, &publisher, workspace_id, &ids);
+            let (client, publisher) = self.begin();
+            let looking = look_at_entries(&client, &publisher, workspace_id, &ids);
             let outcome = looking.instrument(run_span(publisher.run_id(), None)).await;
-            match self.settle(Bucket::Workspace(workspace_id), LookKind::Entries, outcome)? {
+            let bucket = Bucket::Workspace(workspace_id);
+            match self.settle(bucket, LookKind::Entries, &client, outcome)? {
                 Look::Done => {}
                 Look::Left => drop(left.entries.insert(workspace_id, ids)),
                 Look::Dropped => self.bell.drop_events(ids.len() as u64, None),
@@ -113,8 +122,10 @@ impl Looks<'_> {
             lists.entry(workspace_id).or_default().push(entity);
         }
         for (workspace_id, entities) in lists {
-            let outcome = self.look_at_lists(workspace_id, &entities).await;
-            match self.settle(Bucket::Workspace(workspace_id), LookKind::Lists, outcome)? {
+            let run = self.begin();
+            let outcome = self.look_at_lists(&run, workspace_id, &entities).await;
+            let bucket = Bucket::Workspace(workspace_id);
+            match self.settle(bucket, LookKind::Lists, &run.0, outcome)? {
                 // The next sync reads them whole.
                 Look::Done | Look::Dropped => {}
                 Look::Left => {
@@ -125,30 +136,42 @@ impl Looks<'_> {
         Ok(left)
     }
 
+    /// A run that knows of the quotas what others have heard.
+    fn begin(&self) -> (Client, Publisher) {
+        let (client, publisher) = (self.run)();
+        client.remember(&self.quotas, &BTreeMap::new());
+        (client, publisher)
+    }
+
     /// What has changed of the owner's entries, in one request.
-    async fn look_at_own(&self) -> Result<SyncResult, SyncError> {
-        let (publisher, turn) = ((self.publisher)(), Turn::alone());
+    async fn look_at_own(
+        &self,
+        client: &Client,
+        publisher: &Publisher,
+    ) -> Result<SyncResult, SyncError> {
+        let turn = Turn::alone();
         let options = ChangeOptions {
             workspaces: self.workspaces.clone(),
             lists: false,
             patience: self.patience,
         };
         let span = run_span(publisher.run_id(), None);
-        let looking = changes_beside(self.client, &publisher, self.state, &turn, &options);
+        let looking = changes_beside(client, publisher, self.state, &turn, &options);
         Box::pin(looking).instrument(span).await
     }
 
     /// What has changed of lists that have such things.
     async fn look_at_lists(
         &self,
+        (client, publisher): &(Client, Publisher),
         workspace_id: i64,
         entities: &[Entity],
     ) -> Result<SyncResult, SyncError> {
-        let (publisher, turn) = ((self.publisher)(), Turn::alone());
+        let turn = Turn::alone();
         let names = entities.iter().flat_map(|entity| lists_of(*entity)).copied().collect();
         let wanted = (workspace_id, names, self.patience);
         let span = run_span(publisher.run_id(), None);
-        let looking = look_at_lists(self.client, &publisher, self.state, &turn, wanted);
+        let looking = look_at_lists(client, publisher, self.state, &turn, wanted);
         Box::pin(looking).instrument(span).await
     }
 
@@ -157,7 +180,7 @@ impl Looks<'_> {
         if all.is_empty() {
             return Ok(all);
         }
-        let publisher = (self.publisher)();
+        let (_, publisher) = self.begin();
         let span = run_span(publisher.run_id(), None);
         let mut told = 0;
         let telling = async {
@@ -195,9 +218,11 @@ impl Looks<'_> {
         &mut self,
         bucket: Bucket,
         kind: LookKind,
+        client: &Client,
         outcome: Result<SyncResult, SyncError>,
     ) -> Result<Look, SyncError> {
-        let known = self.client.quota_states().get(&bucket).copied();
+        self.quotas.extend(client.quota_states());
+        let known = self.quotas.get(&bucket).copied();
         let pause = self.share.pause(bucket, known, Timestamp::now());
         judge(self.turns.entry(bucket).or_default(), pause, kind, outcome, &self.metrics)
     }

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_deletion_needs_no_look_unless_it_does_not_say_of_what_or_when() {
         let deleted = event(Entity::TimeEntry, Action::Deleted, &[5, 6], Some(2));
-        let pending = noted(&[deleted.clone()]);
+        let pending = noted(std::slice::from_ref(&deleted));
         assert_eq!(pending.gone.iter().map(|gone| gone.id).collect::<Vec<_>>(), [5, 6]);
         assert!(pending.buckets().is_empty());
         let never = noted(&[Event { at: None, ..deleted.clone() }]);

@@ -82,17 +82,17 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    fn state(left: i64, resets_at: i64) -> Option<QuotaState> {
-        let resets_at = Some(at(resets_at));
-        Some(QuotaState { remaining: Some(left), resets_at, used_up: false })
+    fn pause(share: &mut Share, (left, resets_at): (i64, i64), now: i64) -> Duration {
+        let (remaining, resets_at) = (Some(left), Some(at(resets_at)));
+        let state = QuotaState { remaining, resets_at, used_up: false };
+        share.pause(Bucket::User, Some(state), at(now))
     }
 
     #[test]
     fn of_thirty_requests_half_are_used_the_first_at_once_the_others_over_the_hour() {
         let mut share = Share::new(GAP, 50);
-        let pauses: Vec<u64> = (0..=16)
-            .map(|used| share.pause(Bucket::User, state(30 - used, 3_600), at(0)).as_secs())
-            .collect();
+        let pauses: Vec<u64> =
+            (0..=16).map(|used| pause(&mut share, (30 - used, 3_600), 0).as_secs()).collect();
         assert_eq!(pauses[..8], [2; 8]);
         assert!(pauses[8..15].is_sorted() && pauses[8] > 2 && pauses[14] == 600, "{pauses:?}");
         assert_eq!(pauses[15..], [3_601, 3_601], "the rest is for others");
@@ -101,16 +101,16 @@ mod tests {
     #[test]
     fn the_next_hour_begins_anew() {
         let mut share = Share::new(GAP, 50);
-        share.pause(Bucket::User, state(30, 3_600), at(0));
-        assert_eq!(share.pause(Bucket::User, state(10, 3_600), at(3_500)).as_secs(), 101);
-        assert_eq!(share.pause(Bucket::User, state(29, 7_200), at(3_601)), GAP);
+        pause(&mut share, (30, 3_600), 0);
+        assert_eq!(pause(&mut share, (10, 3_600), 3_500).as_secs(), 101);
+        assert_eq!(pause(&mut share, (29, 7_200), 3_601), GAP);
     }
 
     #[test]
     fn what_nobody_knows_or_enforces_holds_nothing_up() {
         let mut share = Share::new(GAP, 50);
         assert_eq!(share.pause(Bucket::User, None, at(0)), GAP);
-        assert_eq!(share.pause(Bucket::User, state(-4, 3_600), at(0)), GAP);
-        assert_eq!(share.pause(Bucket::User, state(0, 10), at(20)), GAP, "that hour is over");
+        assert_eq!(pause(&mut share, (-4, 3_600), 0), GAP);
+        assert_eq!(pause(&mut share, (0, 10), 20), GAP, "that hour is over");
     }
 }

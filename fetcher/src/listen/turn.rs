@@ -109,28 +109,28 @@ mod tests {
         judge(turn, PAUSE, LookKind::Own, outcome, &Metrics::new()).ok()
     }
 
-    fn failed() -> Result<SyncResult, SyncError> {
+    fn failed() -> SyncResult {
         let failed = vec![("time_entries", "HTTP 500".to_owned())];
-        Ok(SyncResult { failed, ..SyncResult::default() })
+        SyncResult { failed, ..SyncResult::default() }
     }
 
-    fn refused(status: StatusCode) -> Result<SyncResult, SyncError> {
+    fn refused(status: StatusCode) -> SyncError {
         let (path, message) = ("/x".to_owned(), toggl::Words::default());
-        Err(toggl::Error::Status { path, status, message }.into())
+        toggl::Error::Status { path, status, message }.into()
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_passes_is_waited_out_and_what_is_refused_again_and_again_is_given_up() {
         let mut turn = Turned::default();
         let passing: [fn() -> Result<SyncResult, SyncError>; 2] =
-            [failed, || refused(StatusCode::BAD_GATEWAY)];
+            [|| Ok(failed()), || Err(refused(StatusCode::BAD_GATEWAY))];
         for outcome in passing {
             for _ in 0..20 {
                 assert!(matches!(judged(&mut turn, outcome()), Some(Look::Left)));
                 assert!(!turn.is_due(Instant::now()));
             }
         }
-        let refuse = |turn: &mut Turned| judged(turn, refused(StatusCode::BAD_REQUEST));
+        let refuse = |turn: &mut Turned| judged(turn, Err(refused(StatusCode::BAD_REQUEST)));
         assert!(matches!(refuse(&mut turn), Some(Look::Left)));
         assert!(matches!(refuse(&mut turn), Some(Look::Left)));
         assert!(matches!(refuse(&mut turn), Some(Look::Dropped)));
