@@ -142,7 +142,7 @@ impl Extent {
         match self {
             Self::Whole => SyncProgress::key(user_id),
             Self::Changes { .. } => SyncProgress::key_of_changes(user_id),
-            Self::Lists => format!("{}.lists", SyncProgress::key_of_changes(user_id)),
+            Self::Lists => SyncProgress::key_of_lists(user_id),
         }
     }
 }
