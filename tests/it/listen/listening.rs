@@ -47,6 +47,8 @@ impl Listening {
     pub(crate) async fn in_world(world: World, arguments: &[&str]) -> Self {
         world.sync(&[]).await.unwrap();
         let loader = world.start_loader().await.unwrap();
+        // The tables are there then.
+        loader.logged("Loading", DEADLINE).await.unwrap();
         let url = format!("http://127.0.0.1:{}", free_port().unwrap());
         let listener = worker(&world, &url, arguments).start().await.unwrap();
         Self { world, loader, listener, url }

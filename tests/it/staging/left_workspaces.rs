@@ -76,7 +76,7 @@ async fn no_view_shows_anything_of_a_workspace_that_was_left_until_it_is_back() 
     let before = counts(&mut staged.connection).await;
     for (view, count) in &before {
         // Of an inventory there is no more here than a row that is none.
-        let is_empty = ["__me", "inventories", "verif"].iter().any(|name| view.contains(name));
+        let is_empty = ["__me", "inventor", "verif"].iter().any(|name| view.contains(name));
         assert_eq!(*count > 0, !is_empty, "{view}");
     }
 
