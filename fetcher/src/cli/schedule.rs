@@ -45,7 +45,7 @@ const AUTO: &str = "auto";
 /// When runs come.
 #[derive(Debug, Clone)]
 enum When {
-    Cron(Cron),
+    Cron(Box<Cron>),
     /// As the plan has them.
     Auto,
 }
@@ -57,7 +57,7 @@ impl FromStr for When {
         if text.eq_ignore_ascii_case(AUTO) {
             return Ok(Self::Auto);
         }
-        Cron::from_str(text).map(Self::Cron)
+        Cron::from_str(text).map(|cron| Self::Cron(Box::new(cron)))
     }
 }
 

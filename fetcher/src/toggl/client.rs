@@ -263,7 +263,8 @@ impl Client {
 pub(crate) fn fingerprint(token: &SecretString) -> String {
     let token = token.expose_secret().as_bytes();
     let hash = ring::digest::digest(&ring::digest::SHA256, token);
-    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = hash.as_ref().first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 #[cfg(test)]

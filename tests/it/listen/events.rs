@@ -123,7 +123,7 @@ async fn a_project_a_client_and_a_tag_arrive_and_a_project_that_is_deleted_is_ma
         listening.row(table, id, |row| row.data["name"] == "renamed").await;
     }
     toggl.with_account(|account| {
-        account.delete(List::Projects, WORKSPACE, project, Timestamp::now())
+        account.delete(List::Projects, WORKSPACE, project, Timestamp::now());
     });
     listening.row("projects", project, |row| row.deleted_at.is_some()).await;
     listening.end().await;

@@ -47,8 +47,6 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "FETCHER_ACCOUNTS_AT_ONCE" | "FETCHER_DAYS" | "FETCHER_TEAM" => "7",
         "FETCHER_IF_RUNNING" => "skip",
         "FETCHER_ONLY" | "FETCHER_SKIP" => "tags, clients",
-        "FETCHER_LISTEN_ADDRESS" => "127.0.0.1:9500",
-        "FETCHER_LISTEN_CHECK_EVERY" | "FETCHER_LISTEN_GAP" => "90s",
         "FETCHER_LISTEN_SHARE" => "30",
         "FETCHER_PUBLIC_URL" => "https://hooks.example.com",
         "FETCHER_QUIET" | "LOADER_QUIET" => "no",
@@ -56,10 +54,14 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "FETCHER_SCHEDULE" => "17 * * * *",
         "FETCHER_SHARE" => "50",
         "FETCHER_VERIFY" => "daily",
-        "LOADER_ACK_WAIT" | "TOGGL_MAX_WAIT" | "TOGGL_TIMEOUT" => "90s",
+        "FETCHER_LISTEN_CHECK_EVERY"
+        | "FETCHER_LISTEN_GAP"
+        | "LOADER_ACK_WAIT"
+        | "TOGGL_MAX_WAIT"
+        | "TOGGL_TIMEOUT" => "90s",
         "LOADER_COPY" => "team_2",
         "LOADER_HISTORY" => "off",
-        "LOADER_HTTP" => "127.0.0.1:9500",
+        "FETCHER_LISTEN_ADDRESS" | "LOADER_HTTP" => "127.0.0.1:9500",
         "LOADER_KEEP_HISTORY" | "LOADER_KEEP_LOADS" | "LOADER_KEEP_LETTERS" => "365d",
         "LOADER_MAX_AGE" => "2h",
         "LOADER_WRITERS" | "STREAM_REPLICAS" | "TOGGL_BURST" => "3",

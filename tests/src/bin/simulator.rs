@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tests::toggl::{Account, Simulator};
 
 /// Serves a sample account as Toggl Track does, on a free port of this machine, until it is ended. It prints its
-/// address: set TOGGL_URL to that.
+/// address, which the fetcher takes as --toggl-url.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {}

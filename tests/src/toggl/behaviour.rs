@@ -53,6 +53,7 @@ pub struct Behaviour {
 
 /// How Toggl's webhooks are, and how they ring.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct WebhookBehaviour {
     /// Subscriptions of a workspace; without any the plan has none.
     pub most: usize,

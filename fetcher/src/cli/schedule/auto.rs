@@ -59,7 +59,7 @@ pub(super) async fn run(
     (program, zone): (&Program, &TimeZone),
 ) -> Result<Exit, Failure> {
     let mut driver = Driver::new(runs, share, verify);
-    if shutdown.soft.run_until_cancelled(driver.begin()).await.is_none() {
+    if shutdown.soft.run_until_cancelled(Box::pin(driver.begin())).await.is_none() {
         return Ok(stopped());
     }
     let mut said = None;
@@ -95,7 +95,12 @@ pub(super) async fn run(
                 false
             }
         };
-        if shutdown.soft.run_until_cancelled(driver.note(next.job, began, well)).await.is_none() {
+        if shutdown
+            .soft
+            .run_until_cancelled(Box::pin(driver.note(next.job, began, well)))
+            .await
+            .is_none()
+        {
             return Ok(stopped());
         }
     }

@@ -163,13 +163,13 @@ impl Tenant {
         behaviour: &Behaviour,
     ) -> Reply {
         let behaviour = &behaviour.webhooks;
-        let id = match endpoint {
-            Endpoint::WebhookLimits(id)
-            | Endpoint::Subscriptions(id)
-            | Endpoint::Subscription(id, _)
-            | Endpoint::SubscriptionEvents(id, _)
-            | Endpoint::SubscriptionPing(id, _) => id,
-            _ => return no_access(),
+        let (Endpoint::WebhookLimits(id)
+        | Endpoint::Subscriptions(id)
+        | Endpoint::Subscription(id, _)
+        | Endpoint::SubscriptionEvents(id, _)
+        | Endpoint::SubscriptionPing(id, _)) = endpoint
+        else {
+            return no_access();
         };
         if lock(&self.account).workspace(id).is_none() {
             return no_access();
@@ -271,6 +271,9 @@ impl Simulator {
     }
 
     /// Returns once so many events were taken.
+    ///
+    /// # Panics
+    /// When the server has ended.
     pub async fn taken(&self, count: usize) {
         let mut called = self.toggl.ringing.called.subscribe();
         let taken = || {
