@@ -302,7 +302,10 @@ fn a_wait_without_its_equals_sign_is_told_how_to_be_written() {
         [(&["--wait", "5m"][..], "5m"), (&["report", "--days", "3", "--wait", "90s"], "90s")]
     {
         let said = read(words).unwrap_err().to_string();
-        assert_eq!(said, format!("`--wait {time}` needs an equals sign: write --wait={time}\n"));
+        assert_eq!(
+            said,
+            format!("error: `--wait {time}` needs an equals sign: write --wait={time}\n")
+        );
     }
     assert!(read(&["--wait", "report", "--days", "3"]).unwrap().common.wait.is_some());
 }
