@@ -15,19 +15,14 @@ use super::running_entries::LONGEST_SQL;
 use super::sql::query;
 use crate::postgres::schema::Schema;
 
-/// Cuts a new range out of the older claims it covers, then stores what newer ones leave of it. What others that
-/// bring nothing new are just cutting is left to them: claims that overlap say what the newest of them says.
+/// Cuts a new range out of the older claims it covers, then stores what newer ones leave of it.
 /// `$1` resource, `$2` workspace, `$3` user, `$4` fetched at, `$5` run, `$6` and `$7` the bounds.
 fn record_sql(schema: &Schema, axis: &str, multirange: &str, range: &str) -> String {
     format!(
         "with cut as (
              delete from {schema}.toggl_track__claims
-             where claim_id = any (array(
-                 select claim_id from {schema}.toggl_track__claims
-                 where resource = $1 and workspace_id = $2 and {axis} && {range}
-                   and fetched_at < $4 and ($3::bigint is null or user_id = $3)
-                 for update skip locked
-             ))
+             where resource = $1 and workspace_id = $2 and {axis} && {range}
+               and fetched_at < $4 and ($3::bigint is null or user_id = $3)
              returning *
          ), kept as (
              insert into {schema}.toggl_track__claims

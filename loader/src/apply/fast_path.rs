@@ -3,10 +3,9 @@
 //!
 //! A batch that has to change a stored row takes an exclusive lock on its resource and workspace. One
 //! that does not takes a shared one: as long as it does, no stored row changes, so what was compared stays true
-//! and what is inserted is nobody else's. Who has added rows looks at claims and records its own under a second
-//! lock, alone: of two batches the later one sees the rows and the claims of the earlier one. Dead letters that
-//! are overtaken go under that lock too. Who brings nothing new shares it with others of that kind, for one says
-//! nothing that the other would have to know.
+//! and what is inserted is nobody else's. Claims are looked at and recorded one batch at a time, under
+//! a second lock: of two batches the later one sees the rows and the claims of the earlier one. Dead
+//! letters that are overtaken go under that lock too.
 //!
 //! Whatever is not as simple as that is left to the [exclusive](super::exclusive) way, with nothing done: a stored
 //! row that differs or is newer, a newer claim, a row that the claim does not have.
@@ -63,24 +62,16 @@ pub(crate) async fn same(
     listed: Sums,
 ) -> Result<Option<Applied>, ApplyError> {
     let Job { batch, .. } = job;
-    for batch_lock in [BatchLock::SharedAndSharedClaims, BatchLock::SharedAndClaims] {
-        let mut transaction = job.begin(connection, batch_lock).await?;
-        let context = job.context(OnRecord::default());
-        let stored = checksum::stored(&mut transaction, context, batch).await?;
-        let on_record = stored.on_record;
-        job.check_forgotten(on_record)?;
-        // Two listings may overtake a letter together: then one of them has to see the other's claim.
-        if on_record.letters && batch_lock == BatchLock::SharedAndSharedClaims {
-            transaction.rollback().await?;
-            continue;
-        }
-        // What was fetched at the same moment or later is not confirmed by this batch.
-        let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
-        let applied = (!on_record.newer_claims && stored.sums == listed && is_older)
-            .then(|| (nothing_new(job, listed), on_record));
-        return finish(job, transaction, applied).await;
-    }
-    Ok(None)
+    let mut transaction = job.begin(connection, BatchLock::SharedAndClaims).await?;
+    let context = job.context(OnRecord::default());
+    let stored = checksum::stored(&mut transaction, context, batch).await?;
+    job.check_forgotten(stored.on_record)?;
+    // What was fetched at the same moment or later is not confirmed by this batch.
+    let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
+    let on_record = stored.on_record;
+    let applied = (!on_record.newer_claims && stored.sums == listed && is_older)
+        .then(|| (nothing_new(job, listed), on_record));
+    finish(job, transaction, applied).await
 }
 
 /// All that is listed is stored as it is.

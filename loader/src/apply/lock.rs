@@ -4,8 +4,7 @@
 //! what is being deleted.
 //!
 //! Claims of these have a lock of their own, so that batches that only add rows do that at the same
-//! time and look at each other's rows and claims one after the other. Those that bring nothing new share it:
-//! they have nothing to look at in each other. It is always the second one.
+//! time and look at each other's rows and claims one after the other. It is always the second one.
 
 use std::time::Duration;
 
@@ -25,8 +24,6 @@ pub(crate) enum BatchLock {
     Exclusive,
     /// Beside others that only add rows; see [`fast_path`](super::fast_path).
     Shared,
-    /// Beside others that add rows as long as they do not claim, and beside others of this kind.
-    SharedAndSharedClaims,
     /// Beside others that add rows, and exclusive among those that claim.
     SharedAndClaims,
 }
@@ -47,12 +44,9 @@ pub(crate) async fn begin<'c>(
     let take = match batch_lock {
         BatchLock::Exclusive => format!("pg_advisory_xact_lock({key})"),
         BatchLock::Shared => format!("pg_advisory_xact_lock_shared({key})"),
-        BatchLock::SharedAndSharedClaims | BatchLock::SharedAndClaims => {
-            let claims = claims_key(schema, resource, workspace_id);
-            let shared = if batch_lock == BatchLock::SharedAndClaims { "" } else { "_shared" };
-            format!(
-                "pg_advisory_xact_lock_shared({key}); select pg_advisory_xact_lock{shared}({claims})"
-            )
+        BatchLock::SharedAndClaims => {
+            let claims = claims_lock(schema, resource, workspace_id);
+            format!("pg_advisory_xact_lock_shared({key}); {claims}")
         }
     };
     let limit = statement_timeout.map_or_else(String::new, |timeout| {
@@ -80,12 +74,11 @@ pub(crate) async fn claim(
     resource: &Resource,
     workspace_id: i64,
 ) -> sqlx::Result<()> {
-    let lock =
-        format!("select pg_advisory_xact_lock({})", claims_key(schema, resource, workspace_id));
+    let lock = claims_lock(schema, resource, workspace_id);
     sqlx::query(AssertSqlSafe(lock)).persistent(false).execute(connection).await.map(drop)
 }
 
-fn claims_key(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
+fn claims_lock(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
     let lock = schema.lock_name(resource.name);
-    format!("hashtextextended('{lock} claims', {workspace_id})")
+    format!("select pg_advisory_xact_lock(hashtextextended('{lock} claims', {workspace_id}))")
 }
