@@ -259,43 +259,45 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let common = &cli.common;
     match &cli.command {
         None => {
-            let mut run_summary = RunSummary::begin("sync");
-            let ended = match cli.common.run_summary.prepare() {
-                Ok(()) => Box::pin(runs::sync(&cli.common, &cli.sync, &mut run_summary)).await,
-                Err(failure) => Err(failure),
-            };
-            run_summary.write(&cli.common.run_summary, ended)
+            let sync =
+                async |summary: &mut RunSummary| runs::sync(common, &cli.sync, summary).await;
+            summed_up(common, "sync", sync).await
         }
         Some(Command::Changes(args)) => {
-            let mut run_summary = RunSummary::begin("changes");
-            let ended = match cli.common.run_summary.prepare() {
-                Ok(()) => Box::pin(changes::changes(&cli.common, args, &mut run_summary)).await,
-                Err(failure) => Err(failure),
-            };
-            run_summary.write(&cli.common.run_summary, ended)
+            let changes =
+                async |summary: &mut RunSummary| changes::changes(common, args, summary).await;
+            summed_up(common, "changes", changes).await
         }
         Some(Command::Report(args)) => {
-            let mut run_summary = RunSummary::begin("report");
-            let ended = match cli.common.run_summary.prepare() {
-                Ok(()) => Box::pin(runs::report(&cli.common, args, &mut run_summary)).await,
-                Err(failure) => Err(failure),
-            };
-            run_summary.write(&cli.common.run_summary, ended)
+            let report = async |summary: &mut RunSummary| runs::report(common, args, summary).await;
+            summed_up(common, "report", report).await
         }
         Some(Command::Verify(args)) => {
-            let mut run_summary = RunSummary::begin("verify");
-            let ended = match cli.common.run_summary.prepare() {
-                Ok(()) => Box::pin(verify::verify(&cli.common, args, &mut run_summary)).await,
-                Err(failure) => Err(failure),
-            };
-            run_summary.write(&cli.common.run_summary, ended)
+            let verify =
+                async |summary: &mut RunSummary| verify::verify(common, args, summary).await;
+            summed_up(common, "verify", verify).await
         }
         Some(Command::Schedule(args)) => schedule::run(args).await,
-        Some(Command::Listen(args)) => Box::pin(listen::run(&cli.common, args)).await,
-        Some(Command::Check) => checkup::run(&cli.common).await,
+        Some(Command::Listen(args)) => Box::pin(listen::run(common, args)).await,
+        Some(Command::Check) => checkup::run(common).await,
         Some(Command::Manual(manual)) => manual.run(flags::command()),
-        Some(Command::Credentials(command)) => credentials::run(command, &cli.common).await,
+        Some(Command::Credentials(command)) => credentials::run(command, common).await,
     }
+}
+
+/// Runs, unless what it did could not be written down, and writes that down.
+async fn summed_up(
+    common: &CommonArgs,
+    name: &'static str,
+    run: impl AsyncFnOnce(&mut RunSummary) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let mut summary = RunSummary::begin(name);
+    let ended = match common.run_summary.prepare() {
+        Ok(()) => Box::pin(run(&mut summary)).await,
+        Err(failure) => Err(failure),
+    };
+    summary.write(&common.run_summary, ended)
 }

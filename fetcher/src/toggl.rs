@@ -22,5 +22,6 @@ pub(crate) use clock::difference;
 pub use error::Error;
 pub(crate) use limit_headers::ListedQuota;
 pub use quotas::{Bucket, QuotaState, QuotaStates};
+pub(crate) use quotas::{MARGIN, SAME_WINDOW, WINDOW};
 pub use request_log::{RequestLog, Requests, Wait, Waits};
 pub use words::Words;

@@ -6,16 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::toggl::{Bucket, QuotaState};
+use crate::toggl::{Bucket, MARGIN, QuotaState, SAME_WINDOW, WINDOW};
 
-/// Windows whose ends lie closer together are the same, reckoned from different answers.
-const SAME_WINDOW: Duration = Duration::from_mins(1);
 /// However little is left of the share, a look waits no longer than this for its turn.
 const LONGEST: Duration = Duration::from_mins(10);
-/// Toggl counts in whole seconds.
-const MARGIN: Duration = Duration::from_secs(1);
-/// No window is longer.
-const WINDOW: Duration = Duration::from_hours(1);
 
 /// What looks may take of each quota.
 #[derive(Debug)]

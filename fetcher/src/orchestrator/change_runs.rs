@@ -16,7 +16,7 @@ use super::named::Named;
 use super::session::Session;
 use super::turns::Turn;
 use super::{Extent, Sync, SyncOptions};
-use crate::account::Workspaces;
+use crate::account::{Workspace, Workspaces};
 use crate::outcome::{SyncError, SyncResult};
 use crate::publisher::Publisher;
 use crate::state::{Membership, State, Work};
@@ -70,7 +70,7 @@ pub(crate) async fn changes_beside(
         return Ok(SyncResult::default());
     };
     let work = (Work::Sync, options.patience);
-    let (session, workspaces) = Session::open_known(client, publisher, state, turn, work).await?;
+    let opened = Session::open_known(client, publisher, state, turn, work).await?;
     // Toggl cuts an answer that is too long, and all days that it tells are read then.
     let sync_options = SyncOptions {
         days: FLOOR_DAYS,
@@ -78,10 +78,7 @@ pub(crate) async fn changes_beside(
         ..SyncOptions::default()
     };
     let extent = Extent::Changes { lists: options.lists };
-    let mut sync = Sync::new(session, &sync_options, extent).await?;
-    sync.workspaces = workspaces;
-    let key = Membership::key(sync.session.account.id);
-    sync.membership = state.load(&key).await?.unwrap_or_default();
+    let mut sync = Sync::between_syncs(opened, &sync_options, extent).await?;
     let named = sync.changed_entries(entries).await?;
     if sync.quota.is_none() {
         let lists = if options.lists { Lists::All } else { Lists::Named };
@@ -105,17 +102,29 @@ pub(crate) async fn look_at_lists(
 ) -> Result<SyncResult, SyncError> {
     let started = Instant::now();
     let work = (Work::Sync, patience);
-    let (session, workspaces) = Session::open_known(client, publisher, state, turn, work).await?;
+    let opened = Session::open_known(client, publisher, state, turn, work).await?;
     let workspace_ids = vec![workspace_id];
     let options = SyncOptions {
         workspaces: Workspaces::Ids(workspace_ids.clone()),
         ..SyncOptions::default()
     };
-    let mut sync = Sync::new(session, &options, Extent::Lists).await?;
-    sync.workspaces = workspaces;
-    let key = Membership::key(sync.session.account.id);
-    sync.membership = state.load(&key).await?.unwrap_or_default();
+    let mut sync = Sync::between_syncs(opened, &options, Extent::Lists).await?;
     sync.look_up(Named::default(), Lists::These(names)).await?;
     sync.later_lists().await?;
     sync.finish(workspace_ids, started).await
+}
+
+impl<'a> Sync<'a> {
+    /// A run that asks neither for workspaces nor for whose they are: what earlier runs have written down counts.
+    async fn between_syncs(
+        (session, workspaces): (Session<'a>, Vec<Workspace>),
+        options: &'a SyncOptions,
+        extent: Extent,
+    ) -> Result<Self, SyncError> {
+        let mut sync = Self::new(session, options, extent).await?;
+        sync.workspaces = workspaces;
+        let Session { state, account, .. } = &sync.session;
+        sync.membership = state.load(&Membership::key(account.id)).await?.unwrap_or_default();
+        Ok(sync)
+    }
 }

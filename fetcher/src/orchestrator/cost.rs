@@ -77,9 +77,8 @@ impl Session<'_> {
         let now = Timestamp::now();
         let quotas = self.client.quota_states();
         for (bucket, requests) in cost {
-            let total =
-                self.limits.totals.iter().find(|(known, _)| *known == bucket).map(|(_, n)| *n);
-            let left = quotas.get(&bucket).and_then(|quota| quota.left(now)).or(total);
+            let total = self.limits.total(bucket);
+            let left = self.limits.left(bucket, &quotas, now);
             let of = total.map_or_else(String::new, |total| format!(" of {total} an hour"));
             match left {
                 Some(left) if left >= 0 && left < i64::from(requests) => warn!(
@@ -149,20 +148,18 @@ impl Sync<'_> {
 
     /// Writes down what this run has learned of quotas, and what it cost if it was a whole one.
     pub(super) async fn save_limits(&mut self) -> Result<(), SyncError> {
-        if self.quota.is_none()
-            && let Some(name) = self.kind()
-        {
-            self.session.note_run(name);
-        }
-        if self.extent == Extent::Whole && self.quota.is_none() && !self.progress.was_saved {
-            let requests = self.session.client.requests().into_iter().collect();
-            self.session.limits.cost = Some((self.progress.signature.clone(), requests));
+        if self.quota.is_none() {
+            if let Some(name) = self.kind() {
+                self.session.note_run(name);
+            }
+            if self.extent == Extent::Whole && !self.progress.was_saved {
+                let requests = self.session.client.requests().into_iter().collect();
+                self.session.limits.cost = Some((self.progress.signature.clone(), requests));
+            }
         }
         self.session.save_quotas().await
     }
-}
 
-impl Sync<'_> {
     /// What the run is known as to those that plan others; none where it reads so little that it makes no other
     /// needless.
     fn kind(&self) -> Option<&'static str> {

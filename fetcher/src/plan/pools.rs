@@ -4,8 +4,10 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Toggl counts in fixed windows of an hour, from the first request on.
-const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+use crate::toggl;
+
+/// Toggl counts in fixed windows, from the first request on.
+const WINDOW: SignedDuration = SignedDuration::from_secs(toggl::WINDOW.as_secs().cast_signed());
 /// What a header rounds, and what a clock may be wrong by.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
 /// What every plan allows at least.

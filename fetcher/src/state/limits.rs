@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::toggl::{Bucket, QuotaState};
+use crate::toggl::{Bucket, QuotaState, QuotaStates};
 
 /// What a user's runs have learned of limits. Key `limits.<user>`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -46,6 +46,16 @@ impl LastRun {
 impl Limits {
     pub(crate) fn key(user_id: i64) -> String {
         format!("limits.{user_id}")
+    }
+
+    /// What an hour allows in a bucket, as /me/quota has told.
+    pub(crate) fn total(&self, bucket: Bucket) -> Option<i64> {
+        self.totals.iter().find(|(known, _)| *known == bucket).map(|(_, total)| *total)
+    }
+
+    /// What is left of a bucket now, by the headers of answers; where they say nothing, all of it.
+    pub(crate) fn left(&self, bucket: Bucket, states: &QuotaStates, now: Timestamp) -> Option<i64> {
+        states.get(&bucket).and_then(|known| known.left(now)).or_else(|| self.total(bucket))
     }
 }
 

@@ -17,10 +17,12 @@ use tracing::warn;
 use super::limit_headers;
 use crate::progress_bar::Countdown;
 
-/// A quota that names no reset is full again after this at the latest.
+/// Toggl counts in windows of this length: a quota that names no reset is full again after it at the latest.
 pub(crate) const WINDOW: Duration = Duration::from_hours(1);
 /// Toggl counts in whole seconds; a request at the very second of the reset may be too early.
-const MARGIN: Duration = Duration::from_secs(1);
+pub(crate) const MARGIN: Duration = Duration::from_secs(1);
+/// Windows whose ends lie closer together are the same, reckoned from different answers.
+pub(crate) const SAME_WINDOW: Duration = Duration::from_mins(1);
 
 /// Which quota a request counts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,7 +84,7 @@ impl QuotaState {
     /// Whether it was counted in the window that ends then, as far as whole seconds tell.
     fn is_of_window(self, resets_at: Option<Timestamp>) -> bool {
         let apart = self.resets_at.zip(resets_at).map(|(a, b)| a.duration_since(b).unsigned_abs());
-        apart.is_some_and(|apart| apart < Duration::from_mins(1))
+        apart.is_some_and(|apart| apart < SAME_WINDOW)
     }
 
     fn blocks(self) -> bool {

@@ -58,19 +58,21 @@ pub(crate) enum Entity {
 }
 
 impl Entity {
+    /// Those that are looked at, the ones first that are read most often.
+    pub(super) const KNOWN: [Self; 8] = [
+        Self::TimeEntry,
+        Self::Project,
+        Self::Client,
+        Self::Tag,
+        Self::Task,
+        Self::WorkspaceUser,
+        Self::ProjectUser,
+        Self::Workspace,
+    ];
+
     /// By Toggl's name.
     fn of(name: &str) -> Self {
-        match name {
-            "time_entry" => Self::TimeEntry,
-            "project" => Self::Project,
-            "client" => Self::Client,
-            "tag" => Self::Tag,
-            "task" => Self::Task,
-            "project_user" => Self::ProjectUser,
-            "workspace_user" => Self::WorkspaceUser,
-            "workspace" => Self::Workspace,
-            _ => Self::Other,
-        }
+        Self::KNOWN.into_iter().find(|entity| entity.name() == name).unwrap_or(Self::Other)
     }
 
     /// Toggl's name.

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::delivery::Entity;
 use super::lenient;
 
 /// One kind of thing and what happens to it; an asterisk is any.
@@ -23,20 +24,9 @@ impl Filter {
         vec![Self::any_of("*")]
     }
 
-    /// Kind by kind, where Toggl does not take everything as one: what is read most often first, for the plan may
-    /// not allow all of them.
+    /// Kind by kind, where Toggl does not take everything as one; the plan may not allow all of them.
     pub(crate) fn each(most: usize) -> Vec<Self> {
-        let kinds = [
-            "time_entry",
-            "project",
-            "client",
-            "tag",
-            "task",
-            "workspace_user",
-            "project_user",
-            "workspace",
-        ];
-        kinds.into_iter().take(most).map(Self::any_of).collect()
+        Entity::KNOWN.into_iter().take(most).map(|entity| Self::any_of(entity.name())).collect()
     }
 }
 

@@ -62,6 +62,14 @@ fn like_first(account: &Account, list: List, changes: &[(&str, &str)]) -> String
     with_fields(&with_fields(&text, &[("at", &at)]), changes)
 }
 
+/// As if no run had heard of quotas yet.
+async fn forget_limits(world: &World) {
+    let user_id = world.toggl.with_account(|account| account.user_id());
+    let bucket = world.jetstream().await.unwrap();
+    let bucket = bucket.get_key_value(fetcher::state::BUCKET).await.unwrap();
+    bucket.purge(format!("limits.{user_id}")).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_created_changed_and_deleted_comes_with_one_request() {
     let (world, loader) = lively().await;
@@ -194,10 +202,7 @@ async fn the_last_quarter_of_a_quota_is_left_alone_and_the_next_sync_brings_the_
     assert!(finished.stdout.contains("the last quarter of the quota"), "{}", finished.stdout);
     world.toggl.limit_quota(QuotaLimits::default());
     world.toggl.advance_quota_clock(Duration::from_hours(2));
-    let user_id = world.toggl.with_account(|account| account.user_id());
-    let bucket = world.jetstream().await.unwrap();
-    let bucket = bucket.get_key_value(fetcher::state::BUCKET).await.unwrap();
-    bucket.purge(format!("limits.{user_id}")).await.unwrap();
+    forget_limits(&world).await;
     world.sync(&["changes"]).await.unwrap();
     finish(&world, loader).await;
 }
@@ -327,10 +332,7 @@ async fn a_quota_that_is_used_up_ends_it_with_its_reset_and_the_next_run_brings_
     assert_fails(&again, 4, &["come back in "]);
     assert_eq!(requests(&world), before, "what is known to be used up is not asked for");
     world.toggl.limit_quota(QuotaLimits::default());
-    let user_id = world.toggl.with_account(|account| account.user_id());
-    let bucket = world.jetstream().await.unwrap();
-    let bucket = bucket.get_key_value(fetcher::state::BUCKET).await.unwrap();
-    bucket.purge(format!("limits.{user_id}")).await.unwrap();
+    forget_limits(&world).await;
     world.sync(&["changes"]).await.unwrap();
     finish(&world, loader).await;
     let mut connection = world.connect().await.unwrap();

@@ -25,8 +25,7 @@ impl Allowance {
         now: Timestamp,
     ) -> bool {
         let rest = self.rest.entry(bucket).or_insert_with(|| {
-            let total = limits.totals.iter().find(|(known, _)| *known == bucket).map(|(_, n)| *n);
-            let left = states.get(&bucket).and_then(|known| known.left(now)).or(total);
+            let left = limits.left(bucket, states, now);
             // Toggl does not enforce what it counts below nothing.
             left.filter(|left| *left >= 0).map(|left| left - (left + 3) / 4)
         });
