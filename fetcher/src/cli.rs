@@ -18,6 +18,7 @@ use shared::telemetry::LogArgs;
 use self::run_summary::{RunSummary, RunSummaryArgs};
 use crate::credentials::CredentialArgs;
 use crate::orchestrator::ReportDays;
+use crate::promise::Promise;
 use crate::selection::Names;
 use crate::toggl::TogglArgs;
 
@@ -99,6 +100,10 @@ struct CommonArgs {
     /// not wait.
     #[arg(long, env = "FETCHER_WAIT", help_heading = "Run", value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = USUAL_WAIT, value_parser = plain(wait), global = true)]
     wait: Option<Duration>,
+    /// How old the tables of such a run get at most until the next one has brought them: `70m`, or `1h,time_entries=5m`.
+    /// Loaders tell that everybody who asks, and say when it does not hold. Runs of `schedule` promise it by themselves.
+    #[arg(long, env = "FETCHER_PROMISE", help_heading = "Run", value_name = "AGE", value_parser = plain(Promise::from_str), global = true)]
+    promise: Option<Promise>,
     /// Print nothing when all went well, and log nothing below a warning, so that cron mails only what needs
     /// a person. Commands that exist to show something still show it.
     #[arg(long, short, env = "FETCHER_QUIET", help_heading = "Run", value_parser = switch(), global = true)]
@@ -280,7 +285,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
                 async |summary: &mut RunSummary| verify::verify(common, args, summary).await;
             summed_up(common, "verify", verify).await
         }
-        Some(Command::Schedule(args)) => schedule::run(args).await,
+        Some(Command::Schedule(args)) => schedule::run(args, common).await,
         Some(Command::Listen(args)) => Box::pin(listen::run(common, args)).await,
         Some(Command::Check) => checkup::run(common).await,
         Some(Command::Manual(manual)) => manual.run(flags::command()),

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | commands, and what is said of a run: in words, as JSON, as metrics | `cli`, `library`, `check` |
 //! | which run comes next, and when: `schedule auto` | `plan` |
+//! | how old tables get at most until the next run | `promise` |
 //! | whether loaders have stored it, and the verdict that Postgres holds | `wait_until_loaded`, `verdict` |
 //! | what Toggl tells by itself, and the looks that follow | `listen` |
 //! | what a run is: whose, of which workspaces, in which order | `orchestrator` |
@@ -55,6 +56,7 @@ mod orchestrator;
 mod outcome;
 mod plan;
 mod progress_bar;
+mod promise;
 pub mod publisher;
 pub mod record;
 mod report;

@@ -8,7 +8,7 @@
 //! rest, evenly over the hour. Where a pool empties faster than by these runs, somebody else uses it, and the share is
 //! one of what is left by him.
 //!
-//! How old each table can be at most follows from [`Plan::every`]. Nobody is told that yet.
+//! How old each table gets at most follows from that, and every run is told: [`Plan::promise`].
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod job;
 mod pools;
+mod promises;
 #[cfg(test)]
 mod tests;
 mod words;

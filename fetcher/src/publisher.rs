@@ -23,6 +23,7 @@ mod error;
 pub use self::error::PublishError;
 pub(crate) use self::error::is_full;
 use self::error::{disposition, refused};
+use crate::promise::Promise;
 
 /// Batches of one listing on their way at once; 32 half-megabyte messages are 16 MiB in flight.
 const IN_FLIGHT: usize = 32;
@@ -38,6 +39,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Publisher {
     context: Context,
     max_payload: usize,
+    promise: Promise,
     run_id: Uuid,
     next_parts: Mutex<HashMap<(&'static str, i64), u32>>,
     sent: Mutex<BTreeMap<&'static str, Sent>>,
@@ -82,8 +84,13 @@ impl Publisher {
     /// Starts a run. `max_payload` is the server's limit on a message, headers included.
     pub fn new(context: Context, max_payload: usize) -> Self {
         let run_id = Uuid::now_v7();
-        let (next_parts, sent) = (Mutex::default(), Mutex::default());
-        Self { context, max_payload, run_id, next_parts, sent }
+        let (next_parts, sent, promise) = (Mutex::default(), Mutex::default(), Promise::default());
+        Self { context, max_payload, promise, run_id, next_parts, sent }
+    }
+
+    /// Each batch tells how old its table gets at most.
+    pub(crate) fn promising(self, promise: Promise) -> Self {
+        Self { promise, ..self }
     }
 
     /// The run whose batches these are.
@@ -187,7 +194,7 @@ impl Publisher {
             });
         }
         let bytes = payload.len();
-        let message = message(resource, &batch, payload);
+        let message = message(resource, &batch, payload, self.promise.of(resource));
         let sequence = self.send(resource.subject(), message).await?;
         self.note_sent(resource, batch.records.len(), bytes, sequence);
         debug!(

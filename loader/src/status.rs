@@ -9,6 +9,7 @@ pub(crate) mod command;
 mod line;
 mod people;
 pub(crate) mod pipeline;
+mod promises;
 pub(crate) mod proof;
 pub(crate) mod queue;
 pub(crate) mod store;

@@ -53,7 +53,9 @@ select
     loaded.last_changed_at,
     covered.covered_as_of as complete_at,
     covered.covered_from as complete_from,
-    covered.covered_to as complete_to
+    covered.covered_to as complete_to,
+    promise.promised_age,
+    now() - loaded.last_fetched_at <= promise.promised_age as is_promise_kept
 from loaded
 left join (
     select distinct on (resource, workspace_id)
@@ -64,7 +66,18 @@ left join (
         covered_to
     from staging.stg_toggl_track__coverage
     order by resource, workspace_id, covered_to desc, covered_from, covered_as_of desc
-) covered on covered.resource = loaded.resource and covered.workspace_id = loaded.workspace_id;
+) covered on covered.resource = loaded.resource and covered.workspace_id = loaded.workspace_id
+-- The last one counts, while somebody may still be about to keep it.
+left join lateral (
+    select load.promised_age from (
+        select load.promised_age, load.fetched_at from raw.toggl_track__loads load
+        where load.resource = loaded.resource and load.workspace_id = loaded.workspace_id
+            and load.promised_age is not null
+        order by load.fetched_at desc
+        limit 1
+    ) load
+    where load.fetched_at >= now() - greatest(interval '26 hours', 2 * load.promised_age)
+) promise on true;
 
 comment on view staging.stg_toggl_track__freshness is
     'How current each resource is in each workspace: one row for all that was ever loaded. One whose last_fetched_at stays behind the others'' can no longer be read, as of a workspace that is suspended; workspaces that were left have no rows.';
@@ -83,3 +96,7 @@ comment on column staging.stg_toggl_track__freshness.complete_from is
     'For time entries: the first start of the range that is covered without a gap and reaches nearest to the present, by all runs together; null elsewhere.';
 comment on column staging.stg_toggl_track__freshness.complete_to is
     'For time entries: the end of that range, never later than its last reading; null elsewhere.';
+comment on column staging.stg_toggl_track__freshness.promised_age is
+    'How long after last_fetched_at it is read again at the latest, and loaded: what the schedule, or --promise of the fetcher, said last. Null where nobody did, or a day has passed since without a further run.';
+comment on column staging.stg_toggl_track__freshness.is_promise_kept is
+    'Whether last_fetched_at is no older than that now; null where nothing is promised.';

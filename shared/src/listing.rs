@@ -73,14 +73,17 @@ impl Listing {
     /// `first_part`.
     ///
     /// Together the batches hold every id once and claim exactly the span, less the starts that no
-    /// single message could vouch for. A listing with a span yields at least one batch, for "there
-    /// is nothing" is news too. A record larger than the limit gets a batch of its own.
+    /// single message could vouch for. A listing yields at least one batch, for "there is nothing" and "nothing
+    /// has changed" are news too. A record larger than the limit gets a batch of its own.
     pub fn into_batches(self, run_id: Uuid, first_part: u32, max_payload: usize) -> Vec<Batch> {
         let Self { resource, workspace_id, fetched_at, span, records, rejected } = self;
         let records = newest_of_each_id(records);
         let limit = Limit::of(max_payload);
         let packed = Limit { bytes: limit.bytes * PACKING };
-        let cuts = packed.cut(&span.coverage(), records);
+        let mut cuts = packed.cut(&span.coverage(), records);
+        if cuts.is_empty() && rejected.is_empty() {
+            cuts.push((Coverage::Partial, Vec::new()));
+        }
         let cuts = cuts.into_iter().map(|(coverage, records)| (coverage, records, Vec::new()));
         let rejected = limit.chunk(rejected, apart).into_iter();
         let rejected = rejected.map(|rejected| (Coverage::Partial, Vec::new(), rejected));

@@ -125,6 +125,7 @@ async fn measure(connection: &mut PgConnection, batch: &Batch) -> Result<String>
         subject: resource.subject(),
         stream_sequence: sequence,
         published_at: batch.fetched_at,
+        promised_age: None,
     };
     let before = touched(connection, &batch.resource).await?;
     let started = Instant::now();

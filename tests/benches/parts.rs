@@ -107,6 +107,7 @@ async fn repeat(
             subject: resource().subject(),
             stream_sequence: i64::try_from(sequence)?,
             published_at: batch.fetched_at,
+            promised_age: None,
         };
         let started = Instant::now();
         apply(connection, resource(), &batch, &origin, Options::default()).await?;

@@ -136,6 +136,7 @@ impl Case {
                 subject: self.resource().subject(),
                 stream_sequence: 1,
                 published_at: self.moment(sent.fetched_at),
+                promised_age: None,
             };
             let batch = self.batch(sent);
             let (resource, options) = (self.resource(), Options::default());

@@ -8,5 +8,6 @@ mod healthy;
 mod metrics;
 mod page;
 mod people;
+mod promises;
 mod trouble;
 mod whose_answer;

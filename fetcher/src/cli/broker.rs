@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::failures::credentials_failure;
 use super::{CommonArgs, summary};
 use crate::credentials::Login;
+use crate::promise::Promise;
 use crate::publisher::{Newest, Publisher};
 use crate::state::State;
 use crate::toggl::{self, Client};
@@ -26,6 +27,7 @@ pub(super) struct Broker {
     shutdown: Shutdown,
     context: Context,
     max_payload: usize,
+    promise: Promise,
     pub(super) state: State,
     http: reqwest::Client,
 }
@@ -74,7 +76,8 @@ async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>,
     stream.or_exit(Exit::Unreachable)?;
     let state = state.or_exit(Exit::Unreachable)?;
     let http = http.await.or_exit(Exit::Failed)?.or_exit(Exit::Failed)?;
-    Ok((logins, Broker { shutdown, context, max_payload, state, http }))
+    let promise = common.promise.clone().unwrap_or_default();
+    Ok((logins, Broker { shutdown, context, max_payload, promise, state, http }))
 }
 
 impl Broker {
@@ -84,7 +87,7 @@ impl Broker {
     }
 
     pub(super) fn publisher(&self) -> Publisher {
-        Publisher::new(self.context.clone(), self.max_payload)
+        Publisher::new(self.context.clone(), self.max_payload).promising(self.promise.clone())
     }
 
     /// If that was asked for. Incomplete where loaders kept something as dead letters.

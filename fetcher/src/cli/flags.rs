@@ -39,7 +39,7 @@ const NATS: &[&str] = &[
 const STREAM: &[&str] = &["stream_max_age", "stream_max_bytes", "replicas", "state_max_bytes"];
 const LOG: &[&str] = &["log_level", "log_format", "quiet"];
 /// What concerns a run as a whole, and what it leaves behind.
-const RUN: &[&str] = &["if_running", "wait", "summary_json", "metrics_textfile"];
+const RUN: &[&str] = &["if_running", "wait", "promise", "summary_json", "metrics_textfile"];
 
 const IF_RUNNING: &[&str] = &["if_running"];
 

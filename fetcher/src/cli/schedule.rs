@@ -25,6 +25,8 @@ mod seen;
 pub(super) use self::auto::AutoRuns;
 use self::clock::Clock;
 use self::runs::{start, stopped, wait};
+use super::CommonArgs;
+use crate::promise::Promise;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -112,14 +114,19 @@ enum Verify {
 }
 
 impl Verify {
+    const fn every(self) -> SignedDuration {
+        match self {
+            Self::Off | Self::Daily => SignedDuration::from_hours(24),
+            Self::Weekly => SignedDuration::from_hours(7 * 24),
+        }
+    }
+
     /// Whether it is time again. A schedule is not so punctual that a whole day always lies between two runs.
     fn is_due(self, last: Option<Timestamp>, now: Timestamp) -> bool {
-        let hours = match self {
-            Self::Off => return false,
-            Self::Daily => 24,
-            Self::Weekly => 7 * 24,
-        };
-        let least = SignedDuration::from_hours(hours) - SLACK;
+        if self == Self::Off {
+            return false;
+        }
+        let least = self.every() - SLACK;
         last.is_none_or(|last| now.duration_since(last) >= least)
     }
 }
@@ -130,7 +137,7 @@ const SLACK: SignedDuration = SignedDuration::from_mins(30);
 /// Runs a sync at each time, one at a time, until SIGTERM or Ctrl-C: that ends a run in order, too.
 /// Times that pass during a run are left out, and a run that fails, or cannot be started, does not keep
 /// the next from coming.
-pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &ScheduleArgs, common: &CommonArgs) -> Result<Exit, Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
     let zone = zone().or_exit(Exit::Usage)?;
     let program = Program::running().context("cannot tell which program this is");
@@ -156,13 +163,16 @@ pub(super) async fn run(args: &ScheduleArgs) -> Result<Exit, Failure> {
             Some(Woken::InTime) => {}
         }
         clock.last = Some(next);
-        let mut runs = vec![("run", &args.arguments)];
+        let every = clock.until_next();
+        let mut runs = vec![("run", &args.arguments, every)];
         if verify.is_due(verified, Timestamp::now()) {
             verified = Some(Timestamp::now());
-            runs.push(("verification", &args.verification));
+            // With the first run after that.
+            runs.push(("verification", &args.verification, every + verify.every()));
         }
-        for (what, arguments) in runs {
-            let starting = start(&program, arguments);
+        for (what, arguments, every) in runs {
+            let promise = common.promise.is_none().then(|| Promise::every(every));
+            let starting = start(&program, arguments, promise.as_ref());
             let Some(run) = shutdown.soft.run_until_cancelled(starting).await else {
                 return Ok(stopped());
             };

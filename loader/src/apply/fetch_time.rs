@@ -83,7 +83,8 @@ mod tests {
     }
 
     fn stored(published_at: Timestamp) -> Origin {
-        Origin { subject: "toggl.track.raw.tags".to_owned(), stream_sequence: 1, published_at }
+        let subject = "toggl.track.raw.tags".to_owned();
+        Origin { subject, stream_sequence: 1, published_at, promised_age: None }
     }
 
     #[test]

@@ -20,11 +20,12 @@ pub(crate) async fn write(
 ) -> sqlx::Result<()> {
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     let told = applied.clock_ahead.and_then(|ahead| batch.fetched_at.checked_add(ahead).ok());
+    let promised = origin.promised_age.map(|age| i32::try_from(age.as_secs()).unwrap_or(i32::MAX));
     query(format!(
         "insert into {schema}.toggl_track__loads
              (run_id, resource, workspace_id, part, received, written, unchanged, stale, deleted,
-              dead, fetched_at, stream_sequence, told_fetched_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+              dead, fetched_at, stream_sequence, told_fetched_at, promised_age)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 * interval '1 second')
          on conflict do nothing"
     ))
     .bind(batch.run_id)
@@ -40,6 +41,7 @@ pub(crate) async fn write(
     .bind(batch.fetched_at.to_sqlx())
     .bind(origin.stream_sequence)
     .bind(told.map(ToSqlx::to_sqlx))
+    .bind(promised)
     .execute(connection)
     .await
     .map(drop)

@@ -1,5 +1,7 @@
 //! Where a batch comes from.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// Where a message came from, for `loads` and dead letters.
@@ -11,6 +13,8 @@ pub struct Origin {
     pub stream_sequence: i64,
     /// When JetStream stored it; the beginning of 1970, when there was none, where nobody knows.
     pub published_at: Timestamp,
+    /// How old its table gets at most before it is read again, where whoever starts the runs has said so.
+    pub promised_age: Option<Duration>,
 }
 
 impl Origin {

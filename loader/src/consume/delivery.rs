@@ -45,6 +45,7 @@ impl Delivery {
             subject: message.subject.to_string(),
             stream_sequence: i64::try_from(info.stream_sequence).ok()?,
             published_at: Timestamp::from_nanosecond(published).ok()?,
+            promised_age: message.headers.as_ref().and_then(message::promised_age),
         };
         let redelivered = info.delivered > 1;
         Some(Self { resource, origin, redelivered, message, _held: None })

@@ -194,6 +194,7 @@ impl Stored {
             subject: self.subject.clone(),
             stream_sequence: self.stream_sequence,
             published_at: self.published_at.to_jiff(),
+            promised_age: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Gauges of what a loader sees of the pipeline, which is the same whichever loader looks.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -42,6 +43,8 @@ pub(super) struct PipelineMetrics {
     lag_seconds: Family<Label, Seconds>,
     copy_lag_messages: Family<CopyLabel, Gauge>,
     fetched_age: Family<Label, Seconds>,
+    promised_age: Family<Label, Seconds>,
+    promise_kept: Family<Label, Gauge>,
     dead_letters: Family<Label, Gauge>,
     build_info: Family<BuildLabel, Gauge>,
     stream_bytes: Family<Unlabelled, Gauge>,
@@ -76,6 +79,16 @@ impl PipelineMetrics {
                 r,
                 "fetched_age_seconds",
                 "Since Toggl was last asked for what is in the table; absent for what was never loaded",
+            ),
+            promised_age: single(
+                r,
+                "promised_age_seconds",
+                "After which Toggl is asked again at the latest, by those who start the runs; absent without a promise",
+            ),
+            promise_kept: single(
+                r,
+                "promise_kept",
+                "Whether that holds in every workspace, 1 or 0; absent without a promise",
             ),
             build_info: single(
                 r,
@@ -126,6 +139,8 @@ impl PipelineMetrics {
         self.lag_seconds.clear();
         self.dead_letters.clear();
         self.fetched_age.clear();
+        self.promised_age.clear();
+        self.promise_kept.clear();
         for line in status.lines() {
             let label = Label { resource: line.resource };
             if let (Some(pending), Some(in_flight)) = (line.pending, line.in_flight) {
@@ -136,6 +151,11 @@ impl PipelineMetrics {
             }
             if let Some(last) = line.last_fetched_at {
                 self.fetched_age.get_or_create(&label).set(seconds_since(last, status.at));
+            }
+            if let (Some(age), Some(is_kept)) = (line.promised_age_seconds, line.is_promise_kept) {
+                let age = Duration::from_secs(age).as_secs_f64();
+                self.promised_age.get_or_create(&label).set(age);
+                self.promise_kept.get_or_create(&label).set(i64::from(is_kept));
             }
             if let Some(letters) = line.dead_letters {
                 self.dead_letters.get_or_create(&label).set(letters);

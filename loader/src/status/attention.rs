@@ -7,7 +7,7 @@ use super::clock::of_clocks;
 use super::queue::{Backlog, Queue, StreamState};
 use super::store::Store;
 use super::words::{bytes, duration, time};
-use super::{Status, age};
+use super::{Status, age, promises};
 
 /// A usual batch is loaded within a second; one that waits for so long is not waiting for its turn.
 const OLD: i64 = 5 * 60;
@@ -36,6 +36,7 @@ pub(super) fn attention(status: &Status) -> Vec<String> {
     }
     found.extend(status.proof.as_ref().and_then(|proof| proof.attention()));
     found.extend(age::of_silence(status));
+    found.extend(promises::attention(status));
     found
 }
 

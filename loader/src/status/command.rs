@@ -18,7 +18,7 @@ use super::store::{Counts, Looker, Store};
 use super::table::aligned;
 use super::whose::{self, Whose};
 use super::words::{bytes, known, time};
-use super::{Away, Line, Status, Verdict};
+use super::{Away, Line, Status, Verdict, promises};
 use crate::postgres::database::Database;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -176,6 +176,7 @@ pub(crate) fn summary(status: &Status) -> Vec<String> {
     lines.extend(flow(status));
     lines.extend(status.whose.lines());
     lines.extend(status.people().map(|people| people.words()));
+    lines.extend(promises::words(status));
     lines.extend(status.proof.as_ref().map(|proof| proof.words()));
     lines
 }

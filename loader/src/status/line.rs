@@ -22,6 +22,10 @@ pub(crate) struct Line {
     pub(crate) complete_to: Option<Timestamp>,
     pub(crate) last_fetched_at: Option<Timestamp>,
     pub(crate) last_changed_at: Option<Timestamp>,
+    /// How long after `last_fetched_at` it is read again at the latest, by those who start the runs.
+    pub(crate) promised_age_seconds: Option<u64>,
+    /// Whether `last_fetched_at` is no older than that, in every workspace.
+    pub(crate) is_promise_kept: Option<bool>,
     /// Batches that no loader has in hand.
     pub(crate) pending: Option<u64>,
     /// Batches in the hands of loaders.
@@ -52,6 +56,7 @@ impl Line {
         let store = status.store.as_ref().ok();
         let rows = status.counts.as_ref().and_then(|counts| counts.rows.get(name));
         let freshness = store.and_then(|store| store.freshness.get(name));
+        let promise = freshness.and_then(|freshness| freshness.promise);
         let backlog = status.queue.as_ref().ok().and_then(|queue| queue.backlogs.get(name));
         Self {
             resource: name,
@@ -62,6 +67,8 @@ impl Line {
             complete_to: freshness.and_then(|freshness| freshness.complete_to),
             last_fetched_at: freshness.and_then(|freshness| freshness.last_fetch),
             last_changed_at: freshness.and_then(|freshness| freshness.last_change),
+            promised_age_seconds: promise.map(|promise| promise.age.as_secs()),
+            is_promise_kept: promise.map(|promise| promise.is_kept),
             pending: backlog.map(|backlog| backlog.pending),
             in_flight: backlog.map(|backlog| backlog.in_flight),
             oldest_unloaded_at: backlog.and_then(|backlog| backlog.oldest_at),

@@ -55,6 +55,16 @@ pub(crate) struct Freshness {
     /// Of time entries, what is covered in every workspace.
     pub(crate) complete_from: Option<Timestamp>,
     pub(crate) complete_to: Option<Timestamp>,
+    /// How old it gets at most, by those who start the runs.
+    pub(crate) promise: Option<Promise>,
+}
+
+/// What is promised of a table, of the workspace for which that is least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Promise {
+    pub(crate) age: Duration,
+    /// Whether it is kept now, in every workspace.
+    pub(crate) is_kept: bool,
 }
 
 impl Store {
@@ -201,6 +211,15 @@ struct FreshnessRow {
     complete_at: Option<SqlTimestamp>,
     complete_from: Option<SqlTimestamp>,
     complete_to: Option<SqlTimestamp>,
+    promised_seconds: Option<i64>,
+    is_promise_kept: Option<bool>,
+}
+
+impl FreshnessRow {
+    fn promise(&self) -> Option<Promise> {
+        let age = Duration::from_secs(self.promised_seconds?.unsigned_abs());
+        Some(Promise { age, is_kept: self.is_promise_kept? })
+    }
 }
 
 async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
@@ -212,14 +231,18 @@ async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
                 case when bool_and(complete_to is not null) and max(complete_from) < min(complete_to)
                     then max(complete_from) end as complete_from,
                 case when bool_and(complete_to is not null) and max(complete_from) < min(complete_to)
-                    then min(complete_to) end as complete_to
+                    then min(complete_to) end as complete_to,
+                extract(epoch from max(promised_age))::bigint as promised_seconds,
+                bool_and(is_promise_kept) as is_promise_kept
          from staging.stg_toggl_track__freshness group by resource",
     )
     .fetch_all(&mut *connection)
     .await?;
     let time = |time: Option<SqlTimestamp>| time.map(SqlTimestamp::to_jiff);
     let freshness = rows.into_iter().map(|row| {
+        let promise = row.promise();
         let freshness = Freshness {
+            promise,
             last_fetch: time(row.last_fetched_at),
             last_load: time(row.last_loaded_at),
             last_change: time(row.last_changed_at),

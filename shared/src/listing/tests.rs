@@ -213,8 +213,15 @@ fn what_was_rejected_goes_out_in_batches_of_its_own_under_the_limits() {
 }
 
 #[test]
-fn an_empty_partial_listing_sends_nothing() {
-    assert!(listing(Span::Partial, Vec::new()).into_batches(Uuid::nil(), 0, MAX_BYTES).is_empty());
+fn that_nothing_has_changed_is_a_batch_that_claims_nothing() {
+    let batches = listing(Span::Partial, Vec::new()).into_batches(Uuid::nil(), 0, MAX_BYTES);
+    let shape: Vec<_> =
+        batches.into_iter().map(|batch| (batch.coverage, batch.records.len())).collect();
+    assert_eq!(shape, [(Coverage::Partial, 0)]);
+    let mut rejected = listing(Span::Partial, Vec::new());
+    let (source_id, data) = (None, vec![b'x'].into());
+    rejected.rejected = vec![Rejected { source_id, reason: "not JSON".to_owned(), data }];
+    assert_eq!(rejected.into_batches(Uuid::nil(), 0, MAX_BYTES).len(), 1, "that says it as well");
 }
 
 #[test]

@@ -38,6 +38,7 @@ impl Pieces {
             subject: resource.subject(),
             stream_sequence: self.sequence,
             published_at: moment(self.sequence),
+            promised_age: None,
         };
         let (connection, options) = (&mut self.connection, Options::default());
         let applied = match most {

@@ -50,6 +50,7 @@ async fn apply_with(connection: &mut PgConnection, batch: &Batch, options: Optio
         subject: resource.subject(),
         stream_sequence: 1,
         published_at: jiff::Timestamp::UNIX_EPOCH,
+        promised_age: None,
     };
     apply(connection, resource, batch, &origin, options).await.unwrap()
 }

@@ -51,6 +51,7 @@ fn sample(name: &str) -> (&'static str, Option<(&'static str, &'static str)>) {
         "FETCHER_PUBLIC_URL" => "https://hooks.example.com",
         "FETCHER_QUIET" | "LOADER_QUIET" => "no",
         "FETCHER_RESUME_WITHIN" | "FETCHER_TEAM_EVERY" | "FETCHER_WAIT" => "5m",
+        "FETCHER_PROMISE" => "75m, time_entries=5m",
         "FETCHER_SCHEDULE" => "17 * * * *",
         "FETCHER_SHARE" => "50",
         "FETCHER_VERIFY" => "daily",

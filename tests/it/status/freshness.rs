@@ -11,7 +11,7 @@ use crate::given::running::Running;
 
 /// The row of a resource, without what is null and without the loader's own clock.
 async fn freshness(running: &mut Running, name: &str) -> Value {
-    let sql = "select (to_jsonb(f) - array['last_loaded_at', 'last_changed_at'])::text
+    let sql = "select (to_jsonb(f) - array['last_loaded_at', 'last_changed_at', 'promised_age', 'is_promise_kept'])::text
                from staging.stg_toggl_track__freshness f where resource = $1";
     sqlx::query("set timezone = 'UTC'").execute(&mut running.connection).await.unwrap();
     let query = sqlx::query_scalar(sql).bind(name);

@@ -164,6 +164,12 @@ async fn the_page_the_dashboard_and_the_alerts_name_what_is_served() {
     let context = world.jetstream().await.unwrap();
     publish(&context, &cut(tags, 10, Span::Partial, vec![record(tags, 1, 5, "tag")])).await;
     watched.reaches("last_publish_timestamp_seconds", "", 1.0).await;
+    // Of what nobody has promised nothing is told.
+    let folder = tempfile::tempdir().unwrap();
+    let textfile = folder.path().join("fetcher.prom");
+    let promising = ["--promise", "1h", "--metrics-textfile", textfile.to_str().unwrap()];
+    world.sync(&promising).await.unwrap();
+    watched.reaches("promise_kept", "time_entries", 1.0).await;
     // Of what Toggl counted nothing is told until somebody asks.
     let inventories = resource("inventories");
     let data = fixture(inventories.name).to_string();
@@ -178,9 +184,6 @@ async fn the_page_the_dashboard_and_the_alerts_name_what_is_served() {
     });
     let text = told.await.unwrap();
     assert_eq!(copy.terminate().await.unwrap(), Some(0));
-    let folder = tempfile::tempdir().unwrap();
-    let textfile = folder.path().join("fetcher.prom");
-    world.sync(&["--metrics-textfile", textfile.to_str().unwrap()]).await.unwrap();
     let of_the_fetcher = names_of(&std::fs::read_to_string(textfile).unwrap());
     assert!(of_the_fetcher.iter().all(|name| name.starts_with("toggl_track_fetcher_")));
     let samples: BTreeSet<String> = names_of(&text).into_iter().chain(of_the_fetcher).collect();

@@ -274,7 +274,7 @@ fn messages(
         };
         let part = u32::try_from(messages.len())?;
         for batch in listing.into_batches(run_id, part, MAX_PAYLOAD) {
-            messages.push(message(resource, &batch, batch.encode()?));
+            messages.push(message(resource, &batch, batch.encode()?, None));
         }
     }
     Ok(messages)

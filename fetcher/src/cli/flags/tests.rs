@@ -47,6 +47,7 @@ fn sample(id: &str) -> &'static [&'static str] {
         "quiet" => &["--quiet"],
         "if_running" => &["--if-running", "skip"],
         "wait" => &["--wait"],
+        "promise" => &["--promise", "75m"],
         _ => panic!("{id} is new: give it a value here, and say in USES which commands use it"),
     }
 }

@@ -83,7 +83,8 @@ pub(super) async fn run(
             continue;
         }
         let began = Timestamp::now();
-        let starting = start(program, runs.arguments(next.job));
+        let promise = runs.common.promise.is_none().then(|| driver.plan.promise());
+        let starting = start(program, runs.arguments(next.job), promise.as_ref());
         let Some(process) = shutdown.soft.run_until_cancelled(starting).await else {
             return Ok(stopped());
         };

@@ -21,6 +21,12 @@ impl Clock<'_> {
         self.following(self.last.as_ref().filter(is_near).unwrap_or(now))
     }
 
+    /// How long it is from the last run to the next one.
+    pub(super) fn until_next(&self) -> SignedDuration {
+        let last = self.last.as_ref();
+        last.zip(self.after_last()).map_or(A_LITTLE, |(last, next)| last.duration_until(&next))
+    }
+
     pub(super) fn after_last(&self) -> Option<Zoned> {
         self.last.as_ref().and_then(|last| self.following(last).ok())
     }
@@ -65,6 +71,16 @@ mod tests {
         assert_eq!(spring, ["29 01:17 CET", "29 03:17 CEST", "29 04:17 CEST"]);
         let autumn = next("17 * * * *", "2026-10-25T01:30", 4);
         assert_eq!(autumn, ["25 02:17 CEST", "25 02:17 CET", "25 03:17 CET", "25 04:17 CET"]);
+    }
+
+    #[test]
+    fn the_last_run_of_a_week_comes_again_after_the_week_end() {
+        let schedule = Cron::from_str("0 7-20 * * MON-FRI").unwrap();
+        let hours = |last: &str| {
+            let last = format!("2026-01-{last}[UTC]").parse().unwrap();
+            Clock { schedule: &schedule, last: Some(last) }.until_next().as_hours()
+        };
+        assert_eq!([hours("30T19:00"), hours("29T20:00"), hours("30T20:00")], [1, 11, 59]);
     }
 
     #[test]

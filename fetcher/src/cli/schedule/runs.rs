@@ -12,6 +12,8 @@ use shared::telemetry::SCHEDULE;
 use tokio::process::{Child, Command};
 use tracing::{error, info, warn};
 
+use crate::promise::Promise;
+
 /// Between two attempts to start a run.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -20,13 +22,21 @@ pub(super) fn stopped() -> Exit {
     Exit::Done
 }
 
-/// Starts a process of its own: whatever becomes of it, the schedule goes on. What keeps it from being
+/// What runs are told by, unless somebody has.
+const PROMISE: &str = "FETCHER_PROMISE";
+
+/// Starts a process of its own, with what it may promise: whatever becomes of it, the schedule goes on. What keeps it from being
 /// started passes, as an upgrade or a full process table: it is tried until it succeeds.
-pub(super) async fn start(program: &Program, arguments: &[OsString]) -> Child {
+pub(super) async fn start(
+    program: &Program,
+    arguments: &[OsString],
+    promise: Option<&Promise>,
+) -> Child {
     let mut said = None;
     loop {
         let spawned = Command::new(program.path())
             .args(arguments)
+            .envs(promise.map(|promise| (PROMISE, promise.to_string())))
             .stdin(Stdio::null())
             // Ctrl-C reaches it through us, once.
             .process_group(0)

@@ -103,6 +103,10 @@ impl Sync<'_> {
         let listing = Listing { records: records.collect(), ..listing };
         let mut count = 0;
         for part in of_workspaces(listing, self.chosen()) {
+            // That nothing has changed is news only where nothing else is read.
+            if self.extent == Extent::Whole && part.records.is_empty() && part.rejected.is_empty() {
+                continue;
+            }
             count += entries.tally.send(self.session.publisher, part).await?;
         }
         entries.changed += count;

@@ -56,6 +56,8 @@ struct Day {
 /// What came of it.
 #[derive(Debug)]
 struct Came {
+    /// The second at which each run's work was promised again, and by when.
+    promised: Vec<(Job, i64, i64)>,
     /// The seconds at which each job's work was done, by itself or by another that covers it.
     done: BTreeMap<Job, Vec<i64>>,
     refused: usize,
@@ -68,6 +70,15 @@ impl Came {
         let inside = self.done[&job].iter().copied().filter(|second| (from..=to).contains(second));
         let seconds: Vec<i64> = [from].into_iter().chain(inside).chain([to]).collect();
         seconds.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+
+    /// The promises that were not kept.
+    fn broken(&self) -> Vec<(Job, i64, i64)> {
+        let until = self.done.values().flatten().copied().max().unwrap();
+        let broken = self.promised.iter().filter(|(job, from, by)| {
+            *by < until && !self.done[job].iter().any(|done| from < done && done <= by)
+        });
+        broken.copied().collect()
     }
 
     fn most(&self, pool: Pool) -> i64 {
@@ -98,6 +109,7 @@ impl Day {
     fn run(mut self) -> Came {
         let mut plan = Plan::new(RULES, self.costs.clone(), at((self.clock)(0)));
         let (mut second, mut done, mut refused) = (0, BTreeMap::<Job, Vec<i64>>::new(), 0);
+        let mut promised = Vec::new();
         let mut next = plan.next(at((self.clock)(0))).unwrap();
         while second < self.hours * 3_600 {
             if let Some(pool) = (self.others)(second) {
@@ -109,12 +121,16 @@ impl Day {
                 next = plan.next(now).unwrap();
             }
             if next.at <= now && (self.is_awake)(second) {
+                let longest =
+                    |job: &Job| (*job, second, second + plan.longest(*job).as_secs() + 30);
+                let told: Vec<_> = next.job.covers().iter().map(longest).collect();
                 let (spent, well) = self.execute(next.job, second);
                 refused += usize::from(!well);
                 let ended = at((self.clock)(second + 2));
                 plan.ended(next.job, (now, ended), &spent, well);
                 self.tell(&mut plan, second + 2);
                 if well {
+                    promised.extend(told);
                     for job in next.job.covers() {
                         done.entry(*job).or_default().push(second);
                     }
@@ -124,7 +140,7 @@ impl Day {
             }
             second += 1;
         }
-        Came { done, refused, pools: self.pools }
+        Came { promised, done, refused, pools: self.pools }
     }
 
     /// A run asks until it is refused.
@@ -166,6 +182,7 @@ const MINUTES: i64 = 60;
 fn on_the_free_plan_entries_are_five_minutes_old_and_lists_an_hour_with_a_quarter_to_spare() {
     let came = Day::of(30, 30).run();
     assert_eq!(came.refused, 0);
+    assert_eq!(came.broken(), []);
     assert!(came.most(USER) <= 22 && came.most(ORGANIZATION) <= 22, "{:?}", came.pools);
     assert!(came.most(USER) >= 18, "the rest is spent well: {:?}", came.pools);
     assert!(came.longest_gap(Job::Changes, (0, DAY)) <= 5 * MINUTES);
@@ -181,6 +198,7 @@ fn a_team_on_premium_is_read_every_quarter_of_an_hour() {
     day.costs.insert(Job::Team, Cost::from([(USER, 1), (ORGANIZATION, 12)]));
     let came = day.run();
     assert_eq!(came.refused, 0);
+    assert_eq!(came.broken(), []);
     assert!(came.most(USER) <= 22 && came.most(ORGANIZATION) <= 450, "{:?}", came.pools);
     assert!(came.longest_gap(Job::Team, (0, DAY)) <= 16 * MINUTES);
     assert!(came.longest_gap(Job::Changes, (0, DAY)) <= 6 * MINUTES);
@@ -198,6 +216,7 @@ fn several_workspaces_share_what_their_organisation_has() {
     }
     let came = day.run();
     assert_eq!(came.refused, 0);
+    assert_eq!(came.broken(), []);
     assert!(came.most(ORGANIZATION) <= 22 && came.most(other) <= 180, "{:?}", came.pools);
     // Fifteen of twenty-two fit once into an hour.
     assert!(came.longest_gap(Job::Lists, (0, DAY)) <= 125 * MINUTES);
@@ -238,6 +257,7 @@ fn quotas_that_nobody_tells_are_taken_for_the_smallest_and_headers_show_larger_o
     day.costs.insert(Job::Team, Cost::from([(USER, 1), (ORGANIZATION, 12)]));
     let came = day.run();
     assert_eq!(came.refused, 0);
+    assert_eq!(came.broken(), []);
     assert!(came.most(USER) <= 22);
     assert!(came.most(ORGANIZATION) > 22, "{:?}", came.pools);
     assert!(came.longest_gap(Job::Changes, (0, DAY)) <= 6 * MINUTES);
@@ -294,6 +314,7 @@ proptest! {
         }
         let came = day.run();
         prop_assert_eq!(came.refused, 0);
+        prop_assert_eq!(came.broken(), []);
         for counted in came.pools.values() {
             prop_assert!(counted.most * 4 <= counted.total * 3, "{:?}", counted);
         }
