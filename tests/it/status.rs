@@ -5,7 +5,7 @@ mod explain_batches;
 mod freshness;
 mod freshness_cost;
 mod healthy;
-mod metrics;
+pub(crate) mod metrics;
 mod page;
 mod people;
 mod promises;

@@ -8,6 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::listen::listening::{DEADLINE, Listening, others_entry};
+use crate::status::metrics::{documented, served};
+
+const LISTENING: &str = include_str!("../../../docs/listen.md");
 
 fn secret(listening: &Listening) -> String {
     let subscriptions = listening.world.toggl.subscriptions();
@@ -135,6 +138,12 @@ async fn whoever_watches_is_told_and_nobody_else_finds_anything() {
     let up =
         listening.metric(r#"toggl_track_listener_subscription_up{workspace_id="2230991"}"#).await;
     assert_eq!(up, Some(1.0));
+    let id = 9_000_000_001;
+    let toggl = &listening.world.toggl;
+    toggl.with_account(|account| account.put_time_entry(&others_entry(account, id)));
+    listening.row("time_entries_report", id, |row| row.deleted_at.is_none()).await;
+    let (_, metrics) = listening.answer("/metrics").await;
+    assert_eq!(documented(LISTENING, "toggl_track_listener_"), served(&metrics));
     listening.world.toggl.disable_subscriptions();
     listening
         .world

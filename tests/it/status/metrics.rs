@@ -18,6 +18,7 @@ use crate::given::watched::Watched;
 use crate::staging::values::fixture;
 
 const WATCHING: &str = include_str!("../../../docs/watching.md");
+const LISTENING: &str = include_str!("../../../docs/listen.md");
 const ALERTS: &str = include_str!("../../../monitoring/alerts.yml");
 const DASHBOARD: &str = include_str!("../../../monitoring/grafana/dashboards/toggl-track.json");
 const PROMETHEUS: &str = include_str!("../../../monitoring/prometheus.yml");
@@ -157,6 +158,26 @@ fn names_of(text: &str) -> BTreeSet<String> {
     series.map(|series| series.split('{').next().unwrap_or_default().to_owned()).collect()
 }
 
+/// Metrics by name, and of which type each is.
+pub(crate) fn served(text: &str) -> BTreeMap<String, String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let types = types.map(|(name, kind)| {
+        let total = if kind == "counter" { "_total" } else { "" };
+        (format!("{name}{total}"), kind.to_owned())
+    });
+    types.collect()
+}
+
+/// The same, as the table of a page has them.
+pub(crate) fn documented(page: &str, prefix: &str) -> BTreeMap<String, String> {
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+        let name = cells.next()?.trim_end_matches('`');
+        name.starts_with(prefix).then(|| (name.to_owned(), cells.next().unwrap_or("").to_owned()))
+    });
+    rows.collect()
+}
+
 #[tokio::test]
 async fn the_page_the_dashboard_and_the_alerts_name_what_is_served() {
     let (world, watched) = empty().await;
@@ -186,27 +207,17 @@ async fn the_page_the_dashboard_and_the_alerts_name_what_is_served() {
     assert_eq!(copy.terminate().await.unwrap(), Some(0));
     let of_the_fetcher = names_of(&std::fs::read_to_string(textfile).unwrap());
     assert!(of_the_fetcher.iter().all(|name| name.starts_with("toggl_track_fetcher_")));
-    let samples: BTreeSet<String> = names_of(&text).into_iter().chain(of_the_fetcher).collect();
+    // The page about listening is held against what is served there by a test of its own.
+    let of_the_listener = documented(LISTENING, "toggl_track_listener_").into_keys();
+    let samples: BTreeSet<String> =
+        names_of(&text).into_iter().chain(of_the_fetcher).chain(of_the_listener).collect();
     for (file, used) in [("alerts.yml", named_in(ALERTS)), ("the dashboard", named_in(DASHBOARD))] {
         assert!(used.len() > 8, "{used:?}");
         let unknown: Vec<_> = used.difference(&samples).collect();
         assert!(unknown.is_empty(), "{file} names {unknown:?}, which no program tells");
     }
 
-    let served: BTreeSet<(String, String)> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
-        .map(|(name, kind)| {
-            let total = if kind == "counter" { "_total" } else { "" };
-            (format!("{name}{total}"), kind.to_owned())
-        })
-        .collect();
-    let documented = WATCHING.lines().filter_map(|line| {
-        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
-        let name = cells.next()?.trim_end_matches('`');
-        name.starts_with(PREFIX).then(|| (name.to_owned(), cells.next().unwrap_or("").to_owned()))
-    });
-    assert_eq!(documented.collect::<BTreeSet<_>>(), served);
+    assert_eq!(documented(WATCHING, PREFIX), served(&text));
 }
 
 #[test]
@@ -218,9 +229,11 @@ fn the_alert_about_old_tables_names_those_that_a_usual_sync_reads() {
 }
 
 #[test]
-fn prometheus_asks_where_the_loaders_of_the_compose_stack_serve() {
+fn prometheus_asks_where_loaders_and_listener_of_the_compose_stack_serve() {
     assert!(COMPOSE.contains("LOADER_HTTP: 0.0.0.0:9464"));
     assert!(PROMETHEUS.contains("names: [loader]") && PROMETHEUS.contains("port: 9464"));
+    assert!(COMPOSE.contains("command: [listen, --address, 0.0.0.0:9092]"));
+    assert!(PROMETHEUS.contains("names: [listener]") && PROMETHEUS.contains("port: 9092"));
     let jobs: Vec<_> = ALERTS.split("job=\"").skip(1).collect();
     assert!(jobs.iter().all(|rest| rest.starts_with("toggl-track-loader\"")), "{jobs:?}");
     assert!(PROMETHEUS.contains("job_name: toggl-track-loader"));
