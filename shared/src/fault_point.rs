@@ -8,6 +8,8 @@
 pub const DELIVERED: &str = "delivered";
 /// The batch is written, the transaction still open.
 pub const BEFORE_COMMIT: &str = "before-commit";
+/// A claim that changed no row is committed, and may be lost with the server; its row of `loads` is not written.
+pub const BEFORE_LEDGER: &str = "before-ledger";
 /// The batch is committed, its message not acknowledged.
 pub const BEFORE_ACK: &str = "before-ack";
 /// The message is acknowledged.

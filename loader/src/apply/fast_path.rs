@@ -5,7 +5,8 @@
 //! that does not takes a shared one: as long as it does, no stored row changes, so what was compared stays true
 //! and what is inserted is nobody else's. Claims are looked at and recorded one batch at a time, under
 //! a second lock: of two batches the later one sees the rows and the claims of the earlier one. Dead
-//! letters that are overtaken go under that lock too.
+//! letters that are overtaken go under that lock too. Listings that bring nothing sum up what is stored beside each
+//! other, for none of them adds a row, and record their claims one at a time.
 //!
 //! Whatever is not as simple as that is left to the [exclusive](super::exclusive) way, with nothing done: a stored
 //! row that differs or is newer, a newer claim, a row that the claim does not have.
@@ -13,7 +14,8 @@
 use jiff_sqlx::ToSqlx as _;
 use shared::batch::Coverage;
 use shared::digest::Sums;
-use sqlx::{PgConnection, Postgres, Transaction};
+use shared::fault_point;
+use sqlx::PgConnection;
 
 use super::checksum;
 use super::claims::{self, OnRecord};
@@ -61,17 +63,30 @@ pub(crate) async fn same(
     connection: &mut PgConnection,
     listed: Sums,
 ) -> Result<Option<Applied>, ApplyError> {
-    let Job { batch, .. } = job;
-    let mut transaction = job.begin(connection, BatchLock::SharedAndClaims).await?;
+    let Job { settings, resource, batch, origin, .. } = job;
+    let schema = &settings.schema;
+    let mut transaction = job.begin(connection, BatchLock::SharedStill).await?;
     let context = job.context(OnRecord::default());
     let stored = checksum::stored(&mut transaction, context, batch).await?;
     job.check_forgotten(stored.on_record)?;
     // What was fetched at the same moment or later is not confirmed by this batch.
     let is_older = stored.newest.is_none_or(|newest| newest < batch.fetched_at.to_sqlx());
     let on_record = stored.on_record;
-    let applied = (!on_record.newer_claims && stored.sums == listed && is_older)
-        .then(|| (nothing_new(job, listed), on_record));
-    finish(job, transaction, applied).await
+    let is_same = !on_record.newer_claims && stored.sums == listed && is_older;
+    let applied = is_same.then(|| (nothing_new(job, listed), on_record));
+    if is_same {
+        lock::record(&mut transaction, schema, resource, batch.workspace_id).await?;
+    }
+    let Some(applied) = claim(job, &mut transaction, applied).await? else {
+        transaction.rollback().await?;
+        return Ok(None);
+    };
+    commit(transaction).await?;
+    fault_point::reach(fault_point::BEFORE_LEDGER);
+    // Nobody waits for the disk but this one. Once its row of `loads` is there, so is the claim, which was written
+    // before it.
+    loads::write(connection, schema, batch, origin, &applied).await?;
+    Ok(Some(applied))
 }
 
 /// All that is listed is stored as it is.
@@ -110,34 +125,31 @@ async fn grown(
         }
         _ => None,
     };
-    finish(job, transaction, applied).await
+    let Some(applied) = claim(job, &mut transaction, applied).await? else {
+        transaction.rollback().await?;
+        return Ok(None);
+    };
+    loads::write(&mut transaction, schema, batch, job.origin, &applied).await?;
+    commit(transaction).await?;
+    Ok(Some(applied))
 }
 
-/// Records the claim and the row of `loads`, and commits; or leaves it to the exclusive way.
-async fn finish(
+/// Records the claim; or leaves it to the exclusive way.
+async fn claim(
     job: Job<'_>,
-    mut transaction: Transaction<'_, Postgres>,
+    connection: &mut PgConnection,
     applied: Option<(Applied, OnRecord)>,
 ) -> Result<Option<Applied>, ApplyError> {
-    let Job { settings, batch, origin, .. } = job;
+    let Job { settings, batch, .. } = job;
     let context = job.context(OnRecord::default());
-    let (applied, on_record) = match applied {
-        Some(applied)
-            if gone_running_entries::gone(&mut transaction, context, batch).await?.is_empty() =>
-        {
-            applied
-        }
-        _ => {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
-    };
-    claims::record(&mut transaction, &settings.schema, batch).await?;
-    if on_record.letters {
-        job.drop_overtaken(&mut transaction, applied).await?;
+    let Some((applied, on_record)) = applied else { return Ok(None) };
+    if !gone_running_entries::gone(connection, context, batch).await?.is_empty() {
+        return Ok(None);
     }
-    loads::write(&mut transaction, &settings.schema, batch, origin, &applied).await?;
-    commit(transaction).await?;
+    claims::record(connection, &settings.schema, batch).await?;
+    if on_record.letters {
+        job.drop_overtaken(connection, applied).await?;
+    }
     Ok(Some(applied))
 }
 

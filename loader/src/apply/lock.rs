@@ -4,7 +4,9 @@
 //! what is being deleted.
 //!
 //! Claims of these have a lock of their own, so that batches that only add rows do that at the same
-//! time and look at each other's rows and claims one after the other. It is always the second one.
+//! time and look at each other's rows and claims one after the other. It is always the second one. Listings that
+//! bring nothing share it, for they add nothing that another one would have to see, and record their claims one after
+//! the other under a third.
 
 use std::time::Duration;
 
@@ -24,8 +26,10 @@ pub(crate) enum BatchLock {
     Exclusive,
     /// Beside others that only add rows; see [`fast_path`](super::fast_path).
     Shared,
-    /// Beside others that add rows, and exclusive among those that claim.
-    SharedAndClaims,
+    /// Beside others that bring nothing: while it is held, no row is added, and of claims only theirs. The commit
+    /// does not wait until it is on disk, for the next one waits behind it: whoever takes it makes sure of that
+    /// afterwards.
+    SharedStill,
 }
 
 /// Begins a transaction that holds the locks to its end, in one round trip. A time limit is given where
@@ -44,9 +48,12 @@ pub(crate) async fn begin<'c>(
     let take = match batch_lock {
         BatchLock::Exclusive => format!("pg_advisory_xact_lock({key})"),
         BatchLock::Shared => format!("pg_advisory_xact_lock_shared({key})"),
-        BatchLock::SharedAndClaims => {
-            let claims = claims_lock(schema, resource, workspace_id);
-            format!("pg_advisory_xact_lock_shared({key}); {claims}")
+        BatchLock::SharedStill => {
+            let claims = claims_key(schema, resource, workspace_id);
+            format!(
+                "pg_advisory_xact_lock_shared({key}), pg_advisory_xact_lock_shared({claims}); \
+                 set local synchronous_commit = off"
+            )
         }
     };
     let limit = statement_timeout.map_or_else(String::new, |timeout| {
@@ -74,11 +81,26 @@ pub(crate) async fn claim(
     resource: &Resource,
     workspace_id: i64,
 ) -> sqlx::Result<()> {
-    let lock = claims_lock(schema, resource, workspace_id);
-    sqlx::query(AssertSqlSafe(lock)).persistent(false).execute(connection).await.map(drop)
+    take(connection, &claims_key(schema, resource, workspace_id)).await
 }
 
-fn claims_lock(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
+/// From now on this is the only one of the batches that bring nothing that records its claim.
+pub(crate) async fn record(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    resource: &Resource,
+    workspace_id: i64,
+) -> sqlx::Result<()> {
     let lock = schema.lock_name(resource.name);
-    format!("select pg_advisory_xact_lock(hashtextextended('{lock} claims', {workspace_id}))")
+    take(connection, &format!("hashtextextended('{lock} records', {workspace_id})")).await
+}
+
+async fn take(connection: &mut PgConnection, key: &str) -> sqlx::Result<()> {
+    let take = format!("select pg_advisory_xact_lock({key})");
+    sqlx::query(AssertSqlSafe(take)).persistent(false).execute(connection).await.map(drop)
+}
+
+fn claims_key(schema: &Schema, resource: &Resource, workspace_id: i64) -> String {
+    let lock = schema.lock_name(resource.name);
+    format!("hashtextextended('{lock} claims', {workspace_id})")
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::fault_point::{
-    AFTER_ACK, AFTER_PUBLISH, BEFORE_ACK, BEFORE_COMMIT, BEFORE_CURSOR, BEFORE_PUBLISH, DELIVERED,
+    AFTER_ACK, AFTER_PUBLISH, BEFORE_ACK, BEFORE_COMMIT, BEFORE_CURSOR, BEFORE_LEDGER,
+    BEFORE_PUBLISH, DELIVERED,
 };
 use shared::stream::BUCKET;
 use tests::rows::raw_rows;
@@ -60,6 +61,25 @@ async fn a_loader_that_dies_between_commit_and_acknowledgement_loses_and_doubles
 #[tokio::test]
 async fn a_loader_that_dies_after_an_acknowledgement_loses_and_doubles_nothing() {
     loader_dies(AFTER_ACK).await;
+}
+
+/// Of a listing that brings nothing the claim is committed first.
+#[tokio::test]
+async fn a_loader_that_dies_between_a_claim_and_its_row_of_loads_applies_the_batch_again() {
+    let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
+    world.sync_and_load(&[]).await.unwrap();
+    world.sync(&["--only", "tags"]).await.unwrap();
+    let before = loads(&world).await.unwrap();
+    let loader = world.loader(&[]).env("FAULT_POINT", at("die", BEFORE_LEDGER, 1));
+    let loader = loader.start().await.unwrap();
+    assert_eq!(loader.ended(DEADLINE).await.unwrap(), Some(134), "{}", loader.log());
+    let claimed = "select count(*) from raw.toggl_track__claims c where resource = 'tags'
+                   and not exists (select from raw.toggl_track__loads l where l.run_id = c.run_id)";
+    let mut connection = world.connect().await.unwrap();
+    let claimed: i64 = sqlx::query_scalar(claimed).fetch_one(&mut connection).await.unwrap();
+    assert_eq!((claimed, loads(&world).await.unwrap()), (1, before));
+    load(&world).await;
+    assert!(loads(&world).await.unwrap() > before);
 }
 
 #[tokio::test]
