@@ -1,6 +1,7 @@
 //! Batches in whatever order: what is applied, once.
 
 mod delivery;
+mod durable;
 mod headers_alone;
 mod keys;
 mod pieces;

@@ -116,6 +116,7 @@ impl Job<'_> {
         }
         loads::write(&mut transaction, schema, batch, origin, &applied).await?;
         commit(transaction).await?;
+        self.wait_for_disk(connection).await?;
         if applied.kept_whole {
             error!(
                 target: RAW_CLIENT,

@@ -94,6 +94,7 @@ impl Job<'_> {
         let mut applied = count(self, marked, &compared, written, dead.len());
         self.settle(&mut transaction, &mut applied, &dead, on_record).await?;
         commit(transaction).await?;
+        self.wait_for_disk(connection).await?;
         *expected = Expectation::by(&compared, applied.deleted);
         Ok(Ok(applied))
     }

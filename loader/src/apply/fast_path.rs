@@ -131,6 +131,7 @@ async fn grown(
     };
     loads::write(&mut transaction, schema, batch, job.origin, &applied).await?;
     commit(transaction).await?;
+    job.wait_for_disk(connection).await?;
     Ok(Some(applied))
 }
 

@@ -10,6 +10,7 @@ use super::compare::Comparison;
 use super::context::BatchContext;
 use super::dead_letters::letter::Letter;
 use super::dead_record::DeadRecord;
+use super::loads;
 use super::lock::{self, BatchLock};
 use super::mark_deleted::MarkOutcome;
 use super::origin::Origin;
@@ -72,6 +73,15 @@ impl<'a> Job<'a> {
             whole: settings.whole,
             history: settings.history,
         }
+    }
+
+    /// Waits until what was committed is on disk, now that others have the locks. Of a batch in pieces the last one
+    /// waits for all.
+    pub(crate) async fn wait_for_disk(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        if self.piece.is_last() {
+            loads::wait_for_disk(connection, &self.settings.schema, self.piece.whole).await?;
+        }
+        Ok(())
     }
 
     /// Whether the batch is without everybody of whom nothing may be written, and without nobody else.

@@ -46,3 +46,25 @@ pub(crate) async fn write(
     .await
     .map(drop)
 }
+
+/// Waits until the batch's row is on disk, and with it all that was committed before. The row is locked to that end:
+/// Postgres writes that down as it does a change, and here its commit waits. Without a row, as of a dead letter that is
+/// applied later, there is no message to be acknowledged, and nothing is waited for.
+pub(crate) async fn wait_for_disk(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    batch: &Batch,
+) -> sqlx::Result<()> {
+    query(format!(
+        "select from {schema}.toggl_track__loads
+         where run_id = $1 and resource = $2 and workspace_id = $3 and part = $4
+         for no key update"
+    ))
+    .bind(batch.run_id)
+    .bind(&batch.resource)
+    .bind(batch.workspace_id)
+    .bind(i32::try_from(batch.part).unwrap_or(i32::MAX))
+    .execute(connection)
+    .await
+    .map(drop)
+}

@@ -26,14 +26,13 @@ pub(crate) enum BatchLock {
     Exclusive,
     /// Beside others that only add rows; see [`fast_path`](super::fast_path).
     Shared,
-    /// Beside others that bring nothing: while it is held, no row is added, and of claims only theirs. The commit
-    /// does not wait until it is on disk, for the next one waits behind it: whoever takes it makes sure of that
-    /// afterwards.
+    /// Beside others that bring nothing: while it is held, no row is added, and of claims only theirs.
     SharedStill,
 }
 
 /// Begins a transaction that holds the locks to its end, in one round trip. A time limit is given where
-/// its statements may take another time than the session's.
+/// its statements may take another time than the session's. Its commit does not wait until it is on disk, for others
+/// wait for the locks: whoever commits makes sure of that afterwards, as [`loads`](super::loads) does.
 pub(crate) async fn begin<'c>(
     connection: &'c mut PgConnection,
     schema: &Schema,
@@ -50,10 +49,7 @@ pub(crate) async fn begin<'c>(
         BatchLock::Shared => format!("pg_advisory_xact_lock_shared({key})"),
         BatchLock::SharedStill => {
             let claims = claims_key(schema, resource, workspace_id);
-            format!(
-                "pg_advisory_xact_lock_shared({key}), pg_advisory_xact_lock_shared({claims}); \
-                 set local synchronous_commit = off"
-            )
+            format!("pg_advisory_xact_lock_shared({key}), pg_advisory_xact_lock_shared({claims})")
         }
     };
     let limit = statement_timeout.map_or_else(String::new, |timeout| {
@@ -65,7 +61,8 @@ pub(crate) async fn begin<'c>(
         )
     });
     let take = format!("select pg_advisory_xact_lock_shared({FORGETTING}); select {take}");
-    connection.begin_with(AssertSqlSafe(format!("begin; {limit}{take}"))).await
+    let begin = format!("begin; set local synchronous_commit = off; {limit}{take}");
+    connection.begin_with(AssertSqlSafe(begin)).await
 }
 
 /// From now on no batch of any schema is applied until the transaction ends.
