@@ -49,7 +49,8 @@ cross join lateral (
         case
             when w.is_running then greatest(now(), w.started_at)
             when w.stopped_at >= w.started_at then w.stopped_at
-            else w.started_at + least(w.seconds, 3155760000) * interval '1 second'
+            when w.seconds is not null
+                then w.started_at + least(w.seconds, 3155760000) * interval '1 second'
         end as ended_at
 ) clock
 cross join lateral (
