@@ -176,7 +176,7 @@ fn no_json_makes_a_view_raise_an_error_or_lose_a_row() {
             }
             prop_assert_eq!(shown, Ok(30));
             if resource.is_time_entry() {
-                for view in ["wide_entries", "daily_entries"] {
+                for view in ["wide_entries", "daily_entries", "rounded_entries"] {
                     let shown = runtime.block_on(count(&mut staged, view));
                     prop_assert!(
                         shown.as_ref().is_ok_and(|count| *count >= 30),
