@@ -140,7 +140,7 @@ fn check(entry: Entry, parts: &[Part]) -> Result<(), TestCaseError> {
 fn entries_are_divided_at_midnight_whatever_the_clocks_do() {
     let runtime = Runtime::new().unwrap();
     let staged = RefCell::new(runtime.block_on(Staged::start()));
-    let config = Config { cases: 250, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&entries(), |entry| {
         let parts = runtime.block_on(parts(&mut staged.borrow_mut(), entry));
         check(entry, &parts)
