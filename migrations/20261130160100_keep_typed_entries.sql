@@ -49,11 +49,16 @@ comment on column raw.toggl_track__touched.is_disputed is
 -- The rights are the owner's: whoever may write the raw tables need not know of this.
 create function raw.toggl_track__touch() returns trigger
 language plpgsql security definer set search_path = '' as $function$
+declare
+    changed_ids bigint[] := (select array_agg(source_id) from changed);
 begin
-    insert into raw.toggl_track__touched (ids)
-    select array_agg(source_id)
-    from (select source_id, row_number() over () / 10000 as piece from changed) pieces
-    group by piece;
+    if cardinality(changed_ids) <= 10000 then
+        insert into raw.toggl_track__touched (ids) values (changed_ids);
+    else
+        -- Of a statement that wrote nothing there is nothing to note; a long one is copied in pieces.
+        insert into raw.toggl_track__touched (ids)
+        select changed_ids[first : first + 9999] from generate_series(1, cardinality(changed_ids), 10000) as first;
+    end if;
     return null;
 end $function$;
 comment on function raw.toggl_track__touch() is 'Notes which entries a statement wrote.';
