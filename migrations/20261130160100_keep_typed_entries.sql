@@ -197,6 +197,8 @@ begin
             currency = excluded.currency, source = excluded.source, modified_at = excluded.modified_at,
             fetched_at = excluded.fetched_at, synced_at = excluded.synced_at,
             report_fetched_at = excluded.report_fetched_at
+        -- An entry may have been noted twice, as by a list and by a report.
+        where typed is distinct from excluded
     )
     select count(*) into settled from touched;
     -- Whoever reads on in this transaction is to see everything.

@@ -40,6 +40,11 @@ pub(crate) async fn forever(database: Database) {
                 debug!(target: SETTLE, settled, "Copied time entries for the views");
                 INTERVAL
             }
+            // Loading says it louder.
+            Err(SettleError::Connect(error)) => {
+                debug!(target: SETTLE, "{}", chain(&error));
+                INTERVAL
+            }
             Err(error) => {
                 warn!(target: SETTLE, "{}", chain(&error));
                 INTERVAL_IN_TROUBLE

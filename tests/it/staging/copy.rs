@@ -2,11 +2,14 @@
 //! the view shows what the raw tables hold.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tests::servers::shared_postgres;
+use tests::servers::{shared_postgres, wait_for};
+use tests::toggl::Account;
+use tests::world::World;
 use tokio::runtime::Runtime;
 
 use crate::staging::staged::{Staged, settle};
@@ -182,7 +185,7 @@ async fn copying_waits_until_nothing_is_written_and_goes_on_in_pieces() {
         Step::Put { report: false, id: 1, modified: 1, fetched: 10, running: false, many: 25_000 };
     execute(&mut staged.connection, &sql(&put)).await;
     let mut pieces = Vec::new();
-    for quiet in ["1 hour", "0", "0", "0"] {
+    for quiet in ["1 hour", "0", "0", "0", "0"] {
         let settle = format!("select raw.toggl_track__settle('{quiet}')");
         let settled: i64 = sqlx::query_scalar(AssertSqlSafe(settle))
             .fetch_one(&mut staged.connection)
@@ -191,7 +194,32 @@ async fn copying_waits_until_nothing_is_written_and_goes_on_in_pieces() {
         assert_eq!(shown(&mut staged.connection).await.len(), 25_001);
         pieces.push(settled);
     }
-    assert!(pieces[0] == 0 && pieces[3] == 0, "{pieces:?}");
+    assert!(pieces[0] == 0 && pieces[4] == 0, "{pieces:?}");
     assert!(pieces.iter().all(|piece| *piece <= 20_000), "{pieces:?}");
     assert_eq!(pieces.iter().sum::<i64>(), 25_001);
+}
+
+#[tokio::test]
+async fn a_loader_brings_the_copy_up_to_date_beside_its_work() {
+    let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
+    world.sync_and_load(&[]).await.unwrap();
+    let mut connection = world.connect().await.unwrap();
+    execute(
+        &mut connection,
+        "update raw.toggl_track__touched set touched_at = now() - interval '1 hour'",
+    )
+    .await;
+    let _loader = world.start_loader().await.unwrap();
+    let is_copied = async || {
+        let mut connection = world.connect().await.ok()?;
+        let waiting = "select count(*) from raw.toggl_track__touched where not is_disputed";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut connection).await.ok()?;
+        (waiting == 0).then_some(())
+    };
+    wait_for("the entries to be copied", Duration::from_secs(30), is_copied).await.unwrap();
+    let counts = "select (select count(*) from raw.toggl_track__typed_entries),
+                         (select count(*) from staging.stg_toggl_track__time_entries)";
+    let (copied, shown): (i64, i64) =
+        sqlx::query_as(counts).fetch_one(&mut connection).await.unwrap();
+    assert!(copied == shown && copied > 0, "{copied} of {shown} are in the copy");
 }
