@@ -14,7 +14,7 @@ use crate::given::batches::WORKSPACE;
 use crate::staging::staged::{Form, Staged};
 
 /// A report's entry of a user from a start, and the seconds it took.
-fn entry(user: i64, start: &str, seconds: i64, project: i64, tags: &[i64], cents: Value) -> Value {
+fn entry(user: i64, start: &str, seconds: i64, project: i64, tags: &[i64], cents: &Value) -> Value {
     let start: jiff::Timestamp = start.parse().unwrap();
     let stop = start + jiff::SignedDuration::from_secs(seconds);
     json!({"start": start.to_string(), "stop": stop.to_string(), "seconds": seconds,
@@ -49,9 +49,9 @@ async fn texts(staged: &mut Staged, columns: &str, view: &str) -> Vec<String> {
 async fn hours_are_by_local_day_user_client_and_project() {
     let mut staged = Staged::start().await;
     put_master_data(&mut staged).await;
-    put(&mut staged, 1, entry(7, "2026-01-05T23:00:00Z", 7_200, 3, &[], json!(10_001))).await;
-    put(&mut staged, 2, entry(7, "2026-01-05T08:00:00Z", 3_600, 3, &[], json!(null))).await;
-    put(&mut staged, 3, entry(6, "2026-01-05T08:00:00Z", 1_800, 5, &[], json!(null))).await;
+    put(&mut staged, 1, entry(7, "2026-01-05T23:00:00Z", 7_200, 3, &[], &json!(10_001))).await;
+    put(&mut staged, 2, entry(7, "2026-01-05T08:00:00Z", 3_600, 3, &[], &json!(null))).await;
+    put(&mut staged, 3, entry(6, "2026-01-05T08:00:00Z", 1_800, 5, &[], &json!(null))).await;
     let columns = "day, week, month, user_name, client_name, project_name, entry_count, seconds,
         round(hours, 2), round(billable_amount, 3)";
     let wanted = [
@@ -66,9 +66,9 @@ async fn hours_are_by_local_day_user_client_and_project() {
 async fn an_entry_of_two_tags_counts_in_both_and_one_of_none_under_none() {
     let mut staged = Staged::start().await;
     put_master_data(&mut staged).await;
-    put(&mut staged, 1, entry(7, "2026-01-05T08:00:00Z", 3_600, 3, &[8, 9, 8], json!(null))).await;
-    put(&mut staged, 2, entry(7, "2026-01-05T10:00:00Z", 1_800, 3, &[9], json!(null))).await;
-    put(&mut staged, 3, entry(7, "2026-01-05T12:00:00Z", 900, 3, &[], json!(null))).await;
+    put(&mut staged, 1, entry(7, "2026-01-05T08:00:00Z", 3_600, 3, &[8, 9, 8], &json!(null))).await;
+    put(&mut staged, 2, entry(7, "2026-01-05T10:00:00Z", 1_800, 3, &[9], &json!(null))).await;
+    put(&mut staged, 3, entry(7, "2026-01-05T12:00:00Z", 900, 3, &[], &json!(null))).await;
     let wanted = ["call|2|5400", "deep|1|3600", "none|1|900"];
     let columns = "coalesce(tag_name, 'none'), entry_count, seconds";
     assert_eq!(texts(&mut staged, columns, "hours_by_tag").await, wanted);
@@ -81,7 +81,7 @@ async fn names_of_deleted_tags_do_not_linger_in_entries() {
     let v9 = json!({"start": "2026-01-05T08:00:00Z", "stop": "2026-01-05T09:00:00Z",
         "duration": 3_600, "tags": ["call", "deep", "elsewhere"], "workspace_id": WORKSPACE});
     staged.put(resource("time_entries"), 1, &Form::live(v9)).await;
-    put(&mut staged, 2, entry(7, "2026-01-05T08:00:00Z", 3_600, 3, &[8, 9], json!(null))).await;
+    put(&mut staged, 2, entry(7, "2026-01-05T08:00:00Z", 3_600, 3, &[8, 9], &json!(null))).await;
     let columns = "time_entry_id, tag_names";
     let all = ["1|call, deep, elsewhere", "2|deep, call"];
     assert_eq!(texts(&mut staged, columns, "wide_entries").await, all);
@@ -143,7 +143,7 @@ async fn entries_are_rounded_by_the_setting_of_their_workspace() {
     let mut staged = Staged::start().await;
     put_master_data(&mut staged).await;
     for (id, seconds) in [(1, 60), (2, 900), (3, 901)] {
-        put(&mut staged, id, entry(7, "2026-01-05T08:00:00Z", seconds, 3, &[], json!(null))).await;
+        put(&mut staged, id, entry(7, "2026-01-05T08:00:00Z", seconds, 3, &[], &json!(null))).await;
     }
     let columns = "time_entry_id, seconds, rounding, rounding_minutes, rounded_seconds, round(rounded_hours, 2)";
     let wanted = ["1|60|1|15|900|0.25", "2|900|1|15|900|0.25", "3|901|1|15|1800|0.50"];
@@ -181,8 +181,8 @@ fn amounts_are_added_up_unrounded_and_then_rounded_to_cents() {
             sqlx::query(clear).execute(&mut staged.connection).await.unwrap();
             for (id, (thousandths, project)) in (1..).zip(&amounts) {
                 let text = format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000);
-                let cents = serde_json::from_str(&text).unwrap();
-                let data = entry(7, "2026-01-05T08:00:00Z", 60, *project, &[], cents);
+                let cents: Value = serde_json::from_str(&text).unwrap();
+                let data = entry(7, "2026-01-05T08:00:00Z", 60, *project, &[], &cents);
                 put(&mut staged, id, data).await;
                 *sums.entry(*project).or_default() += thousandths;
             }
