@@ -16,7 +16,7 @@
 //! | `consume` | from a message to its settlement |
 //! | `explain`, `metrics` | why a row is as it is; counters and gauges |
 //! | `status`, `dead_letters`, `forget`, `setup` | how the pipeline is, and commands that need no stream |
-//! | `apply`, `migrations`, `ownership`, `prune` | one batch, one transaction; the schema; whose the stream is; retention |
+//! | `apply`, `migrations`, `ownership`, `prune`, `settle` | one batch, one transaction; the schema; whose the stream is; retention; the copy for the views |
 //! | `postgres` | the connection, what errors mean, names of schemas |
 //!
 //! Guarantee: a message is acknowledged only after the transaction that applied it has committed.
@@ -37,5 +37,6 @@ pub mod postgres;
 mod prune;
 mod replay;
 mod resource_argument;
+mod settle;
 mod setup;
 mod status;

@@ -56,8 +56,14 @@ const BOOKKEEPING: [&str; 4] = [
 ];
 
 /// What a database has for itself: no replay fills another schema with it.
-const OF_THE_DATABASE: [&str; 4] =
-    ["toggl_track__installation", "toggl_track__positions", "toggl_track__forgotten", NOTES];
+const OF_THE_DATABASE: [&str; 6] = [
+    "toggl_track__installation",
+    "toggl_track__positions",
+    "toggl_track__forgotten",
+    "toggl_track__touched",
+    "toggl_track__typed_entries",
+    NOTES,
+];
 
 /// Which text of each view is there. Who only loads need not read it.
 const NOTES: &str = "toggl_track__views";
@@ -86,13 +92,16 @@ pub(crate) fn needs() -> Vec<Need> {
     let is_table = |name: &str| CATALOGUE.iter().any(|resource| resource.table() == name);
     let is_read_only =
         |name: &str| matches!(name, "toggl_track__installation" | "toggl_track__forgotten");
+    // Written by functions, with their owner's rights.
+    let is_copy =
+        |name: &str| matches!(name, "toggl_track__touched" | "toggl_track__typed_entries");
     let mut needs = vec![("raw", "toggl_track__migrations".to_owned(), "select")];
     for made in state::all_made(MIGRATOR.iter()) {
         match made.what {
             What::Table if is_table(&made.name) => {
                 needs.push(("raw", made.name, "select, insert, update"));
             }
-            What::Table if made.name == NOTES => {}
+            What::Table if made.name == NOTES || is_copy(&made.name) => {}
             // Whom to forget is an administrator's to say, and the id is given once.
             What::Table if is_read_only(&made.name) => needs.push(("raw", made.name, "select")),
             What::Table => {

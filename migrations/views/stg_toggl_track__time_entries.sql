@@ -1,127 +1,74 @@
--- An entry may stand in both raw tables. The newer row wins; if that one is deleted, so is the entry.
--- Of a deleted row is known when it was found missing, of a live one when it was fetched and, where the
--- other is deleted, when a listing last confirmed it: only then does it matter, so only then is it asked.
+-- Read from the copy, which has everything in columns; what was touched since is read from the raw tables.
 create or replace view staging.stg_toggl_track__time_entries as
 select
-    t.source_id                                             as time_entry_id,
+    entry.time_entry_id,
     entry.workspace_id,
     entry.user_id,
-    coalesce(nullif(report.data->>'username', ''), nullif(t.data->>'user_name', '')) as user_name,
-    coalesce(staging.toggl_bigint(t.data->>'project_id'), staging.toggl_bigint(t.data->>'pid')) as project_id,
-    coalesce(staging.toggl_bigint(t.data->>'task_id'), staging.toggl_bigint(t.data->>'tid'))    as task_id,
-    nullif(t.data->>'description', '')                      as description,
+    entry.user_name,
+    entry.project_id,
+    entry.task_id,
+    entry.description,
     case
-        when entry.tags <> '[]' then array_remove(array(
-            select own.tag_name from jsonb_array_elements_text(entry.tags) as own(tag_name)
-        ), null)
+        when entry.told_tags is not null then array(
+            select own.tag_name
+            from unnest(entry.told_tags) with ordinality as own(tag_name, place)
+            -- A tag that was deleted lingers in entries that have not been read since.
+            where (entry.workspace_id || ' ' || own.tag_name) <> all (array(
+                select gone.workspace_id || ' ' || (gone.data->>'name')
+                from raw.toggl_track__tags gone
+                where gone.deleted_at is not null and gone.data->>'name' is not null
+                except
+                select tag.workspace_id || ' ' || (tag.data->>'name')
+                from raw.toggl_track__tags tag
+                where tag.deleted_at is null and tag.data->>'name' is not null
+            )) is not false
+            order by own.place
+        )
         else array_remove(array(
             select (
                 select tag.data->>'name'
                 from raw.toggl_track__tags tag
-                where tag.source_id = staging.toggl_bigint(own.tag_id)
+                where tag.source_id = own.tag_id and tag.deleted_at is null
             )
-            from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+            from unnest(entry.tag_ids) with ordinality as own(tag_id, place)
+            order by own.place
         ), null)
     end                                                     as tags,
-    array_remove(array(
-        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
-    ), null)                                                as tag_ids,
-    staging.toggl_boolean(t.data->>'billable')              as is_billable,
+    entry.tag_ids,
+    entry.is_billable,
     entry.started_at,
-    staging.toggl_timestamp(t.data->>'stop')                as stopped_at,
-    case
-        when not entry.is_running
-            then staging.toggl_seconds(t.data->>'duration', t.data->>'start', t.data->>'stop')
-    end                                                     as duration_seconds,
+    entry.stopped_at,
+    entry.duration_seconds,
     entry.is_running,
-    case
-        when report.data ? 'time_entries' then staging.toggl_part_of_row(
-            staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01, report.data)
-        else staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01
-    end                                                     as billable_amount,
-    staging.toggl_numeric(report.data->>'hourly_rate_in_cents') * 0.01 as hourly_rate,
-    nullif(report.data->>'currency', '')                    as currency,
-    'v9'                                                    as source,
-    t.modified_at,
-    t.fetched_at,
-    t.synced_at,
-    report.fetched_at                                       as report_fetched_at
-from raw.toggl_track__time_entries t
-cross join lateral (
+    entry.billable_amount,
+    entry.hourly_rate,
+    entry.currency,
+    entry.source,
+    entry.modified_at,
+    entry.fetched_at,
+    entry.synced_at,
+    entry.report_fetched_at
+from (
     select
-        coalesce(
-            nullif(t.workspace_id, 0),
-            staging.toggl_bigint(t.data->>'workspace_id'),
-            staging.toggl_bigint(t.data->>'wid')
-        ) as workspace_id,
-        coalesce(t.started_at, staging.toggl_timestamp(t.data->>'start')) as started_at,
-        coalesce(
-            t.user_id, staging.toggl_bigint(t.data->>'user_id'), staging.toggl_bigint(t.data->>'uid')
-        ) as user_id,
-        coalesce(t.data->>'stop', '') = '' as is_running,
-        staging.toggl_list(t.data->'tags') as tags,
-        staging.toggl_list(t.data->'tag_ids') as tag_ids
+        time_entry_id, workspace_id, user_id, user_name, project_id, task_id, description, told_tags,
+        tag_ids, is_billable, started_at, stopped_at, duration_seconds, is_running, billable_amount,
+        hourly_rate, currency, source, modified_at, fetched_at, synced_at, report_fetched_at
+    from raw.toggl_track__typed_entries typed
+    where not exists (
+        select from raw.toggl_track__touched touched, unnest(touched.ids) as id
+        where id = typed.time_entry_id
+    )
+    union all
+    select
+        time_entry_id, workspace_id, user_id, user_name, project_id, task_id, description, told_tags,
+        tag_ids, is_billable, started_at, stopped_at, duration_seconds, is_running, billable_amount,
+        hourly_rate, currency, source, modified_at, fetched_at, synced_at, report_fetched_at
+    from raw.toggl_track__touched_entries
 ) entry
-left join raw.toggl_track__time_entries_report report on report.source_id = t.source_id
-where t.deleted_at is null
-    and coalesce(entry.workspace_id, 0) <> all (array(
-        select left_workspace.source_id from raw.toggl_track__workspaces left_workspace
-        where left_workspace.deleted_at is not null
-    ))
-    and staging.toggl_report_is_newer(
-        t.modified_at,
-        greatest(t.fetched_at, case when report.deleted_at is not null then (
-            select max(claim.fetched_at)
-            from raw.toggl_track__claims claim
-            where claim.resource = 'time_entries' and claim.workspace_id = 0
-                and claim.starts @> t.started_at
-                and (claim.user_id is null or claim.user_id = t.user_id)
-        ) end),
-        report.modified_at,
-        greatest(report.fetched_at, report.deleted_at)
-    ) is not true
-
-union all
-
-select
-    report.time_entry_id,
-    report.workspace_id,
-    report.user_id,
-    report.user_name,
-    report.project_id,
-    report.task_id,
-    report.description,
-    report.tags,
-    report.tag_ids,
-    report.is_billable,
-    report.started_at,
-    report.stopped_at,
-    report.duration_seconds,
-    report.is_running,
-    report.billable_amount,
-    report.hourly_rate,
-    report.currency,
-    'v3'                                                    as source,
-    report.modified_at,
-    report.fetched_at,
-    report.synced_at,
-    report.fetched_at                                       as report_fetched_at
-from staging.stg_toggl_track__time_entries_report report
-left join raw.toggl_track__time_entries t on t.source_id = report.time_entry_id
-where t.source_id is null
-    or staging.toggl_report_is_newer(
-        t.modified_at,
-        greatest(t.fetched_at, t.deleted_at),
-        report.modified_at,
-        -- Listings leave running entries of reports alone, and so confirm none.
-        greatest(report.fetched_at, case when t.deleted_at is not null and not report.is_running then (
-            select max(claim.fetched_at)
-            from raw.toggl_track__claims claim
-            where claim.resource = 'time_entries_report' and claim.workspace_id = report.workspace_id
-                and claim.starts @> report.started_at
-                and (claim.user_id is null or claim.user_id = report.user_id)
-        ) end)
-    );
+where not exists (
+    select from raw.toggl_track__workspaces left_workspace
+    where left_workspace.source_id = entry.workspace_id and left_workspace.deleted_at is not null
+);
 
 comment on view staging.stg_toggl_track__time_entries is
     'All time entries, one row each: from time_entries (v9) or from time_entries_report (v3), whichever is newer. An entry that the newer one says is deleted is hidden.';

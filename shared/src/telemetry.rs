@@ -50,6 +50,8 @@ pub const REPLAY: &str = "replay";
 pub const RAW_CLIENT: &str = "raw-client";
 /// What is older than it is to be kept.
 pub const PRUNE: &str = "prune";
+/// The copy of the time entries that the views read.
+pub const SETTLE: &str = "settle";
 /// Schema changes of the loader's database.
 pub const MIGRATIONS: &str = "migrations";
 /// The connection to NATS.
@@ -79,6 +81,7 @@ const COMPONENTS: &[&str] = &[
     SUBSCRIBER,
     REPLAY,
     PRUNE,
+    SETTLE,
     RAW_CLIENT,
     MIGRATIONS,
     NATS,

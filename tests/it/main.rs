@@ -34,6 +34,7 @@
     reason = "a test fails at the line that fails"
 )]
 
+mod answers;
 mod apply;
 mod claims;
 mod credentials;

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalogue;
 mod columns;
+mod copy;
 mod deletions;
 mod entries;
 mod left_workspaces;

@@ -16,6 +16,7 @@ use crate::http;
 use crate::http::watch::watch;
 use crate::postgres::database::Database;
 use crate::prune::{self, RetentionArgs};
+use crate::settle;
 use crate::status::pipeline::Pipeline;
 
 /// What a loader shows of itself, and where.
@@ -36,6 +37,7 @@ pub(super) async fn load(
 ) -> Result<Exit, Failure> {
     // Ended by being dropped, when the loading has ended.
     let mut beside = JoinSet::new();
+    beside.spawn(settle::forever(database.clone()));
     if retention.is_set() {
         beside.spawn(prune::daily(database.clone(), retention));
     }

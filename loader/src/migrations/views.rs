@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 23] = [
+static VIEWS: [View; 34] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -71,7 +71,18 @@ static VIEWS: [View; 23] = [
     view!("stg_toggl_track__project_users"),
     view!("stg_toggl_track__workspace_users"),
     view!("stg_toggl_track__time_entries_report"),
+    view!("raw", "toggl_track__touched_entries"),
     view!("stg_toggl_track__time_entries"),
+    view!("stg_toggl_track__wide_entries"),
+    view!("stg_toggl_track__daily_entries"),
+    view!("stg_toggl_track__hours_by_day"),
+    view!("stg_toggl_track__hours_by_tag"),
+    view!("stg_toggl_track__gaps"),
+    view!("stg_toggl_track__overlaps"),
+    view!("stg_toggl_track__rounded_entries"),
+    view!("stg_toggl_track__amounts"),
+    view!("stg_toggl_track__estimates"),
+    view!("stg_toggl_track__utilisation"),
     view!("stg_toggl_track__people"),
     view!("stg_toggl_track__coverage"),
     view!("stg_toggl_track__freshness"),

@@ -11,7 +11,7 @@ use tests::toggl::Account;
 use tests::world::World;
 
 /// What tells people how to use it.
-pub(crate) const PAGES: [(&str, &str); 20] = [
+pub(crate) const PAGES: [(&str, &str); 21] = [
     ("README.md", include_str!("../../../README.md")),
     ("docs/credentials.md", include_str!("../../../docs/credentials.md")),
     ("docs/databases.md", include_str!("../../../docs/databases.md")),
@@ -21,6 +21,7 @@ pub(crate) const PAGES: [(&str, &str); 20] = [
     ("docs/keeping-less.md", include_str!("../../../docs/keeping-less.md")),
     ("docs/listen.md", include_str!("../../../docs/listen.md")),
     ("docs/providers.md", include_str!("../../../docs/providers.md")),
+    ("docs/questions.md", include_str!("../../../docs/questions.md")),
     ("docs/replay.md", include_str!("../../../docs/replay.md")),
     ("docs/rights.md", include_str!("../../../docs/rights.md")),
     ("docs/running.md", include_str!("../../../docs/running.md")),

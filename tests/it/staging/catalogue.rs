@@ -11,14 +11,24 @@ use tests::workers::{Finished, Worker};
 use crate::tables::catalogue::migrated;
 
 /// Views that stand for no resource.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 17] = [
+    "amounts",
     "coverage",
+    "daily_entries",
+    "estimates",
     "freshness",
+    "gaps",
+    "hours_by_day",
+    "hours_by_tag",
     "inventory_people",
+    "overlaps",
     "people",
+    "rounded_entries",
+    "utilisation",
     "verification",
     "verified_entries",
     "verified_sums",
+    "wide_entries",
 ];
 
 const VIEWS: &str = "select c.relname::text from pg_class c

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::expected::rows::resource;
 use crate::given::batches::{USER, WORKSPACE, moment};
-use crate::staging::staged::{Form, Staged, with};
+use crate::staging::staged::{Form, Staged, settle, with};
 
 const V9: &str = "time_entries";
 const V3: &str = "time_entries_report";
@@ -91,13 +91,18 @@ async fn the_newer_row_is_seen_and_a_deleted_newer_row_hides_the_entry() {
     put_all(&mut staged, V3, &v3).await;
 
     let sql = "select time_entry_id, source from staging.stg_toggl_track__time_entries";
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as(sql).fetch_all(&mut staged.connection).await.unwrap();
-    let count = rows.len();
-    let seen: BTreeMap<i64, String> = rows.into_iter().collect();
-    assert_eq!(seen.len(), count, "an entry is seen twice");
-    for (id, pair) in &pairs {
-        assert_eq!(seen.get(id).map(String::as_str), winner(pair), "{pair:#?}");
+    for is_copied in [false, true] {
+        if is_copied {
+            settle(&mut staged.connection).await;
+        }
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as(sql).fetch_all(&mut staged.connection).await.unwrap();
+        let count = rows.len();
+        let seen: BTreeMap<i64, String> = rows.into_iter().collect();
+        assert_eq!(seen.len(), count, "an entry is seen twice");
+        for (id, pair) in &pairs {
+            assert_eq!(seen.get(id).map(String::as_str), winner(pair), "{is_copied} {pair:#?}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the views show of a workspace that was left.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::batch::Record;
 use shared::catalogue::CATALOGUE;
 use shared::listing::Span;
@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::expected::rows::resource;
 use crate::given::batches::{WORKSPACE, cut, listing, record};
 use crate::given::running::Running;
-use crate::staging::staged::{Form, Staged};
+use crate::staging::staged::{Form, Staged, settle};
 
 const USER: i64 = 7;
 const ORGANIZATION: i64 = 8;
@@ -32,6 +32,12 @@ async fn counts(connection: &mut PgConnection) -> Vec<(String, i64)> {
     counts
 }
 
+/// What either table may say of an entry between two times of a day.
+fn entry(start: &str, stop: &str) -> Value {
+    json!({"workspace_id": WORKSPACE, "user_id": USER, "start": format!("2026-01-05T{start}:00Z"),
+        "stop": format!("2026-01-05T{stop}:00Z"), "billable_amount_in_cents": 100})
+}
+
 #[tokio::test]
 async fn no_view_shows_anything_of_a_workspace_that_was_left_until_it_is_back() {
     let mut staged = Staged::start().await;
@@ -41,7 +47,9 @@ async fn no_view_shows_anything_of_a_workspace_that_was_left_until_it_is_back() 
             "me" => continue,
             "workspaces" => (WORKSPACE, json!({"organization_id": ORGANIZATION})),
             "organizations" => (ORGANIZATION, json!({})),
-            "time_entries" => (1, json!({"workspace_id": WORKSPACE, "user_id": USER})),
+            "time_entries" => (1, entry("08:00", "09:00")),
+            "time_entries_report" => (2, entry("08:30", "09:30")),
+            "projects" => (2, json!({"estimated_seconds": 60})),
             "users" => (USER, json!({"fullname": "U"})),
             // Of an entry there is one row, whichever raw tables have it.
             _ => (2, json!({"user_id": USER})),
@@ -73,6 +81,9 @@ async fn no_view_shows_anything_of_a_workspace_that_was_left_until_it_is_back() 
             .await
             .unwrap();
     }
+    // After a gap.
+    staged.put(resource("time_entries_report"), 3, &Form::live(entry("11:00", "12:00"))).await;
+    settle(&mut staged.connection).await;
     let before = counts(&mut staged.connection).await;
     for (view, count) in &before {
         // Of an inventory there is no more here than a row that is none.

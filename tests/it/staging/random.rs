@@ -10,7 +10,7 @@ use shared::resource::Resource;
 use sqlx::AssertSqlSafe;
 use tokio::runtime::Runtime;
 
-use crate::staging::staged::Staged;
+use crate::staging::staged::{Staged, settle};
 
 /// JSON texts that a plain cast would stumble over, and some that are well.
 const ODD: [&str; 44] = [
@@ -112,8 +112,11 @@ fn record(fields: &[String]) -> impl Strategy<Value = String> {
 /// The keys that a view looks for in the JSON.
 async fn fields(staged: &mut Staged, resource: &Resource) -> Vec<String> {
     let sql = "select distinct found[1]
-               from pg_get_viewdef(to_regclass('staging.stg_toggl_track__' || $1)) as definition,
-                    regexp_matches(definition, '->>? ''([^'']+)''', 'g') as found";
+               from unnest(array['staging.stg_toggl_track__' || $1, 'raw.toggl_track__touched_entries'])
+                        with ordinality as view (name, place),
+                    pg_get_viewdef(to_regclass(name)) as definition,
+                    regexp_matches(definition, '->>? ''([^'']+)''', 'g') as found
+               where place = 1 or $1 = 'time_entries'";
     let query = sqlx::query_scalar(sql).bind(resource.name);
     let mut fields: Vec<String> = query.fetch_all(&mut staged.connection).await.unwrap();
     // The function that divides amounts looks for it.
@@ -138,8 +141,12 @@ async fn put(staged: &mut Staged, resource: &Resource, records: &[String]) {
 /// How many rows a view shows, having reckoned all their columns.
 async fn count(staged: &mut Staged, name: &str) -> Result<i64, String> {
     let sql = format!("select count(to_jsonb(v)::text) from staging.stg_toggl_track__{name} v");
-    let query = sqlx::query_scalar(AssertSqlSafe(sql));
-    query.fetch_one(&mut staged.connection).await.map_err(|error| error.to_string())
+    let query = sqlx::query_scalar(AssertSqlSafe(&*sql));
+    let shown = query.fetch_one(&mut staged.connection).await.map_err(|error| error.to_string())?;
+    settle(&mut staged.connection).await;
+    let copied = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut staged.connection).await;
+    let copied: i64 = copied.map_err(|error| error.to_string())?;
+    if shown == copied { Ok(shown) } else { Err(format!("{copied} of {shown} are in the copy")) }
 }
 
 #[test]
@@ -168,6 +175,15 @@ fn no_json_makes_a_view_raise_an_error_or_lose_a_row() {
                 return Ok(());
             }
             prop_assert_eq!(shown, Ok(30));
+            if resource.is_time_entry() {
+                for view in ["wide_entries", "daily_entries", "rounded_entries"] {
+                    let shown = runtime.block_on(count(&mut staged, view));
+                    prop_assert!(
+                        shown.as_ref().is_ok_and(|count| *count >= 30),
+                        "{view}: {shown:?}"
+                    );
+                }
+            }
             if resource.name == "time_entries_report" {
                 // The rows of the resource before stand under the same ids.
                 prop_assert_eq!(runtime.block_on(count(&mut staged, "time_entries")), Ok(30));

@@ -69,7 +69,11 @@ impl Staged {
              from staging.stg_toggl_track__{view} v order by 1"
         );
         let rows: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(&*sql)).fetch_all(&mut self.connection).await.unwrap();
+        settle(&mut self.connection).await;
+        let copied: Vec<String> =
             sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await.unwrap();
+        assert_eq!(rows, copied, "{view}: read from the raw tables, and from the copy");
         rows.iter().map(|row| without_nulls(row)).collect()
     }
 
@@ -95,6 +99,12 @@ impl Staged {
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(text);
         query.fetch_one(&mut self.connection).await.unwrap()
     }
+}
+
+/// Brings the copy of the time entries up to date, as loaders do now and then.
+pub(crate) async fn settle(connection: &mut PgConnection) {
+    let settle = "select raw.toggl_track__settle('0')";
+    while sqlx::query_scalar::<_, i64>(settle).fetch_one(&mut *connection).await.unwrap() > 0 {}
 }
 
 fn without_nulls(row: &str) -> Value {

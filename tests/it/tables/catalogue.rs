@@ -11,7 +11,7 @@ use tests::servers::shared_postgres;
 use tests::workers::Worker;
 
 /// Tables that hold no resource.
-const BOOKKEEPING: [&str; 9] = [
+const BOOKKEEPING: [&str; 11] = [
     "claims",
     "dead_letters",
     "forgotten",
@@ -20,6 +20,8 @@ const BOOKKEEPING: [&str; 9] = [
     "loads",
     "migrations",
     "positions",
+    "touched",
+    "typed_entries",
     "views",
 ];
 

@@ -1,0 +1,140 @@
+-- What is noted as touched, read from the raw tables. An entry may stand in both. The newer row wins; if that one
+-- is deleted, so is the entry. Of a deleted row is known when it was found missing, of a live one when it was
+-- fetched and, where the other is deleted, when a listing last confirmed it: only then does it matter, so only
+-- then is it asked.
+create or replace view raw.toggl_track__touched_entries as
+with touched as materialized (
+    select distinct id
+    from raw.toggl_track__touched, unnest(ids) as id
+    -- Of one piece where raw.toggl_track__settle is copying it.
+    where touched_id <= coalesce(
+        nullif(current_setting('toggl_track.settle_through', true), '')::bigint, 9223372036854775807
+    )
+    order by id
+)
+select
+    t.source_id                                             as time_entry_id,
+    coalesce(
+        nullif(t.workspace_id, 0),
+        staging.toggl_bigint(t.data->>'workspace_id'),
+        staging.toggl_bigint(t.data->>'wid')
+    )                                                       as workspace_id,
+    coalesce(
+        t.user_id, staging.toggl_bigint(t.data->>'user_id'), staging.toggl_bigint(t.data->>'uid')
+    )                                                       as user_id,
+    coalesce(nullif(report.data->>'username', ''), nullif(t.data->>'user_name', '')) as user_name,
+    coalesce(staging.toggl_bigint(t.data->>'project_id'), staging.toggl_bigint(t.data->>'pid')) as project_id,
+    coalesce(staging.toggl_bigint(t.data->>'task_id'), staging.toggl_bigint(t.data->>'tid'))    as task_id,
+    nullif(t.data->>'description', '')                      as description,
+    case
+        when entry.tags <> '[]' then array_remove(array(
+            select own.tag_name from jsonb_array_elements_text(entry.tags) as own(tag_name)
+        ), null)
+    end                                                     as told_tags,
+    array_remove(array(
+        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+    ), null)                                                as tag_ids,
+    staging.toggl_boolean(t.data->>'billable')              as is_billable,
+    coalesce(t.started_at, staging.toggl_timestamp(t.data->>'start')) as started_at,
+    staging.toggl_timestamp(t.data->>'stop')                as stopped_at,
+    case
+        when not entry.is_running
+            then staging.toggl_seconds(t.data->>'duration', t.data->>'start', t.data->>'stop')
+    end                                                     as duration_seconds,
+    entry.is_running,
+    case
+        when report.data ? 'time_entries' then staging.toggl_part_of_row(
+            staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01, report.data)
+        else staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01
+    end                                                     as billable_amount,
+    staging.toggl_numeric(report.data->>'hourly_rate_in_cents') * 0.01 as hourly_rate,
+    nullif(report.data->>'currency', '')                    as currency,
+    'v9'                                                    as source,
+    t.modified_at,
+    t.fetched_at,
+    t.synced_at,
+    report.fetched_at                                       as report_fetched_at
+from touched
+join raw.toggl_track__time_entries t on t.source_id = touched.id
+cross join lateral (
+    select
+        coalesce(t.data->>'stop', '') = '' as is_running,
+        staging.toggl_list(t.data->'tags') as tags,
+        staging.toggl_list(t.data->'tag_ids') as tag_ids
+) entry
+left join raw.toggl_track__time_entries_report report on report.source_id = t.source_id
+where t.deleted_at is null
+    and staging.toggl_report_is_newer(
+        t.modified_at,
+        greatest(t.fetched_at, case when report.deleted_at is not null then (
+            select max(claim.fetched_at)
+            from raw.toggl_track__claims claim
+            where claim.resource = 'time_entries' and claim.workspace_id = 0
+                and claim.starts @> t.started_at
+                and (claim.user_id is null or claim.user_id = t.user_id)
+        ) end),
+        report.modified_at,
+        greatest(report.fetched_at, report.deleted_at)
+    ) is not true
+
+union all
+
+select
+    report.source_id,
+    report.workspace_id,
+    entry.user_id,
+    nullif(report.data->>'username', ''),
+    staging.toggl_bigint(report.data->>'project_id'),
+    staging.toggl_bigint(report.data->>'task_id'),
+    nullif(report.data->>'description', ''),
+    null,
+    array_remove(array(
+        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+    ), null),
+    staging.toggl_boolean(report.data->>'billable'),
+    entry.started_at,
+    staging.toggl_timestamp(report.data->>'stop'),
+    case
+        when not entry.is_running
+            then staging.toggl_seconds(report.data->>'seconds', report.data->>'start', report.data->>'stop')
+    end,
+    entry.is_running,
+    case
+        when report.data ? 'time_entries' then staging.toggl_part_of_row(
+            staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01, report.data)
+        else staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01
+    end,
+    staging.toggl_numeric(report.data->>'hourly_rate_in_cents') * 0.01,
+    nullif(report.data->>'currency', ''),
+    'v3',
+    report.modified_at,
+    report.fetched_at,
+    report.synced_at,
+    report.fetched_at
+from touched
+join raw.toggl_track__time_entries_report report on report.source_id = touched.id
+cross join lateral (
+    select
+        coalesce(report.started_at, staging.toggl_timestamp(report.data->>'start')) as started_at,
+        coalesce(report.user_id, staging.toggl_bigint(report.data->>'user_id')) as user_id,
+        coalesce(report.data->>'stop', '') = '' as is_running,
+        staging.toggl_list(report.data->'tag_ids') as tag_ids
+) entry
+left join raw.toggl_track__time_entries t on t.source_id = report.source_id
+where report.deleted_at is null
+    and (t.source_id is null or staging.toggl_report_is_newer(
+        t.modified_at,
+        greatest(t.fetched_at, t.deleted_at),
+        report.modified_at,
+        -- Listings leave running entries of reports alone, and so confirm none.
+        greatest(report.fetched_at, case when t.deleted_at is not null and not entry.is_running then (
+            select max(claim.fetched_at)
+            from raw.toggl_track__claims claim
+            where claim.resource = 'time_entries_report' and claim.workspace_id = report.workspace_id
+                and claim.starts @> entry.started_at
+                and (claim.user_id is null or claim.user_id = entry.user_id)
+        ) end)
+    ));
+
+comment on view raw.toggl_track__touched_entries is
+    'The time entries that were touched since the copy in raw.toggl_track__typed_entries was brought up to date, as the raw tables have them.';

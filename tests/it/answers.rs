@@ -1,0 +1,7 @@
+//! What the views of `staging` answer: where the time went, by local day, in hours and in money.
+
+mod daily;
+mod days;
+mod hours;
+mod plans;
+mod wide;
