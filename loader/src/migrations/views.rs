@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 23] = [
+static VIEWS: [View; 25] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -72,6 +72,8 @@ static VIEWS: [View; 23] = [
     view!("stg_toggl_track__workspace_users"),
     view!("stg_toggl_track__time_entries_report"),
     view!("stg_toggl_track__time_entries"),
+    view!("stg_toggl_track__wide_entries"),
+    view!("stg_toggl_track__daily_entries"),
     view!("stg_toggl_track__people"),
     view!("stg_toggl_track__coverage"),
     view!("stg_toggl_track__freshness"),

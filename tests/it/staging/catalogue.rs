@@ -11,14 +11,16 @@ use tests::workers::{Finished, Worker};
 use crate::tables::catalogue::migrated;
 
 /// Views that stand for no resource.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "coverage",
+    "daily_entries",
     "freshness",
     "inventory_people",
     "people",
     "verification",
     "verified_entries",
     "verified_sums",
+    "wide_entries",
 ];
 
 const VIEWS: &str = "select c.relname::text from pg_class c
