@@ -32,10 +32,13 @@ pub fn chart(week: &Week, paper: Paper) -> Vec<String> {
     for (day, hours) in &days {
         let total: f64 = hours.iter().sum();
         let cells = cells(hours, longest, room);
-        let bar: String = (0_u8..).zip(cells.iter().zip(&projects)).map(|(place, (cells, project))| {
-            let piece = mark(place, paper).to_string().repeat(*cells);
-            paper.painted(&piece, project.color)
-        }).collect();
+        let bar: String = (0_u8..)
+            .zip(cells.iter().zip(&projects))
+            .map(|(place, (cells, project))| {
+                let piece = mark(place, paper).to_string().repeat(*cells);
+                paper.painted(&piece, project.color)
+            })
+            .collect();
         let rest = " ".repeat(room - cells.iter().sum::<usize>());
         lines.push(format!("{}  {bar}{rest}  {total:>5.2}", day.strftime("%a %d")));
     }
@@ -48,7 +51,10 @@ fn title(week: &Week, paper: Paper) -> String {
     let sunday = week.monday + 6.days();
     let words = format!(
         "{}: {:.2} hours from {} to {}",
-        week.person, week.hours(), week.monday.strftime("%-d %B"), sunday.strftime("%-d %B %Y")
+        week.person,
+        week.hours(),
+        week.monday.strftime("%-d %B"),
+        sunday.strftime("%-d %B %Y")
     );
     fitted(&words, paper.columns).trim_end().to_owned()
 }
@@ -57,7 +63,11 @@ fn title(week: &Week, paper: Paper) -> String {
 fn days(week: &Week) -> impl Iterator<Item = Date> {
     let worked = |day: Date| week.work.iter().any(|work| work.day == day);
     let step: Span = 1.day();
-    (0_i64..).zip(week.monday.series(step)).take(7).filter(move |(place, day)| *place < 5 || worked(*day)).map(|(_, day)| day)
+    (0_i64..)
+        .zip(week.monday.series(step))
+        .take(7)
+        .filter(move |(place, day)| *place < 5 || worked(*day))
+        .map(|(_, day)| day)
 }
 
 /// The most hours first.
@@ -83,14 +93,24 @@ fn hours_on(week: &Week, day: Date, project: &Project<'_>) -> f64 {
     let known = projects(week);
     let that_day = week.work.iter().filter(|work| work.day == day);
     let is_own = |work: &&Work| {
-        let is_named = known.iter().any(|known| (known.name, known.client) == (&*work.project, &*work.client));
-        if project.name.is_empty() { !is_named } else { (project.name, project.client) == (&*work.project, &*work.client) }
+        let is_named =
+            known.iter().any(|known| (known.name, known.client) == (&*work.project, &*work.client));
+        if project.name.is_empty() {
+            !is_named
+        } else {
+            (project.name, project.client) == (&*work.project, &*work.client)
+        }
     };
     that_day.filter(is_own).map(|work| work.hours).sum()
 }
 
 /// Cells of each piece: rounded so that together they are as long as their sum.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a few hours, a few cells")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a few hours, a few cells"
+)]
 fn cells(hours: &[f64], longest: f64, room: usize) -> Vec<usize> {
     let mut sum = 0.0;
     let mut drawn = 0;
@@ -117,7 +137,12 @@ fn legend(place: u8, project: &Project<'_>, paper: Paper) -> String {
         (name, "") => name.to_owned(),
         (name, client) => format!("{name}, {client}"),
     };
-    format!("{}  {} {:>7.2}", paper.painted(&mark, project.color), fitted(&name, room), project.hours)
+    format!(
+        "{}  {} {:>7.2}",
+        paper.painted(&mark, project.color),
+        fitted(&name, room),
+        project.hours
+    )
 }
 
 #[cfg(test)]

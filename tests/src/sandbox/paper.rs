@@ -40,7 +40,9 @@ impl Paper {
 
     /// The text in a colour such as `#0b83d9`; as it is where there are no colours, or that is none.
     pub fn painted(self, text: &str, color: &str) -> String {
-        let Some((red, green, blue)) = channels(color).filter(|_| self.ink != Ink::None) else {
+        let Some((red, green, blue)) =
+            channels(color).filter(|_| self.ink != Ink::None && !text.is_empty())
+        else {
             return text.to_owned();
         };
         if self.ink == Ink::All {
@@ -82,7 +84,8 @@ fn ink() -> Ink {
 }
 
 fn channels(color: &str) -> Option<(u8, u8, u8)> {
-    let number = u32::from_str_radix(color.strip_prefix('#').filter(|hex| hex.len() == 6)?, 16).ok()?;
+    let number =
+        u32::from_str_radix(color.strip_prefix('#').filter(|hex| hex.len() == 6)?, 16).ok()?;
     let [_, red, green, blue] = number.to_be_bytes();
     Some((red, green, blue))
 }
@@ -114,7 +117,14 @@ mod tests {
 
     #[test]
     fn a_text_takes_exactly_its_cells_whatever_is_in_it() {
-        for text in ["", "short", "a long text that has to be cut", "数据数据数据数据", "🚀 Launch", "a\u{1b}[2Jb\tc\n"] {
+        for text in [
+            "",
+            "short",
+            "a long text that has to be cut",
+            "数据数据数据数据",
+            "🚀 Launch",
+            "a\u{1b}[2Jb\tc\n",
+        ] {
             let fitted = fitted(text, 9);
             assert_eq!(fitted.width(), 9, "{fitted:?}");
             assert!(!fitted.chars().any(char::is_control), "{fitted:?}");

@@ -22,7 +22,7 @@ pub struct Week {
 /// Hours of one day on one project.
 #[derive(Debug, Clone)]
 pub struct Work {
-    /// The day on which the entries began.
+    /// The local day; what goes on past midnight is of both.
     pub day: Date,
     /// Its name; `-` of entries without one.
     pub project: String,
@@ -49,7 +49,8 @@ impl Week {
         let today: Date = today.parse()?;
         let monday = monday(today);
         let work = work(connection, monday - 7.days()).await?;
-        let (this, last): (Vec<Work>, Vec<Work>) = work.into_iter().partition(|work| work.day >= monday);
+        let (this, last): (Vec<Work>, Vec<Work>) =
+            work.into_iter().partition(|work| work.day >= monday);
         let mut days: Vec<Date> = this.iter().map(|work| work.day).collect();
         days.dedup();
         if days.len() < FEWEST_DAYS && !last.is_empty() {
@@ -71,14 +72,11 @@ fn monday(day: Date) -> Date {
 
 async fn work(connection: &mut PgConnection, from: Date) -> Result<Vec<Work>> {
     let rows = sqlx::query(
-        "select (e.started_at at time zone m.timezone)::date::text, coalesce(p.project_name, '-'),
-                coalesce(c.client_name, ''), coalesce(p.color, ''),
-                sum(coalesce(e.duration_seconds, extract(epoch from now() - e.started_at)))::float8 / 3600
-         from staging.stg_toggl_track__me m
-         join staging.stg_toggl_track__time_entries e using (user_id)
-         left join staging.stg_toggl_track__projects p using (project_id)
-         left join staging.stg_toggl_track__clients c using (client_id)
-         where (e.started_at at time zone m.timezone)::date >= $1::text::date
+        "select day::text, coalesce(project_name, '-'), coalesce(client_name, ''), coalesce(project_color, ''),
+                sum(hours_so_far)::float8
+         from staging.stg_toggl_track__daily_entries
+         where day >= $1::text::date and started_at >= $1::text::date - 2
+           and user_id in (select user_id from staging.stg_toggl_track__me)
          group by 1, 2, 3, 4
          order by 1",
     )
@@ -103,12 +101,9 @@ async fn work(connection: &mut PgConnection, from: Date) -> Result<Vec<Work>> {
 /// When the tables cannot be read.
 pub async fn team(connection: &mut PgConnection, monday: Date) -> Result<Vec<(String, f64)>> {
     let people: Vec<(String, f64)> = sqlx::query_as(
-        "select coalesce(u.user_name, e.user_name, 'user ' || e.user_id),
-                sum(coalesce(e.duration_seconds, extract(epoch from now() - e.started_at)))::float8 / 3600
-         from staging.stg_toggl_track__time_entries e
-         left join staging.stg_toggl_track__users u using (workspace_id, user_id)
-         cross join staging.stg_toggl_track__me m
-         where (e.started_at at time zone m.timezone)::date between $1::text::date and $1::text::date + 6
+        "select coalesce(user_name, 'user ' || user_id), sum(hours_so_far)::float8
+         from staging.stg_toggl_track__daily_entries
+         where day between $1::text::date and $1::text::date + 6 and started_at >= $1::text::date - 2
          group by 1
          order by 2 desc, 1",
     )

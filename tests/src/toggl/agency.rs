@@ -69,7 +69,10 @@ impl Account {
     fn found(&mut self) {
         let workspace_id = self.workspace_id();
         let own = &PEOPLE[0];
-        let me = changed(self.me(), &json!({"fullname": own.name, "email": own.email(), "timezone": ZONE}));
+        let me = changed(
+            self.me(),
+            &json!({"fullname": own.name, "email": own.email(), "timezone": ZONE}),
+        );
         self.set_me(&me);
         let workspace = self.workspaces()[0].text().to_owned();
         let named = json!({"name": "Studio North", "default_currency": CURRENCY});
@@ -144,12 +147,25 @@ impl Account {
     }
 
     fn start_timer(&mut self, today: Date, start: i64) {
-        let slot = Slot { from: 0, to: 0, project: 0, task: &PROJECTS[0].tasks[0], words: "Checkout: error states" };
+        let slot = Slot {
+            from: 0,
+            to: 0,
+            project: 0,
+            task: &PROJECTS[0].tasks[0],
+            words: "Checkout: error states",
+        };
         let text = self.entry(0, entry_id(0, today, 99), &slot, start, None);
         self.put_time_entry(&text);
     }
 
-    fn entry(&self, person: usize, entry_id: i64, slot: &Slot, start: i64, stop: Option<i64>) -> String {
+    fn entry(
+        &self,
+        person: usize,
+        entry_id: i64,
+        slot: &Slot,
+        start: i64,
+        stop: Option<i64>,
+    ) -> String {
         let project = id(FIRST_PROJECT_ID, slot.project);
         let task = task_id(slot.project, slot.task);
         let user = id(FIRST_PERSON_ID, person);
@@ -191,7 +207,8 @@ fn like(fixture: &str, fields: &Value) -> String {
 
 fn changed(record: &str, fields: &Value) -> String {
     let fields = fields.as_object().expect("an object");
-    let texts: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect();
+    let texts: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect();
     let changes: Vec<_> = texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
     with_fields(record, &changes)
 }

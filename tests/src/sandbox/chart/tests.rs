@@ -31,9 +31,14 @@ fn no_line_is_longer_than_the_paper_and_plain_paper_gets_plain_text() {
 fn bars_are_as_long_as_their_hours_and_made_of_the_letters_of_their_projects() {
     let lines = chart(&week(2), Paper { columns: 80, ink: Ink::None });
 
-    assert!(lines[0].starts_with("Nora: 15.00 hours from 23 November to 29 November 2026"), "{}", lines[0]);
+    assert!(
+        lines[0].starts_with("Nora: 15.00 hours from 23 November to 29 November 2026"),
+        "{}",
+        lines[0]
+    );
     let letters = |line: &str, letter: char| line.chars().skip(8).filter(|c| *c == letter).count();
-    let counts: Vec<_> = lines[2..7].iter().map(|line| (letters(line, 'A'), letters(line, 'B'))).collect();
+    let counts: Vec<_> =
+        lines[2..7].iter().map(|line| (letters(line, 'A'), letters(line, 'B'))).collect();
     // The longest fills the 64 cells that are left, half by half.
     assert_eq!(counts, [(6, 7), (13, 13), (19, 19), (26, 25), (32, 32)]);
     assert!(lines[6].ends_with("   5.00"), "{}", lines[6]);
@@ -45,7 +50,8 @@ fn what_has_no_line_of_its_own_is_told_together_and_nothing_is_lost() {
 
     let legend: Vec<&String> = lines.iter().rev().take(MOST_PROJECTS).collect();
     assert!(legend[0].contains("other projects"), "{legend:?}");
-    let hours: f64 = legend.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+    let hours: f64 =
+        legend.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
     assert!((hours - 90.0).abs() < 0.01, "{hours}");
 }
 

@@ -47,7 +47,8 @@ impl<'a> Day<'a> {
         let lunch = 12 * 60 + self.minutes(50);
         let back = lunch + 30 + self.minutes(35);
         let shorter = if is_friday { 75 } else { 0 };
-        let end = now + self.person.minutes_a_day + (back - lunch) + self.minutes(60) - 40 - shorter;
+        let end =
+            now + self.person.minutes_a_day + (back - lunch) + self.minutes(60) - 40 - shorter;
         let mut slots = vec![self.meeting(now)];
         now = slots[0].to;
         while now < end {

@@ -15,9 +15,14 @@ fn it_is_the_same_for_the_same_moment_and_keeps_its_past() {
 
     let later = Account::agency(60, now() + jiff::SignedDuration::from_hours(48));
     let yesterday = now().as_second() - 86_400;
-    let kept = today.time_entries().filter(|entry| entry.start_s() < yesterday && entry.start_s() > yesterday - 20 * 86_400);
+    let kept = today
+        .time_entries()
+        .filter(|entry| entry.start_s() < yesterday && entry.start_s() > yesterday - 20 * 86_400);
     for entry in kept {
-        assert_eq!(later.time_entry(entry.id()).map(super::super::TimeEntry::text), Some(entry.text()));
+        assert_eq!(
+            later.time_entry(entry.id()).map(super::super::TimeEntry::text),
+            Some(entry.text())
+        );
     }
 }
 

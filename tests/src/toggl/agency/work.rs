@@ -42,9 +42,19 @@ impl Project {
 }
 
 pub(super) const PEOPLE: [Person; 4] = [
-    Person { name: "Nora Lindqvist", projects: &[0, 1, 6, 4], minutes_a_day: 480, works_fridays: true },
+    Person {
+        name: "Nora Lindqvist",
+        projects: &[0, 1, 6, 4],
+        minutes_a_day: 480,
+        works_fridays: true,
+    },
     Person { name: "Tom Rivera", projects: &[1, 4, 5], minutes_a_day: 480, works_fridays: true },
-    Person { name: "Amina Haddad", projects: &[2, 3, 6, 0], minutes_a_day: 450, works_fridays: true },
+    Person {
+        name: "Amina Haddad",
+        projects: &[2, 3, 6, 0],
+        minutes_a_day: 450,
+        works_fridays: true,
+    },
     Person { name: "Ben Carter", projects: &[7, 5, 2], minutes_a_day: 420, works_fridays: false },
 ];
 
@@ -72,8 +82,16 @@ pub(super) const PROJECTS: [Project; 9] = [
         color: "#0b83d9",
         client: Some(0),
         tasks: &[
-            task("Checkout", DEVELOPMENT, &["Checkout: address form", "Checkout: payment", "Checkout: error states"]),
-            task("Product pages", DEVELOPMENT, &["Product page on phones", "Filters", "Image gallery"]),
+            task(
+                "Checkout",
+                DEVELOPMENT,
+                &["Checkout: address form", "Checkout: payment", "Checkout: error states"],
+            ),
+            task(
+                "Product pages",
+                DEVELOPMENT,
+                &["Product page on phones", "Filters", "Image gallery"],
+            ),
             task("Meetings", MEETING, &["Call with Acme", "Sprint review"]),
         ],
     },
@@ -81,7 +99,11 @@ pub(super) const PROJECTS: [Project; 9] = [
         name: "Shop maintenance",
         color: "#06a893",
         client: Some(0),
-        tasks: &[task("Maintenance", SUPPORT, &["Updates", "Slow search", "Returns by e-mail", "Broken images"])],
+        tasks: &[task(
+            "Maintenance",
+            SUPPORT,
+            &["Updates", "Slow search", "Returns by e-mail", "Broken images"],
+        )],
     },
     Project {
         name: "Brand refresh",
@@ -111,7 +133,11 @@ pub(super) const PROJECTS: [Project; 9] = [
         name: "Newsletter",
         color: "#c7af14",
         client: Some(2),
-        tasks: &[task("Issues", DESIGN, &["Monthly issue", "Template", "Numbers of the last issue"])],
+        tasks: &[task(
+            "Issues",
+            DESIGN,
+            &["Monthly issue", "Template", "Numbers of the last issue"],
+        )],
     },
     Project {
         name: "Packaging",
