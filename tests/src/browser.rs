@@ -122,6 +122,19 @@ impl Browser {
         tokio::time::timeout(DEADLINE, loaded).await.context("the page does not load")?
     }
 
+    /// Shows the page as it would be printed, on paper of this width in CSS pixels.
+    ///
+    /// # Errors
+    /// When the browser does not do it.
+    pub async fn print(&mut self, width: u32) -> Result<()> {
+        let size =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).await?;
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "print", "features": [] }))
+            .await?;
+        Ok(())
+    }
+
     /// The value of an expression in the page.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ const LONGEST: &str = "interval '45 days'";
 
 const SUMS: &str = "sum(seconds)::bigint,
     coalesce(sum(seconds) filter (where is_billable), 0)::bigint,
-    coalesce(sum(seconds) filter (where is_billable and billable_amount is null), 0)::bigint,
+    coalesce(sum(seconds) filter (where is_billable and billable_amount is null and not is_running), 0)::bigint,
     count(distinct time_entry_id),
     round(sum(billable_amount) * 1000000)::bigint";
 

@@ -15,7 +15,7 @@ use self::bars::{billable, top};
 use self::colors::Colors;
 use self::table::table;
 use self::timeline::timeline;
-use super::numbers::{days, decimal, money, percent};
+use super::numbers::{days, decimal, percent, whole};
 use super::report::Report;
 use crate::status::proof::grouped;
 use crate::status::words::time;
@@ -86,7 +86,7 @@ fn tiles(report: &Report) -> Markup {
         section.tiles {
             (tile(&decimal(total.seconds), "hours"))
             (tile(&format!("{}%", percent(total.billable_seconds, total.seconds)), "billable"))
-            @for (currency, amount) in &total.amounts { (tile(&money(*amount), currency)) }
+            @for (currency, amount) in &total.amounts { (tile(&whole(*amount), currency)) }
             (tile(&grouped(report.people), if report.people == 1 { "person" } else { "people" }))
             (tile(&grouped(total.entries), if total.entries == 1 { "entry" } else { "entries" }))
         }
@@ -101,10 +101,19 @@ fn foot(report: &Report) -> Markup {
     let is_proven = report.trust.proof.is_equal();
     html! {
         footer {
-            @for note in report.notes() { p { (note) } }
-            p { (report.trust.asked_words()) }
-            p.good[is_proven].open[!is_proven] { (report.trust.proof.words()) }
+            @for note in report.notes() { p { (said(&note)) } }
+            p { (said(&report.trust.asked_words())) }
+            p.good[is_proven].open[!is_proven] { (said(&report.trust.proof.words())) }
             p.dim { "Made at " (time(report.made_at)) " UTC by loader hours." }
+        }
+    }
+}
+
+/// Words with commands in them, which stand between backticks.
+fn said(words: &str) -> Markup {
+    html! {
+        @for (place, part) in words.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

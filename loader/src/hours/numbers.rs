@@ -22,7 +22,12 @@ pub(super) fn money(millionths: i64) -> String {
     hundredths(div_rounded(millionths, 10_000))
 }
 
-/// The same without separators.
+/// The same without cents, where there is little room.
+pub(super) fn whole(millionths: i64) -> String {
+    grouped(div_rounded(millionths, 1_000_000))
+}
+
+/// With cents and without separators.
 pub(super) fn plain_money(millionths: i64) -> String {
     plain(div_rounded(millionths, 10_000) * 36)
 }
@@ -70,6 +75,7 @@ mod tests {
         );
         assert_eq!(plain(4_500_000), "1250.00");
         assert_eq!([1_234_565_000, -500_000].map(money), ["1,234.57", "-0.50"]);
+        assert_eq!(whole(1_234_565_000), "1,235");
         assert_eq!(plain_money(1_234_565_000), "1234.57");
         assert_eq!([percent(1, 3), percent(2, 3), percent(1, 0)], [33, 67, 0]);
     }

@@ -56,7 +56,7 @@ pub(super) struct Key {
 pub(super) struct Sums {
     pub(super) seconds: i64,
     pub(super) billable_seconds: i64,
-    /// Of these, without a price: no report has brought it.
+    /// Of these, without a price, though no timer runs: no report has brought it.
     pub(super) unpriced_seconds: i64,
     pub(super) entries: i64,
     pub(super) amounts: Amounts,

@@ -117,7 +117,7 @@ fn say(line: &str) {
 fn fetcher(world: &World, days: u16, token: Option<&OsString>) -> Worker {
     let days = days.to_string();
     let Some(token) = token else {
-        return world.fetcher(&["--days", &days, "--team", &days]);
+        return world.fetcher(&["--only", "all", "--days", &days, "--team", &days]);
     };
     world
         .fetcher(&["--days", &days])
@@ -167,10 +167,14 @@ async fn prove(world: &World, days: u16) -> Result<()> {
 
 /// Until Ctrl-C.
 async fn stay(world: &World, page: &str) -> Result<()> {
-    let (url, folder) = (&world.database.url, workers::folder().await?.display());
+    let loader = workers::folder().await?.join("loader");
     println!("\nThe servers stay until Ctrl-C. In another terminal:");
-    println!("  psql '{url}'");
-    println!("  {folder}/loader hours --database-url '{url}' --by client,user");
+    println!("  export DATABASE_URL='{}'", world.database.url);
+    println!(
+        "  psql \"$DATABASE_URL\" -c 'select * from staging.stg_toggl_track__daily_entries limit 5'"
+    );
+    println!("  {} hours --by client,user", loader.display());
+    println!("  {} hours --by project,user -o hours.html", loader.display());
     println!("  nats --server {} stream view TOGGL_TRACK_RAW", world.nats.url());
     println!("The loader's page: http://{page}/");
     tokio::signal::ctrl_c().await?;

@@ -37,9 +37,12 @@ impl<'a> Colors<'a> {
         shown.sort_by(|one, other| {
             (other.seconds, one.key.words()).cmp(&(one.seconds, other.key.words()))
         });
-        let others = if shown.len() > MOST { shown.split_off(MOST) } else { Vec::new() };
-        for (shown, color) in shown.iter_mut().zip(PALETTE) {
-            shown.color = own(shown.key).unwrap_or(color);
+        // A single one more has a name instead.
+        let others = if shown.len() > MOST + 1 { shown.split_off(MOST) } else { Vec::new() };
+        for (shown, color) in shown.iter_mut().zip(PALETTE.into_iter().chain([OTHERS])) {
+            // What has none of it is no thing of its own.
+            let is_without = shown.key.id.is_none() && timeline.dimension.is_some();
+            shown.color = own(shown.key).unwrap_or(if is_without { OTHERS } else { color });
         }
         Self {
             shown,

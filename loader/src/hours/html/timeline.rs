@@ -8,11 +8,12 @@ use super::colors::Colors;
 use crate::hours::numbers::decimal;
 use crate::hours::report::{Key, Timeline};
 use crate::hours::span::Unit;
+use crate::status::proof::grouped;
 
 /// In percent of the drawing: its left margin, and where hours begin and end.
 const LEFT: f64 = 8.0;
 const BOTTOM: f64 = 90.0;
-const TOP: f64 = 6.0;
+const TOP: f64 = 9.0;
 /// Of the place of a step, its bar takes this part, and no more than so many percent.
 const PART: f64 = 0.78;
 const WIDEST: f64 = 10.0;
@@ -160,11 +161,10 @@ impl Grid {
     fn up_to(most: i64) -> Self {
         let mut step = 1_800;
         // 0.5, 1, 2, 5, 10, 20, 50 and so on.
-        let mut factors = [2, 2].iter().chain([5, 4, 5].iter().cycle());
-        let mut numerators = [1, 1].iter().chain([2, 2, 2].iter().cycle());
+        let mut growth = [(2, 1), (2, 1), (5, 2)].into_iter().cycle();
         while most > step * 5 {
-            let (Some(factor), Some(by)) = (factors.next(), numerators.next()) else { break };
-            step = step * factor / by;
+            let Some((by, of)) = growth.next() else { break };
+            step = step * by / of;
         }
         let lines = most.max(1).div_euclid(step) + i64::from(most.max(1).rem_euclid(step) > 0);
         Self { step, top: lines * step }
@@ -174,12 +174,8 @@ impl Grid {
         let mut lines = Vec::new();
         let mut at = 0;
         while at <= self.top {
-            let hours = if at % 3_600 == 0 {
-                crate::status::proof::grouped(at / 3_600)
-            } else {
-                decimal(at)
-            };
-            lines.push((format!("{hours} h"), self.y(at)));
+            let hours = if at % 3_600 == 0 { grouped(at / 3_600) } else { decimal(at) };
+            lines.push((hours, self.y(at)));
             at += self.step;
         }
         lines
