@@ -1,5 +1,6 @@
-//! `loader hours`: the numbers, the formats, the page, and how it fails.
+//! `loader hours`: the numbers, the formats, the page, and how it fails; and the dashboard on the same views.
 
+mod dashboard;
 mod errors;
 mod formats;
 mod ledger;

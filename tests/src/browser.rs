@@ -159,6 +159,20 @@ impl Browser {
         Ok(std::fs::write(path, bytes)?)
     }
 
+    /// The top of the page as a picture for other pages: so many CSS pixels high, with more pixels than that, so
+    /// that it is sharp.
+    ///
+    /// # Errors
+    /// As [`screenshot`](Self::screenshot).
+    pub async fn picture(&mut self, path: &Path, width: u32, height: u32) -> Result<()> {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1.1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).await?;
+        let picture = self.call("Page.captureScreenshot", json!({ "format": "png" })).await?;
+        let bytes = STANDARD.decode(picture["data"].as_str().context("no picture")?)?;
+        Ok(std::fs::write(path, bytes)?)
+    }
+
     /// What was asked of servers since the page was opened.
     pub fn requests(&self) -> Vec<String> {
         let requests =

@@ -4,13 +4,15 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
 use jiff::{Timestamp, ToSpan as _, Zoned};
 use tests::bench::{self, BenchArgs};
+use tests::browser::{Browser, Screen};
 use tests::sandbox::{Paper, Week, chart, latest, team};
 use tests::servers::free_port;
 use tests::toggl::Account;
@@ -51,13 +53,20 @@ struct Cli {
 enum Command {
     /// Measure instead: how fast everything is beside Postgres' own COPY of the same rows.
     Bench(BenchArgs),
+    /// Take the picture of README.md: the report of the agency's hours, in Chromium.
+    Picture {
+        /// The PNG file.
+        file: PathBuf,
+    },
 }
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    if let Some(Command::Bench(args)) = &cli.command {
-        return measure(args).await;
+    match &cli.command {
+        Some(Command::Bench(args)) => return measure(args).await,
+        Some(Command::Picture { file }) => return picture(file).await,
+        None => {}
     }
     let started = Instant::now();
     let token = env::var_os("TOGGL_API_TOKEN").filter(|token| !token.is_empty());
@@ -106,6 +115,31 @@ async fn measure(args: &BenchArgs) -> Result<ExitCode> {
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     bench::run(args, say).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How large the picture of a report is, in CSS pixels.
+const PICTURE: (u32, u32) = (760, 850);
+
+async fn picture(file: &Path) -> Result<ExitCode> {
+    let world = World::start(Account::agency(AGENCY_DAYS, Timestamp::now())).await?;
+    let loader = world.start_loader().await?;
+    ensure!(fetcher(&world, AGENCY_DAYS, None).run().await?.code == Some(0), "the fetcher failed");
+    world.loaded_by(&loader).await?;
+    let page = file.with_extension("html");
+    // Whole weeks.
+    let today = Zoned::now().date();
+    let sunday = today - i64::from(today.weekday().to_monday_one_offset()).days();
+    let (from, to) = ((sunday - 55.days()).to_string(), sunday.to_string());
+    let page_name = page.to_string_lossy();
+    let report =
+        ["hours", "--from", &from, "--to", &to, "--by", "project,user", "--output", &page_name];
+    ensure!(world.loader(&report).run().await?.code == Some(0), "the report failed");
+    let mut browser = Browser::start().await?;
+    let url = format!("file://{}", std::fs::canonicalize(&page)?.display());
+    browser.open(&url, Screen { width: PICTURE.0, dark: false }).await?;
+    browser.picture(file, PICTURE.0, PICTURE.1).await?;
+    std::fs::remove_file(page)?;
     Ok(ExitCode::SUCCESS)
 }
 
