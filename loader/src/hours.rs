@@ -63,7 +63,7 @@ pub(crate) struct HoursArgs {
     #[arg(long, value_name = "NAME")]
     workspace: Vec<String>,
     /// Where days begin at midnight, such as Europe/Berlin. [default: each person's own zone; Postgres' setting
-    /// toggl_track.time_zone, if there is one]
+    /// `toggl_track.time_zone`, if there is one]
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     time_zone: Option<String>,
     /// Where to: a file, replaced only once all of it is written; `-` is standard output.

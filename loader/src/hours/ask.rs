@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _};
 use super::HoursArgs;
 use super::by::Dimension;
 use super::error::{HoursError, MOST_MINUTES};
-use super::report::{Group, Key, Report, Sums, Timeline, sort};
+use super::report::{Group, Key, Report, Step, Sums, Timeline, sort};
 use super::span::{Unit, span};
 use super::trust::Trust;
 
@@ -181,7 +181,7 @@ fn filters(args: &HoursArgs) -> String {
         (&args.workspace, "(lower(workspace_name) = any ($6) or workspace_id::text = any ($6))"),
     ];
     let wanted = filters.iter().filter(|(names, _)| !names.is_empty());
-    wanted.map(|(_, filter)| format!(" and {filter}")).collect()
+    wanted.map(|(_, filter)| ["and ", filter].concat()).collect::<Vec<_>>().join(" ")
 }
 
 fn listed(by: &[Dimension], of: impl Fn(Dimension) -> &'static str) -> String {
@@ -250,12 +250,13 @@ impl Answer {
         }
     }
 
-    fn steps(&mut self, unit: Unit, from: Date, to: Date) -> Vec<(Date, Vec<(Key, i64)>)> {
+    fn steps(&mut self, unit: Unit, from: Date, to: Date) -> Vec<Step> {
         let known = self.piles.keys().next().copied();
         for step in unit.steps(from, to, known) {
             self.piles.entry(step).or_default();
         }
-        std::mem::take(&mut self.piles).into_iter().collect()
+        let piles = std::mem::take(&mut self.piles).into_iter();
+        piles.map(|(first_day, piles)| Step { first_day, piles }).collect()
     }
 }
 

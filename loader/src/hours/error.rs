@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use shared::exit::Exit;
 use shared::output::OutputError;
+use sqlx::error::DatabaseError;
 
 use crate::postgres::database::ConnectError;
 use crate::postgres::trouble::{Lack, Trouble, classify, lack};
@@ -74,7 +75,7 @@ impl From<sqlx::Error> for HoursError {
     fn from(error: sqlx::Error) -> Self {
         let told = error.as_database_error();
         let message = told.map_or_else(String::new, |told| told.message().to_owned());
-        match (lack(&error), told.and_then(|told| told.code()).as_deref()) {
+        match (lack(&error), told.and_then(DatabaseError::code).as_deref()) {
             (Some(Lack::Tables), _) | (_, Some("42883")) => Self::NotMigrated(error),
             (Some(Lack::Rights), _) => Self::Forbidden(message),
             (_, Some("22023")) => Self::Zone(message),

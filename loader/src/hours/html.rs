@@ -60,16 +60,16 @@ pub(super) fn html(report: &Report) -> String {
 
 fn subtitle(report: &Report) -> String {
     let by: Vec<&str> = report.by.iter().map(|by| by.title()).collect();
-    let mut words = format!("By {}.", listed(&by));
+    let mut words = vec![format!("By {}.", listed(&by))];
     for (what, names) in &report.only {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        words.push_str(&format!(" Only {what} {}.", listed(&names)));
+        words.push(format!("Only {what} {}.", listed(&names)));
     }
-    match &report.time_zone {
-        Some(zone) => words.push_str(&format!(" Days begin at midnight in {zone}.")),
-        None => words.push_str(" Days begin at midnight where each person is."),
-    }
-    words
+    words.push(match &report.time_zone {
+        Some(zone) => format!("Days begin at midnight in {zone}."),
+        None => "Days begin at midnight where each person is.".to_owned(),
+    });
+    words.join(" ")
 }
 
 fn listed(words: &[&str]) -> String {

@@ -68,7 +68,15 @@ pub(super) struct Timeline {
     pub(super) unit: Unit,
     /// None where everything is one pile.
     pub(super) dimension: Option<Dimension>,
-    pub(super) steps: Vec<(Date, Vec<(Key, i64)>)>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// A day, a week or a month.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) first_day: Date,
+    /// Seconds of each group.
+    pub(super) piles: Vec<(Key, i64)>,
 }
 
 impl Report {

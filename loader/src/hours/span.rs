@@ -46,14 +46,13 @@ impl Unit {
     /// All steps of these days, where `known` begins one; steps without hours too.
     pub(super) fn steps(self, from: Date, to: Date, known: Option<Date>) -> Vec<Date> {
         let first = match (self, known) {
-            (Self::Day, _) => from,
             (Self::Month, _) => from.first_of_month(),
             (Self::Week, Some(known)) => {
                 // Weeks begin on different days, as people have set it.
                 let days = (from - known).get_days().rem_euclid(7);
                 from - i64::from(days).days()
             }
-            (Self::Week, None) => from,
+            _ => from,
         };
         first.series(self.step()).take_while(|date| *date <= to).collect()
     }

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tests::toggl::Account;
 use tests::world::World;
 
-use super::ledger::{Piece, pieces, summed};
+use super::ledger::{self, Piece, pieces, summed};
 use super::numbers::account;
 use crate::given::watched::ended;
 
@@ -135,7 +135,7 @@ async fn every_panel_shows_what_the_model_says_to_a_role_that_may_only_read() {
         .filter(|piece| piece.day >= today - 28.days() && piece.day < today - 1.days())
         .collect();
     let total = summed(&meant, &[])[&Vec::new()];
-    let (seconds, billable) = (total.0 as f64, total.1 as f64);
+    let (all, billable) = (ledger::hours(total.0), ledger::hours(total.1));
 
     let mut reader = reader(&world).await;
     let values = variables(&mut reader, &dashboard, range).await;
@@ -160,12 +160,12 @@ async fn every_panel_shows_what_the_model_says_to_a_role_that_may_only_read() {
         "Clients and projects",
     ] {
         if panels[title][0].get("hours").is_some() {
-            let difference = hours(&panels[title]) - seconds / 3600.0;
+            let difference = hours(&panels[title]) - all;
             assert!(difference.abs() < 0.01, "{title}: {difference}");
         }
     }
     let share = panels["Billable"][0]["billable"].as_f64().unwrap();
-    assert!((share - 100.0 * billable / seconds).abs() < 0.01, "{share}");
+    assert!((share - 100.0 * billable / all).abs() < 0.01, "{share}");
     assert_eq!(panels["Proof"][0]["verdict"], "equal");
     assert!(panels["Toggl was last asked"][0]["age"].as_f64().unwrap() < 3600.0);
     assert!(panels["How fresh"].len() >= 5, "{:?}", panels["How fresh"]);

@@ -117,3 +117,8 @@ pub(super) fn summed(pieces: &[Piece], by: &[&str]) -> Sums {
         .map(|(key, (seconds, billable, ids))| (key, (seconds, billable, ids.len())))
         .collect()
 }
+
+/// Seconds in hours.
+pub(super) fn hours(seconds: i64) -> f64 {
+    f64::from(i32::try_from(seconds).unwrap()) / 3600.0
+}

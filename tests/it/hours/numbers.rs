@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::toggl::{Account, with_fields};
 use tests::world::World;
 
-use super::ledger::{Piece, Sums, pieces, summed};
+use super::ledger::{Piece, Sums, hours, pieces, summed};
 use crate::given::watched::ended;
 
 /// Days of the account; less than a report of the fetcher asks for.
@@ -125,8 +125,9 @@ async fn every_way_to_group_and_every_zone_gives_the_hours_of_the_model() {
             assert_eq!(sums["people"], 4);
             // Everybody's rate is 120.50; each row of a report is cut to cents.
             let amount = sums["amounts"]["EUR"].as_f64().unwrap();
-            let expected = total.1 as f64 / 3600.0 * 120.5;
-            assert!((amount - expected).abs() < 0.02 * total.2 as f64, "{amount} {expected}");
+            let expected = hours(total.1) * 120.5;
+            let cents = 0.02 * f64::from(u32::try_from(total.2).unwrap());
+            assert!((amount - expected).abs() < cents, "{amount} {expected}");
         }
     }
 }
@@ -144,9 +145,7 @@ async fn only_what_is_asked_for_counts_by_name_or_id_in_any_case() {
         (&["--user", "2166398"], Box::new(nora)),
         (
             &["--user", "Nora Lindqvist", "--user", "tom rivera"],
-            Box::new(|p| {
-                p.user < "X".to_owned() && (p.user.starts_with("Nora") || p.user.starts_with("Tom"))
-            }),
+            Box::new(|p| p.user.starts_with("Nora") || p.user.starts_with("Tom")),
         ),
         (&["--client", "ACME OUTDOOR"], Box::new(|p| p.client.as_deref() == Some("Acme Outdoor"))),
         (

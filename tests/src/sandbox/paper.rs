@@ -33,7 +33,7 @@ pub struct Paper {
 impl Paper {
     /// Standard output.
     pub fn of_stdout() -> Self {
-        let size = terminal_size::terminal_size_of(std::io::stdout());
+        let size = terminal_size::terminal_size_of(stdout());
         let columns = size.map_or(COLUMNS, |(width, _)| usize::from(width.0)).min(MOST_COLUMNS);
         Self { columns, ink: ink() }
     }
@@ -74,13 +74,16 @@ impl Paper {
 fn ink() -> Ink {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-    if !std::io::stdout().is_terminal() || is_set("NO_COLOR") || is_dumb {
+    if !stdout().is_terminal() || is_set("NO_COLOR") || is_dumb {
         return Ink::None;
     }
-    match env::var("COLORTERM").as_deref() {
-        Ok("truecolor" | "24bit") => Ink::All,
-        _ => Ink::Few,
-    }
+    let depth = env::var_os("COLORTERM").unwrap_or_default();
+    if depth == "truecolor" || depth == "24bit" { Ink::All } else { Ink::Few }
+}
+
+#[expect(clippy::disallowed_methods, reason = "only to see what it is")]
+fn stdout() -> std::io::Stdout {
+    std::io::stdout()
 }
 
 fn channels(color: &str) -> Option<(u8, u8, u8)> {

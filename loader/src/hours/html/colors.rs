@@ -28,7 +28,7 @@ pub(super) struct Shown<'a> {
 impl<'a> Colors<'a> {
     pub(super) fn of(timeline: &'a Timeline) -> Self {
         let mut shown: Vec<Shown<'a>> = Vec::new();
-        for (key, seconds) in timeline.steps.iter().flat_map(|(_, piles)| piles) {
+        for (key, seconds) in timeline.steps.iter().flat_map(|step| &step.piles) {
             match shown.iter_mut().find(|known| known.key.is(key)) {
                 Some(known) => known.seconds += seconds,
                 None => shown.push(Shown { key, seconds: *seconds, color: OTHERS }),

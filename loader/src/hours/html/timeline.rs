@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::colors::Colors;
 use crate::hours::numbers::decimal;
-use crate::hours::report::{Key, Timeline};
+use crate::hours::report::{Key, Step, Timeline};
 use crate::hours::span::Unit;
 use crate::status::proof::grouped;
 
@@ -36,7 +36,7 @@ struct Piece {
 
 pub(super) fn timeline(timeline: &Timeline, colors: &Colors<'_>) -> Markup {
     let unit = timeline.unit.column();
-    let most = timeline.steps.iter().map(|(_, piles)| sum(piles)).max().unwrap_or(0);
+    let most = timeline.steps.iter().map(|step| sum(&step.piles)).max().unwrap_or(0);
     let grid = Grid::up_to(most);
     let bars = bars(timeline, colors, &grid);
     let words = words(timeline);
@@ -66,26 +66,16 @@ fn bars(timeline: &Timeline, colors: &Colors<'_>, grid: &Grid) -> Vec<Bar> {
     let place = (100.0 - LEFT) / to_f64(timeline.steps.len().max(1));
     let width = (place * PART).min(WIDEST);
     let steps = timeline.steps.iter().enumerate();
-    let bar = |(number, (step, piles)): (usize, &(Date, Vec<(Key, i64)>))| {
+    let bar = |(number, step): (usize, &Step)| {
         let middle = LEFT + place * (to_f64(number) + 0.5);
-        Bar {
-            x: middle - width / 2.0,
-            width,
-            middle,
-            pieces: pieces(*step, piles, colors, grid, timeline),
-        }
+        Bar { x: middle - width / 2.0, width, middle, pieces: pieces(step, colors, grid, timeline) }
     };
     steps.map(bar).collect()
 }
 
 /// From the bottom up, in the order of the colours.
-fn pieces(
-    step: Date,
-    piles: &[(Key, i64)],
-    colors: &Colors<'_>,
-    grid: &Grid,
-    timeline: &Timeline,
-) -> Vec<Piece> {
+fn pieces(step: &Step, colors: &Colors<'_>, grid: &Grid, timeline: &Timeline) -> Vec<Piece> {
+    let piles = &step.piles;
     let seconds_of = |key: &Key| {
         piles.iter().find(|(known, _)| known.is(key)).map_or(0, |(_, seconds)| *seconds)
     };
@@ -99,7 +89,7 @@ fn pieces(
     }
     all.push((sum(piles) - known, Colors::OTHERS.to_owned(), "others".to_owned()));
     let mut below = 0;
-    let day = said(step, timeline.unit);
+    let day = said(step.first_day, timeline.unit);
     let mut pieces = Vec::new();
     for (seconds, color, name) in all.into_iter().filter(|(seconds, ..)| *seconds > 0) {
         below += seconds;
@@ -135,10 +125,11 @@ fn words(timeline: &Timeline) -> Vec<Option<String>> {
         Unit::Month => "%b %y",
     };
     let steps = timeline.steps.iter().enumerate();
-    let word = |(number, (step, _)): (usize, &(Date, _))| {
+    let word = |(number, step): (usize, &Step)| {
+        let day = step.first_day;
         let is_said =
-            if by_week { step.weekday() == Weekday::Monday } else { number.is_multiple_of(every) };
-        (is_said || count <= MOST_WORDS + 1).then(|| step.strftime(format).to_string())
+            if by_week { day.weekday() == Weekday::Monday } else { number.is_multiple_of(every) };
+        (is_said || count <= MOST_WORDS + 1).then(|| day.strftime(format).to_string())
     };
     steps.map(word).collect()
 }
@@ -212,14 +203,15 @@ mod tests {
     fn lines_stand_at_round_hours_and_none_is_far_above_the_most() {
         let hours = |most: i64| {
             let grid = Grid::up_to(most * 3_600);
-            (grid.step as f64 / 3_600.0, grid.top / 3_600)
+            (grid.step / 1_800, grid.top / 3_600)
         };
-        assert_eq!(hours(1), (0.5, 1));
-        assert_eq!(hours(8), (2.0, 8));
-        assert_eq!(hours(9), (2.0, 10));
-        assert_eq!(hours(33), (10.0, 40));
-        assert_eq!(hours(170), (50.0, 200));
-        assert_eq!(hours(1_201), (500.0, 1_500));
+        // The first is in half hours.
+        assert_eq!(hours(1), (1, 1));
+        assert_eq!(hours(8), (4, 8));
+        assert_eq!(hours(9), (4, 10));
+        assert_eq!(hours(33), (20, 40));
+        assert_eq!(hours(170), (100, 200));
+        assert_eq!(hours(1_201), (1_000, 1_500));
         assert_eq!(Grid::up_to(0), Grid { step: 1_800, top: 1_800 });
     }
 }
