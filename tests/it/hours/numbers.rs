@@ -95,41 +95,52 @@ async fn every_way_to_group_and_every_zone_gives_the_hours_of_the_model() {
     let account = account();
     let world = world(account.clone()).await;
     let today = Zoned::now().date();
-    let (from, to) = (today - 30.days(), today - 2.days());
-    let (first, last) = (from.to_string(), to.to_string());
     for (zone, given) in [
         ("Europe/Berlin", None),
         ("Asia/Tokyo", Some("Asia/Tokyo")),
         ("America/New_York", Some("america/new_york")),
     ] {
-        let pieces = within(&pieces(&account, zone), from, to);
-        for by in [
-            "project,user",
-            "client",
-            "task,day",
-            "tag,billable",
-            "week,project",
-            "month",
-            "day,tag,user,client",
-        ] {
-            let mut arguments = vec!["--from", &first, "--to", &last, "--by", by];
-            arguments.extend(given.iter().flat_map(|zone| ["--time-zone", zone]));
-            let object = object(&world, &arguments).await;
-            let by: Vec<&str> = by.split(',').collect();
-            assert_same(&told(&object, &by), &summed(&pieces, &by));
-            let total = summed(&pieces, &[])[&Vec::new()];
-            let sums = &object["total"];
-            assert_eq!(sums["seconds"], total.0, "tags count once in the sum: {by:?}");
-            assert_eq!(sums["billable_seconds"], total.1);
-            assert_eq!(sums["entries"], total.2);
-            assert_eq!(sums["people"], 4);
-            // Everybody's rate is 120.50; each row of a report is cut to cents.
-            let amount = sums["amounts"]["EUR"].as_f64().unwrap();
-            let expected = hours(total.1) * 120.5;
-            let cents = 0.02 * f64::from(u32::try_from(total.2).unwrap());
-            assert!((amount - expected).abs() < cents, "{amount} {expected}");
+        let pieces = pieces(&account, zone);
+        // Weeks, and a day into which an entry of the day before reaches.
+        for (from, to) in [(30, 2), (8, 8)] {
+            let (from, to) = (today - i64::from(from).days(), today - i64::from(to).days());
+            let pieces = within(&pieces, from, to);
+            for by in GROUPINGS {
+                let (first, last) = (from.to_string(), to.to_string());
+                let mut arguments = vec!["--from", &first, "--to", &last, "--by", by];
+                arguments.extend(given.iter().flat_map(|zone| ["--time-zone", zone]));
+                let object = object(&world, &arguments).await;
+                let by: Vec<&str> = by.split(',').collect();
+                assert_same(&told(&object, &by), &summed(&pieces, &by));
+                assert_total(&object["total"], &pieces);
+            }
         }
     }
+}
+
+const GROUPINGS: [&str; 7] = [
+    "project,user",
+    "client",
+    "task,day",
+    "tag,billable",
+    "week,project",
+    "month",
+    "day,tag,user,client",
+];
+
+/// Whatever is told apart, and however often by tags.
+#[track_caller]
+fn assert_total(sums: &Value, pieces: &[Piece]) {
+    let total = summed(pieces, &[])[&Vec::new()];
+    assert_eq!(sums["seconds"], total.0, "{sums}");
+    assert_eq!(sums["billable_seconds"], total.1, "{sums}");
+    assert_eq!(sums["entries"], total.2, "{sums}");
+    assert_eq!(sums["people"], summed(pieces, &["user"]).len(), "{sums}");
+    // Everybody's rate is 120.50; each row of a report is cut to cents.
+    let amount = sums["amounts"]["EUR"].as_f64().unwrap_or_default();
+    let expected = hours(total.1) * 120.5;
+    let cents = 0.02 * f64::from(u32::try_from(total.2).unwrap());
+    assert!((amount - expected).abs() < cents, "{amount} {expected}");
 }
 
 #[tokio::test]
