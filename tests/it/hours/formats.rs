@@ -37,73 +37,56 @@ pub(super) fn since() -> String {
     (Zoned::now().date() - 28.days()).to_string()
 }
 
+/// What `-o` writes into a file of this name, which is alone in its folder.
+async fn written(world: &World, name: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let path = path.to_str().unwrap();
+    let hours = ["hours", "--from", &since(), "--by", "project,client", "-o", path];
+    let said = ended(world.loader(&hours), 0).await.stdout;
+    assert!(said.starts_with(&format!("{path}: ")), "{said}");
+    assert!(said.contains(" hours of 4 people, "), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    std::fs::read_to_string(path).unwrap()
+}
+
 #[tokio::test]
 async fn the_ending_of_a_file_says_its_format_and_a_name_cannot_do_harm_in_any() {
     let world = world().await;
-    let folder = tempfile::tempdir().unwrap();
-    let since = since();
-    let written = async |name: &str| {
-        let path = folder.path().join(name);
-        let path = path.to_str().unwrap();
-        let finished = ended(
-            world.loader(&["hours", "--from", &since, "--by", "project,client", "-o", path]),
-            0,
-        )
-        .await;
-        assert!(
-            finished.stdout.starts_with(&format!("{path}: "))
-                && finished.stdout.contains(" hours of 4 people, "),
-            "{finished:?}"
-        );
-        assert_eq!(
-            std::fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "nothing is left beside it"
-        );
-        let text = std::fs::read_to_string(path).unwrap();
-        std::fs::remove_file(path).unwrap();
-        text
-    };
-
-    let html = written("hours.HTML").await;
+    let html = written(&world, "hours.HTML").await;
     assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>"), "{html:.3000}");
     assert!(html.contains("&lt;script&gt;alert('x')&lt;/script&gt; &amp; "), "{html:.3000}");
     assert!(!html.contains("<script") && !html.contains("display:none}\""), "it is a name");
-    assert!(
-        !html.contains("href") && !html.contains("src=") && !html.contains("url("),
-        "nothing is loaded"
-    );
+    for loads in ["href", "src=", "url("] {
+        assert!(!html.contains(loads), "nothing is loaded");
+    }
 
-    let csv = written("hours.csv").await;
-    let lines: Vec<&str> = csv.split("\r\n").collect();
-    assert_eq!(
-        lines[0],
-        "\u{feff}project,project_id,client,client_id,hours,billable_hours,entries,amount_EUR"
-    );
-    assert!(
-        csv.contains(
-            "\"'=HYPERLINK(\"\"http://example.com\"\",\"\"x\"\")\",180100001,Acme Outdoor,64100000,"
-        ),
-        "{csv}"
-    );
-    assert!(csv.contains("\"<script>alert('x')</script> & \"\"more\"\"\",180100000,"), "{csv}");
+    let csv = written(&world, "hours.csv").await;
+    let titles =
+        "\u{feff}project,project_id,client,client_id,hours,billable_hours,entries,amount_EUR\r\n";
+    assert!(csv.starts_with(titles), "{csv}");
+    let formula = r#""'=HYPERLINK(""http://example.com"",""x"")",180100001,Acme Outdoor,64100000,"#;
+    assert!(csv.contains(formula), "{csv}");
+    assert!(csv.contains(r#""<script>alert('x')</script> & ""more""",180100000,"#), "{csv}");
 
-    let json: serde_json::Value = serde_json::from_str(&written("hours.json").await).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&written(&world, "hours.json").await).unwrap();
     assert!(json["rows"].as_array().unwrap().iter().any(|row| row["project"] == FORMULA), "{json}");
 
-    let text = written("hours.txt").await;
+    let text = written(&world, "hours.txt").await;
     assert!(text.contains("PROJECT") && text.contains("Total"), "{text}");
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-    let on_screen =
-        ended(world.loader(&["hours", "--from", &since, "--by", "project,client", "-q"]), 0)
-            .await
-            .stdout;
-    assert!(
-        on_screen.starts_with(text.split(" hours").next().unwrap().split('.').next().unwrap()),
-        "{on_screen}"
-    );
-    let as_html = ended(world.loader(&["hours", "--format", "html"]), 0).await.stdout;
-    assert!(as_html.starts_with("<!DOCTYPE html>"), "{as_html}");
+}
+
+#[tokio::test]
+async fn without_a_file_it_is_a_table_on_standard_output_and_any_other_format_if_asked() {
+    let world = world().await;
+    let table = ended(world.loader(&["hours", "--from", &since(), "--quiet"]), 0).await.stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].contains(" hours of 4 people, "), "{table}");
+    assert!(lines[2].starts_with("PROJECT") && lines[2].contains("HOURS"), "{table}");
+    let page = ended(world.loader(&["hours", "--format", "html", "-o", "-"]), 0).await.stdout;
+    assert!(page.starts_with("<!DOCTYPE html>"), "{page:.300}");
 }
 
 #[tokio::test]
