@@ -26,6 +26,7 @@ use crate::check;
 use crate::dead_letters::{self, DeadLetters};
 use crate::explain::{self, ExplainArgs};
 use crate::forget::{self, ForgetArgs};
+use crate::hours::{self, HoursArgs};
 use crate::http::Http;
 use crate::migrations::{VaultArgs, rights};
 use crate::ownership::adopt;
@@ -42,6 +43,7 @@ Examples:
   loader                             loads until it is stopped; start as many as you like
   loader check                       is everything there that it needs?
   loader status                      how the pipeline is
+  loader hours --by client,user      a report of hours; -o hours.html makes it a page
   loader verify                      whether the tables have what Toggl says is there
   loader dead-letters list           what could not be loaded, and why
   loader explain --resource tags --id 7    why a row is as it is, and which batches had it
@@ -158,6 +160,11 @@ enum Command {
     /// attention. Needs no running loader, and tells what it can where NATS or Postgres is away.
     #[command(after_help = command::EXAMPLES)]
     Status(StatusArgs),
+    /// A report of hours: who spent how many on what, day by day or week by week; as a table, as a page with plots
+    /// (HTML), as CSV or JSON. It says how fresh the numbers are, and whether Toggl's own sums are the same. Needs
+    /// only Postgres, and no more rights than an analyst has.
+    #[command(after_help = hours::EXAMPLES)]
+    Hours(HoursArgs),
     /// Whether the tables have what Toggl's own sums say is there: what the last `fetcher verify` asked for, held
     /// against the tables as they are now. What was changed since it asked is left out. Needs only Postgres.
     #[command(after_help = verify::EXAMPLES)]

@@ -14,7 +14,7 @@
 //! | `cli`, `check` | commands and their arguments |
 //! | `http`, `replay` | page, metrics and health; the stream once more |
 //! | `consume` | from a message to its settlement |
-//! | `explain`, `metrics` | why a row is as it is; counters and gauges |
+//! | `explain`, `hours`, `metrics` | why a row is as it is; a report of hours; counters and gauges |
 //! | `status`, `dead_letters`, `forget`, `setup` | how the pipeline is, and commands that need no stream |
 //! | `apply`, `migrations`, `ownership`, `prune`, `settle` | one batch, one transaction; the schema; whose the stream is; retention; the copy for the views |
 //! | `postgres` | the connection, what errors mean, names of schemas |
@@ -29,6 +29,7 @@ pub mod consume;
 mod dead_letters;
 mod explain;
 mod forget;
+mod hours;
 mod http;
 pub mod metrics;
 pub mod migrations;

@@ -4,7 +4,9 @@ lie where Grafana looks for them, can be read by its user and fit together; else
 
 import json
 import os
+import re
 import signal
+import socket
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -28,8 +30,14 @@ def check():
     Path(os.environ["GF_PATHS_DATA"], "written").touch()
     sources = {source["uid"]: source for source in provisioned("datasources", "datasources")}
     for source in sources.values():
-        with urlopen(source["url"] + "/-/ready", timeout=5) as answer:
-            assert answer.status == 200
+        if source["type"] == "prometheus":
+            with urlopen(source["url"] + "/-/ready", timeout=5) as answer:
+                assert answer.status == 200
+        else:
+            host, port = source["url"].split(":")
+            socket.create_connection((host, int(port)), timeout=5).close()
+            for name in re.findall(r"\$(\w+)", json.dumps(source)):
+                assert name in os.environ, f"{name} is not given to Grafana"
     dashboards = {}
     for provider in provisioned("dashboards", "providers"):
         for file in Path(provider["options"]["path"]).rglob("*.json"):

@@ -2,4 +2,5 @@
 
 pub(crate) mod endings;
 pub(crate) mod oracle;
+pub(crate) mod readable;
 pub(crate) mod rows;

@@ -44,6 +44,7 @@ mod expected;
 mod faults;
 mod given;
 mod history;
+mod hours;
 mod house;
 mod listen;
 mod ownership;

@@ -8,4 +8,5 @@ mod flags;
 mod help;
 mod library;
 mod output;
+mod sandbox;
 mod settings;

@@ -122,6 +122,19 @@ impl Browser {
         tokio::time::timeout(DEADLINE, loaded).await.context("the page does not load")?
     }
 
+    /// Shows the page as it would be printed, on paper of this width in CSS pixels.
+    ///
+    /// # Errors
+    /// When the browser does not do it.
+    pub async fn print(&mut self, width: u32) -> Result<()> {
+        let size =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).await?;
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "print", "features": [] }))
+            .await?;
+        Ok(())
+    }
+
     /// The value of an expression in the page.
     ///
     /// # Errors
@@ -142,6 +155,20 @@ impl Browser {
     pub async fn screenshot(&mut self, path: &Path) -> Result<()> {
         let settings = json!({ "format": "png", "captureBeyondViewport": true });
         let picture = self.call("Page.captureScreenshot", settings).await?;
+        let bytes = STANDARD.decode(picture["data"].as_str().context("no picture")?)?;
+        Ok(std::fs::write(path, bytes)?)
+    }
+
+    /// The top of the page as a picture for other pages: so many CSS pixels high, with more pixels than that, so
+    /// that it is sharp.
+    ///
+    /// # Errors
+    /// As [`screenshot`](Self::screenshot).
+    pub async fn picture(&mut self, path: &Path, width: u32, height: u32) -> Result<()> {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1.1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", size).await?;
+        let picture = self.call("Page.captureScreenshot", json!({ "format": "png" })).await?;
         let bytes = STANDARD.decode(picture["data"].as_str().context("no picture")?)?;
         Ok(std::fs::write(path, bytes)?)
     }

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod browser;
 pub mod proxy;
 pub mod rows;
+pub mod sandbox;
 pub mod servers;
 pub mod sessions;
 pub mod toggl;

@@ -6,6 +6,7 @@
 //! [request log](SeenRequest).
 
 mod account;
+mod agency;
 mod answer;
 mod attendance;
 mod behaviour;

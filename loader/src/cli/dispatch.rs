@@ -9,7 +9,7 @@ use super::{Cli, Command, up};
 use crate::http::healthcheck::{Expected, healthcheck};
 use crate::postgres::database::AddressError;
 use crate::status::{age, command, verify};
-use crate::{check, dead_letters, explain, forget, prune, replay};
+use crate::{check, dead_letters, explain, forget, hours, prune, replay};
 
 pub(super) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match &cli.command {
@@ -28,6 +28,9 @@ pub(super) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
     if let Some(Command::Verify(args)) = &cli.command {
         return verify::run(database, args).await;
+    }
+    if let Some(Command::Hours(args)) = &cli.command {
+        return hours::run(database, args).await;
     }
     if let Some(Command::Prune(args)) = &cli.command {
         return prune::run(database, cli.retention, args).await;

@@ -113,6 +113,7 @@ async fn what_a_sync_reads_replays_explains_and_forgets() {
     world.loaded().await.unwrap();
     run(&world, block("loader replay")).await;
     run(&world, block("loader explain")).await;
+    run(&world, block("loader hours")).await;
     assert_eq!(loader.terminate().await.unwrap(), Some(0));
     // And the questions.
     let mut connection = world.connect().await.unwrap();

@@ -18,6 +18,7 @@ pub(crate) const PAGES: [(&str, &str); 21] = [
     ("docs/dead-letters.md", include_str!("../../../docs/dead-letters.md")),
     ("docs/guarantees.md", include_str!("../../../docs/guarantees.md")),
     ("docs/history.md", include_str!("../../../docs/history.md")),
+    ("docs/hours.md", include_str!("../../../docs/hours.md")),
     ("docs/keeping-less.md", include_str!("../../../docs/keeping-less.md")),
     ("docs/listen.md", include_str!("../../../docs/listen.md")),
     ("docs/providers.md", include_str!("../../../docs/providers.md")),
@@ -75,6 +76,11 @@ fn the_readme_is_short_and_leads_to_every_page() {
     let known: BTreeSet<String> = PAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
     for entry in fs::read_dir(repository().join("docs")).unwrap() {
         let name = format!("docs/{}", entry.unwrap().file_name().into_string().unwrap());
+        if Path::new(&name).extension().is_some_and(|ending| ending == "png") {
+            // A picture is of a page.
+            assert!(PAGES.iter().any(|(_, text)| text.contains(&name)), "no page shows {name}");
+            continue;
+        }
         assert!(known.contains(&name), "{name} is not among the pages here");
         assert!(readme.contains(&format!("]({name}")), "the README does not lead to {name}");
     }
@@ -180,6 +186,7 @@ fn every_block_is_run_by_a_test_or_by_the_script_for_docker() {
         "loader dead-letters",
         "loader explain",
         "loader forget",
+        "loader hours",
         "loader prune",
         "loader replay",
         "DATABASE_URL=",

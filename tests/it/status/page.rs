@@ -1,9 +1,8 @@
 //! What a loader serves, and how it looks in a real browser.
 
 use jiff::Timestamp;
-use serde_json::Value;
 use shared::catalogue::CATALOGUE;
-use tests::browser::{Browser, Screen, picture_folder};
+use tests::browser::Browser;
 use tests::servers::{Shutdown, wait_for};
 use tests::toggl::Account;
 use tests::world::World;
@@ -11,49 +10,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::expected::endings::assert_fails;
+use crate::expected::readable::{SCREENS, assert_readable, picture};
 use crate::given::watched::{Watched, ended, status_json};
 
 const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
 
-const SCREENS: [(&str, Screen); 4] = [
-    ("phone-light", Screen { width: 360, dark: false }),
-    ("phone-dark", Screen { width: 360, dark: true }),
-    ("desktop-light", Screen { width: 1280, dark: false }),
-    ("desktop-dark", Screen { width: 1280, dark: true }),
-];
-
 /// Cells of the table, by resource.
 const CELLS: &str = "Object.fromEntries([...document.querySelectorAll('tbody tr')].map(tr => \
     [...tr.children].map(td => td.textContent)).map(([name, ...cells]) => [name, cells]))";
-/// Whatever reaches beyond the right edge, and is not hidden.
-const OVERFLOW: &str = "[...document.querySelectorAll('body *')].filter(e => \
-    e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.outerHTML)";
-/// The contrast of two colours as the browser computes them, by the formula of WCAG 2.
-const CONTRAST: &str = "(() => { const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(n => n / 255) \
-    .map(n => n <= 0.03928 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b }; \
-    const paper = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; \
-    if (!c.startsWith('rgba')) return light(c) } return 1 }; \
-    return Math.min(...[...document.querySelectorAll('h1,h2,p,li,td,th,strong,figcaption')].map(e => { \
-    const [a, b] = [light(getComputedStyle(e).color), paper(e)]; \
-    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) })) })()";
 
 fn sample() -> Account {
     Account::sample_at(Timestamp::now())
-}
-
-async fn picture(browser: &mut Browser, name: &str) {
-    let path = picture_folder().unwrap().join(format!("{name}.png"));
-    browser.screenshot(&path).await.unwrap();
-}
-
-async fn assert_readable(browser: &mut Browser, screen: Screen) {
-    let width = browser.value("document.documentElement.scrollWidth").await.unwrap();
-    assert_eq!(width, screen.width, "nothing is wider than the screen");
-    let beyond = browser.value(OVERFLOW).await.unwrap();
-    assert_eq!(beyond, Value::Array(Vec::new()));
-    let contrast = browser.value(CONTRAST).await.unwrap().as_f64().unwrap();
-    assert!(contrast >= 4.5, "{contrast} at {screen:?}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test]
