@@ -11,7 +11,7 @@ use tests::toggl::Account;
 use tests::world::World;
 
 /// What tells people how to use it.
-pub(crate) const PAGES: [(&str, &str); 21] = [
+pub(crate) const PAGES: [(&str, &str); 22] = [
     ("README.md", include_str!("../../../README.md")),
     ("docs/credentials.md", include_str!("../../../docs/credentials.md")),
     ("docs/databases.md", include_str!("../../../docs/databases.md")),
