@@ -84,7 +84,7 @@ async fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
 
     std::fs::write(path("hours.html"), "old").unwrap();
     let mut connection = world.connect().await.unwrap();
-    sqlx::raw_sql("drop view staging.stg_toggl_track__daily_entries")
+    sqlx::raw_sql("drop view staging.stg_toggl_track__daily_entries cascade")
         .execute(&mut connection)
         .await
         .unwrap();
