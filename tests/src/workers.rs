@@ -68,8 +68,14 @@ async fn build() -> Result<PathBuf> {
     Ok(workspace.join(target).join(folder))
 }
 
-/// Whether this program is one of cargo's tests or benchmarks, which lie in a folder of their own.
+/// Set where a test starts a program that starts workers: they are built as the test's own are, and so are there.
+pub const BESIDE_TESTS: &str = "TOGGL_TRACK_BESIDE_TESTS";
+
+/// Whether this program is one of cargo's tests or benchmarks, which lie in a folder of their own, or started by one.
 fn is_test() -> bool {
+    if env::var_os(BESIDE_TESTS).is_some() {
+        return true;
+    }
     let program = env::current_exe().unwrap_or_default();
     program.parent().and_then(Path::file_name).is_some_and(|folder| folder == "deps")
 }

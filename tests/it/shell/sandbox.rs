@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use tests::servers::wait_for;
-use tests::workers::Worker;
+use tests::workers::{BESIDE_TESTS, Worker};
 
 #[tokio::test]
 async fn it_shows_a_week_its_proof_and_what_is_next_and_leaves_nothing() {
@@ -13,7 +13,11 @@ async fn it_shows_a_week_its_proof_and_what_is_next_and_leaves_nothing() {
     // The server of Postgres is another user.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let sandbox = Worker::new("sandbox", &["--days", "20"]).env("TMPDIR", folder.path());
-    let finished = sandbox.env("CARGO", env!("CARGO")).run().await.unwrap();
+    let mut sandbox = sandbox.env("CARGO", env!("CARGO")).env(BESIDE_TESTS, "yes");
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+        sandbox = sandbox.env("CARGO_TARGET_DIR", target);
+    }
+    let finished = sandbox.run().await.unwrap();
 
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     let shown = &finished.stdout;
