@@ -11,12 +11,14 @@ use tests::toggl::Account;
 use tests::world::World;
 use url::Url;
 
+use crate::house::pages::blocks;
 use crate::reports::reporting::{days_ago, team};
 use crate::staging::catalogue::new_role;
 
 const RAW: &str = include_str!("../../../docs/dbt/models/sources/raw.yml");
 const STAGING: &str = include_str!("../../../docs/dbt/models/sources/staging.yml");
 const ANSWERS: &str = include_str!("../../../docs/dbt/models/sources/answers.yml");
+const FRESHNESS: &str = "source:toggl_track.stg_toggl_track__freshness";
 const PROJECT: &str = include_str!("../../../docs/dbt/dbt_project.yml");
 
 /// What the file says of one table, if it names it.
@@ -111,6 +113,12 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
     done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
+async fn sum_of_hours(world: &World, from: &str) -> f64 {
+    let sum = format!("select coalesce(sum(hours), 0)::float8 from {from}");
+    let mut connection = world.connect().await.unwrap();
+    sqlx::query_scalar(AssertSqlSafe(sum)).fetch_one(&mut connection).await.unwrap()
+}
+
 #[tokio::test]
 #[ignore = "installs dbt: .ci/run dbt"]
 async fn everything_passes_where_everything_was_read() {
@@ -119,18 +127,23 @@ async fn everything_passes_where_everything_was_read() {
         let dbt = Dbt::before(&world.database.url).await.unwrap();
         assert_passed(&dbt.run(&["build"]).await.unwrap(), 100);
         assert_passed(&dbt.run(&["source", "freshness"]).await.unwrap(), 10);
-        let mut connection = world.connect().await.unwrap();
-        let hours = "select coalesce(sum(hours), 0)::float8 from ";
-        let model = format!("{hours} analytics.hours_by_client_and_week");
-        let view = format!("{hours} staging.stg_toggl_track__hours_by_day");
-        let mut sum = async |sql: String| {
-            sqlx::query_scalar::<_, f64>(AssertSqlSafe(sql))
-                .fetch_one(&mut connection)
-                .await
-                .unwrap()
-        };
-        let (model, view) = (sum(model).await, sum(view).await);
+        let model = sum_of_hours(&world, "analytics.hours_by_client_and_week").await;
+        let view = sum_of_hours(&world, "staging.stg_toggl_track__hours_by_day").await;
         assert!(view > 1.0 && (model - view).abs() < 1.0, "{model} {view}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "installs dbt: .ci/run dbt"]
+async fn what_the_page_shows_passes() {
+    let world = loaded(Account::sample_at(jiff::Timestamp::now())).await;
+    let dbt = Dbt::before(&world.database.url).await.unwrap();
+    let lines = blocks("sh").into_iter().flat_map(str::lines);
+    let lines: Vec<&str> = lines.filter_map(|line| line.strip_prefix("dbt ")).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for line in lines {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        assert_passed(&dbt.run(&arguments).await.unwrap(), 4);
     }
 }
 
@@ -159,22 +172,65 @@ async fn who_may_only_read_the_views_needs_no_more() {
 
 #[tokio::test]
 #[ignore = "installs dbt: .ci/run dbt"]
-async fn what_is_old_twice_there_or_promised_and_not_kept_is_found() {
+async fn what_is_there_twice_fails_and_what_names_nothing_warns() {
     let world = loaded(Account::sample_at(jiff::Timestamp::now())).await;
     let dbt = Dbt::before(&world.database.url).await.unwrap();
-    let mut connection = world.connect().await.unwrap();
-    // As after a restored dump whose keys are missing.
-    let doubled = "
+    // As after a restored dump whose keys are missing, and of which a table is.
+    let damage = "
         alter table raw.toggl_track__projects drop constraint toggl_track__projects_pkey cascade;
         insert into raw.toggl_track__projects select * from raw.toggl_track__projects limit 1;
         alter table raw.toggl_track__users drop constraint toggl_track__users_pkey cascade;
         insert into raw.toggl_track__users select * from raw.toggl_track__users limit 1;
         delete from raw.toggl_track__clients";
-    execute(&mut connection, doubled).await;
+    execute(&mut world.connect().await.unwrap(), damage).await;
     let done = dbt.run(&["test", "--select", "source:*"]).await.unwrap();
     assert_eq!(done.code, Some(1), "{}", done.said);
-    let failed = those(&done, "fail").join("\n");
-    for view in ["toggl_track__projects", "stg_toggl_track__projects"] {
-        assert!(failed.contains(&format!("unique_toggl_track_{view}_")), "{failed}");
+    let found = |status: &str, test: &str| {
+        let named = format!(".source_{test}");
+        assert!(
+            those(&done, status).iter().any(|name| name.contains(&named)),
+            "{test}: {}",
+            done.said
+        );
+    };
+    for test in [
+        "unique_toggl_track_raw_toggl_track__projects_source_id",
+        "unique_toggl_track_stg_toggl_track__projects_project_id",
+        "unique_together_toggl_track_raw_toggl_track__users_workspace_id__source_id",
+        "unique_together_toggl_track_stg_toggl_track__users_workspace_id__user_id",
+    ] {
+        found("fail", test);
     }
+    found("warn", "relationships_toggl_track_stg_toggl_track__projects_client_id");
+}
+
+#[tokio::test]
+#[ignore = "installs dbt: .ci/run dbt"]
+async fn what_was_not_asked_for_long_is_told_by_how_long() {
+    let world = loaded(Account::sample_at(jiff::Timestamp::now())).await;
+    let dbt = Dbt::before(&world.database.url).await.unwrap();
+    let mut connection = world.connect().await.unwrap();
+    let read = CATALOGUE.iter().filter(|resource| is_read_by_each_sync(resource)).count();
+    for (hours, code, status) in [(25, 0, "pass"), (27, 0, "warn"), (51, 1, "error")] {
+        // That nothing was written since makes nothing older, or younger.
+        let ask = format!(
+            "update raw.toggl_track__loads set fetched_at = now() - interval '{hours} hours',
+                 promised_age = interval '1 hour'"
+        );
+        execute(&mut connection, &ask).await;
+        let done = dbt.run(&["source", "freshness"]).await.unwrap();
+        let told = those(&done, status).len();
+        assert!(done.code == Some(code) && told == done.results.len(), "{hours}: {}", done.said);
+        assert!(told > read, "{told}: {}", done.said);
+        if hours == 25 {
+            let promise = dbt.run(&["test", "--select", FRESHNESS]).await.unwrap();
+            let warned = those(&promise, "warn");
+            assert!(promise.code == Some(0) && warned.len() == 1, "{}", promise.said);
+            assert!(warned[0].contains("is_promise_kept"), "{warned:?}");
+        }
+    }
+    execute(&mut connection, "delete from raw.toggl_track__loads").await;
+    let never = dbt.run(&["source", "freshness"]).await.unwrap();
+    assert_eq!(those(&never, "error").len(), never.results.len(), "{}", never.said);
+    assert_eq!(never.code, Some(1), "{}", never.said);
 }
