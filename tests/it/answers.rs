@@ -2,6 +2,7 @@
 
 mod daily;
 mod days;
+mod dbt;
 mod hours;
 mod plans;
 mod wide;

@@ -10,6 +10,8 @@
 
 pub mod bench;
 pub mod browser;
+pub mod dbt;
+mod environment;
 pub mod proxy;
 pub mod rows;
 pub mod sandbox;

@@ -11,10 +11,11 @@ use tests::toggl::Account;
 use tests::world::World;
 
 /// What tells people how to use it.
-pub(crate) const PAGES: [(&str, &str); 22] = [
+pub(crate) const PAGES: [(&str, &str); 23] = [
     ("README.md", include_str!("../../../README.md")),
     ("docs/credentials.md", include_str!("../../../docs/credentials.md")),
     ("docs/databases.md", include_str!("../../../docs/databases.md")),
+    ("docs/dbt.md", include_str!("../../../docs/dbt.md")),
     ("docs/dead-letters.md", include_str!("../../../docs/dead-letters.md")),
     ("docs/guarantees.md", include_str!("../../../docs/guarantees.md")),
     ("docs/history.md", include_str!("../../../docs/history.md")),
@@ -75,10 +76,16 @@ fn the_readme_is_short_and_leads_to_every_page() {
     assert!(words <= README_WORDS, "the README has {words} words");
     let known: BTreeSet<String> = PAGES.iter().map(|(name, _)| (*name).to_owned()).collect();
     for entry in fs::read_dir(repository().join("docs")).unwrap() {
-        let name = format!("docs/{}", entry.unwrap().file_name().into_string().unwrap());
+        let entry = entry.unwrap();
+        let name = format!("docs/{}", entry.file_name().into_string().unwrap());
         if Path::new(&name).extension().is_some_and(|ending| ending == "png") {
             // A picture is of a page.
             assert!(PAGES.iter().any(|(_, text)| text.contains(&name)), "no page shows {name}");
+            continue;
+        }
+        if entry.path().is_dir() {
+            // What is there to be copied is told by the page of its name.
+            assert!(known.contains(&format!("{name}.md")), "no page tells of {name}");
             continue;
         }
         assert!(known.contains(&name), "{name} is not among the pages here");
@@ -190,6 +197,9 @@ fn every_block_is_run_by_a_test_or_by_the_script_for_docker() {
         "loader prune",
         "loader replay",
         "DATABASE_URL=",
+        // `answers::dbt` runs them.
+        "dbt build",
+        "dbt test",
         // `deployment` runs it.
         "sudo deploy/install",
     ];
@@ -199,6 +209,8 @@ fn every_block_is_run_by_a_test_or_by_the_script_for_docker() {
     }
     assert!(CI.contains("cargo test --workspace"), "who runs it?");
     assert!(PROVE.contains("documented_commands"), "who runs the commands for Docker?");
+    let dbt = include_str!("../answers/dbt.rs");
+    assert!(dbt.contains("blocks(\"sh\")"), "who runs it?");
     let install = include_str!("deployment.rs");
     assert!(install.contains("deploy/install"), "who runs it?");
 }

@@ -5,9 +5,9 @@
 //! its code is loaded. The versions are pinned (`peers/*.txt`), an environment for each, since their
 //! dependencies contradict each other.
 
-mod environment;
 mod fetch;
 mod load;
+mod pins;
 mod program;
 
 use anyhow::Result;
@@ -18,9 +18,7 @@ use super::figures::Figure;
 
 /// Makes what is missing, so that nothing is measured before a download fails.
 pub(super) async fn prepare() -> Result<()> {
-    for environment in
-        [&environment::DLT, &environment::MELTANO, &environment::PIPELINEWISE, &environment::TAP]
-    {
+    for environment in [&pins::DLT, &pins::MELTANO, &pins::PIPELINEWISE, &pins::TAP] {
         tokio::task::spawn_blocking(|| environment.python()).await??;
     }
     Ok(())

@@ -14,7 +14,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::environment::{DLT, TAP};
+use super::pins::{DLT, TAP};
 use super::program::Program;
 use crate::bench::fetch::{DAYS, account};
 use crate::bench::figures::Figure;

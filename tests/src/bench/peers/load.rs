@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _};
 use url::Url;
 
-use super::environment::{DLT, Environment, MELTANO, PIPELINEWISE};
+use super::pins::{DLT, MELTANO, PIPELINEWISE};
 use super::program::Program;
 use crate::bench::entries::{self, Version};
 use crate::bench::figures::Figure;
 use crate::bench::load::Bench;
 use crate::bench::usage;
+use crate::environment::Environment;
 use crate::servers::Database;
 
 const STREAM: &str = "time_entries";

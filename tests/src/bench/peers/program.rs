@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::environment::Environment;
 use crate::bench::usage;
+use crate::environment::Environment;
 use crate::servers::folder::RunFolder;
 use crate::servers::wait_for;
 
