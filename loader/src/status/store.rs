@@ -232,9 +232,11 @@ async fn store(connection: &mut PgConnection) -> sqlx::Result<Store> {
                     then max(complete_from) end as complete_from,
                 case when bool_and(complete_to is not null) and max(complete_from) < min(complete_to)
                     then min(complete_to) end as complete_to,
-                extract(epoch from max(promised_age))::bigint as promised_seconds,
-                bool_and(is_promise_kept) as is_promise_kept
-         from staging.stg_toggl_track__freshness group by resource",
+                -- What views of earlier releases do not have.
+                extract(epoch from max((to_jsonb(freshness)->>'promised_age')::interval))::bigint
+                    as promised_seconds,
+                bool_and((to_jsonb(freshness)->>'is_promise_kept')::boolean) as is_promise_kept
+         from staging.stg_toggl_track__freshness freshness group by resource",
     )
     .fetch_all(&mut *connection)
     .await?;
