@@ -58,7 +58,13 @@ fn number(value: Option<f64>, decimals: usize) -> String {
 /// As 108,000: more figures than that are the machine's mood.
 fn thousands(value: f64) -> String {
     let thousands = (value / 1_000.0).round();
-    if thousands < 1.0 { format!("{value:.0}") } else { format!("{thousands:.0},000") }
+    if thousands < 1.0 {
+        format!("{value:.0}")
+    } else if thousands < 1_000.0 {
+        format!("{thousands:.0},000")
+    } else {
+        format!("{:.0},{:03.0},000", (thousands / 1_000.0).floor(), thousands % 1_000.0)
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +82,12 @@ mod tests {
             wal_bytes_per_row: Some(814.6),
             ..Figure::default()
         }
+    }
+
+    #[test]
+    fn a_million_rows_a_second_have_two_commas() {
+        let written = [912.4, 45_200.0, 999_600.0, 1_187_898.0, 12_003_400.0].map(thousands);
+        assert_eq!(written, ["912", "45,000", "1,000,000", "1,188,000", "12,003,000"]);
     }
 
     #[test]
