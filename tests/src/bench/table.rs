@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_million_rows_a_second_have_two_commas() {
-        let written = [912.4, 45_200.0, 999_600.0, 1_187_898.0, 12_003_400.0].map(thousands);
-        assert_eq!(written, ["912", "45,000", "1,000,000", "1,188,000", "12,003,000"]);
+        let written = [412.4, 45_200.0, 999_600.0, 1_187_898.0, 12_003_400.0].map(thousands);
+        assert_eq!(written, ["412", "45,000", "1,000,000", "1,188,000", "12,003,000"]);
     }
 
     #[test]
