@@ -4,7 +4,6 @@ mod ask;
 mod by;
 mod csv;
 mod error;
-mod file;
 mod html;
 mod json;
 mod numbers;
@@ -13,13 +12,14 @@ mod span;
 mod text;
 mod trust;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use shared::destination::Destination;
 use shared::exit::{Exit, Failure};
-use shared::output::{print, print_unless_quiet};
+use shared::output::print_unless_quiet;
 
 use self::by::Dimension;
 use self::error::HoursError;
@@ -94,7 +94,7 @@ impl Format {
         if let Some(format) = args.format {
             return Ok(format);
         }
-        if is_stdout(&args.output) {
+        if args.destination() == Destination::Stdout {
             return Ok(Self::Text);
         }
         let ending = args.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
@@ -117,8 +117,10 @@ impl Format {
     }
 }
 
-fn is_stdout(path: &Path) -> bool {
-    path.as_os_str() == "-"
+impl HoursArgs {
+    fn destination(&self) -> Destination {
+        self.output.clone().into()
+    }
 }
 
 /// A zone as the IANA database spells it: Postgres would take others for something else.
@@ -142,11 +144,11 @@ async fn report(database: &Database, args: &HoursArgs) -> Result<(), HoursError>
     let report = ask::ask(&mut connection, args).await?;
     drop(sqlx::Connection::close(connection).await);
     let text = format.written(&report);
-    if is_stdout(&args.output) {
-        return Ok(print(text)?);
+    let destination = args.destination();
+    destination.write(text.as_bytes())?;
+    if destination == Destination::Stdout {
+        return Ok(());
     }
-    file::write(&args.output, text.as_bytes())
-        .map_err(|source| HoursError::File { path: args.output.clone(), source })?;
     Ok(print_unless_quiet(format!("{}: {}\n", args.output.display(), report.words()))?)
 }
 

@@ -114,20 +114,18 @@ enum Verify {
 }
 
 impl Verify {
-    const fn every(self) -> SignedDuration {
+    const fn every(self) -> Option<SignedDuration> {
         match self {
-            Self::Off | Self::Daily => SignedDuration::from_hours(24),
-            Self::Weekly => SignedDuration::from_hours(7 * 24),
+            Self::Off => None,
+            Self::Daily => Some(SignedDuration::from_hours(24)),
+            Self::Weekly => Some(SignedDuration::from_hours(7 * 24)),
         }
     }
 
     /// Whether it is time again. A schedule is not so punctual that a whole day always lies between two runs.
     fn is_due(self, last: Option<Timestamp>, now: Timestamp) -> bool {
-        if self == Self::Off {
-            return false;
-        }
-        let least = self.every() - SLACK;
-        last.is_none_or(|last| now.duration_since(last) >= least)
+        let is_late = |every| last.is_none_or(|last| now.duration_since(last) >= every - SLACK);
+        self.every().is_some_and(is_late)
     }
 }
 
@@ -165,10 +163,12 @@ pub(super) async fn run(args: &ScheduleArgs, common: &CommonArgs) -> Result<Exit
         clock.last = Some(next);
         let every = clock.until_next();
         let mut runs = vec![("run", &args.arguments, every)];
-        if verify.is_due(verified, Timestamp::now()) {
+        if let Some(verify_every) = verify.every()
+            && verify.is_due(verified, Timestamp::now())
+        {
             verified = Some(Timestamp::now());
             // With the first run after that.
-            runs.push(("verification", &args.verification, every + verify.every()));
+            runs.push(("verification", &args.verification, every + verify_every));
         }
         for (what, arguments, every) in runs {
             let promise = common.promise.is_none().then(|| Promise::every(every));

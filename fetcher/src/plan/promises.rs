@@ -47,8 +47,8 @@ impl Plan {
 
     /// Whether every hour has room for it and for what goes before it.
     fn fits_always(&self, job: Job) -> bool {
-        let pools = self.tasks.get(&job).into_iter().flat_map(|task| task.cost.keys());
-        pools.into_iter().all(|pool| self.left_of_a_full_hour(*pool, ..=job) >= 0)
+        let mut pools = self.tasks.get(&job).into_iter().flat_map(|task| task.cost.keys());
+        pools.all(|pool| self.left_of_a_full_hour(*pool, ..=job) >= 0)
     }
 
     /// What these runs leave of an hour in which all of them come as often as they can.

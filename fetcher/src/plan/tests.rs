@@ -1,7 +1,6 @@
 //! Days of a plan by a fast clock, against a Toggl that counts.
 
 use proptest::prelude::*;
-use shared::catalogue;
 
 use super::*;
 
@@ -104,24 +103,6 @@ fn the_plan_says_what_it_spends_and_on_what() {
     );
     assert_eq!(words[1], "Everything, whole: about every 12h, 4 requests");
     assert_eq!(words[2], "What has changed of your entries: about every 4m, 1 request");
-}
-
-#[test]
-fn the_free_plan_promises_entries_within_five_minutes_and_lists_within_an_hour() {
-    let cost = |user, organization| Cost::from([(USER, user), (ORGANIZATION, organization)]);
-    let jobs = BTreeMap::from([
-        (Job::Changes, Cost::from([(USER, 1)])),
-        (Job::Lists, cost(1, 5)),
-        (Job::Sync, cost(4, 6)),
-        (Job::Verify, cost(1, 3)),
-    ]);
-    let plan = Plan::new(RULES, jobs, at(0));
-    let promise = plan.promise();
-    let within = |name| promise.of(catalogue::find(name).unwrap()).map(|age| age.as_secs() / 60);
-    assert_eq!(within("time_entries"), Some(5));
-    assert_eq!([within("tags"), within("users")], [Some(55); 2]);
-    assert_eq!([within("me"), within("inventories")], [Some(14 * 60), Some(27 * 60)]);
-    assert_eq!(within("time_entries_report"), None, "nobody reads the team");
 }
 
 proptest! {

@@ -20,7 +20,8 @@ use super::time_limit::within;
 use super::{fast_path, fetch_time};
 
 /// Applies a batch whole: all good records and their history, the dead letters of the bad ones, the
-/// claim and the row of `loads` commit together. Applying it again changes nothing.
+/// claim and the row of `loads` commit together; of a batch that brings nothing new, the row of `loads` follows its
+/// claim. All of it is on disk then. Applying it again changes nothing.
 ///
 /// # Errors
 /// See [`ApplyError`]; drop the connection unless the error is about the data.

@@ -1,9 +1,9 @@
 //! Why there is no report.
 
-use std::io;
 use std::path::PathBuf;
 
 use jiff::civil::Date;
+use shared::destination::DestinationError;
 use shared::exit::Exit;
 use shared::output::OutputError;
 use sqlx::error::DatabaseError;
@@ -42,12 +42,8 @@ pub(super) enum HoursError {
     Database(#[source] sqlx::Error),
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("cannot write {}; nothing there has changed", .path.display())]
-    File {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Written(#[from] DestinationError),
     #[error(transparent)]
     Output(#[from] OutputError),
 }

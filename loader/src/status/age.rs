@@ -87,8 +87,7 @@ fn late(status: &Status) -> impl Iterator<Item = (&'static Resource, Timestamp)>
         let may_be =
             if resource.is_time_entry() { status.max_age } else { status.max_age.max(DEFAULT) };
         let last = line.last_fetched_at?;
-        let waits = line.pending.unwrap_or(0) + line.in_flight.unwrap_or(0) > 0;
-        (!waits && is_older(status, last, may_be)).then_some((resource, last))
+        (!line.waits() && is_older(status, last, may_be)).then_some((resource, last))
     })
 }
 

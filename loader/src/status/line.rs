@@ -77,6 +77,11 @@ impl Line {
         }
     }
 
+    /// Whether some of it was fetched and is not loaded yet.
+    pub(super) fn waits(&self) -> bool {
+        self.pending.unwrap_or(0) + self.in_flight.unwrap_or(0) > 0
+    }
+
     /// Since when the table is as at Toggl; of time entries, from where to where.
     pub(crate) fn complete(&self) -> String {
         match (self.complete_from, self.complete_to) {

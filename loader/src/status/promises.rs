@@ -46,10 +46,7 @@ pub(super) fn attention(status: &Status) -> Option<String> {
 
 /// The tables of which a promise is not kept. What waits in the stream has been fetched.
 fn broken(status: &Status) -> impl Iterator<Item = Line> {
-    status.lines().filter(|line| {
-        let waits = line.pending.unwrap_or(0) + line.in_flight.unwrap_or(0) > 0;
-        line.is_promise_kept == Some(false) && !waits
-    })
+    status.lines().filter(|line| line.is_promise_kept == Some(false) && !line.waits())
 }
 
 #[cfg(test)]

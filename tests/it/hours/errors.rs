@@ -76,7 +76,7 @@ async fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
     assert_fails(
         &run(&path("missing/hours.html")).await,
         1,
-        &["cannot write", "missing/hours.html", "No such file"],
+        &["cannot write", "missing/hours.html", "there is no folder"],
     );
     assert_fails(&run(&path("")).await, 1, &["cannot write", "it is a folder"]);
     assert_fails(&run("/dev/full").await, 1, &["cannot write /dev/full", "No space"]);

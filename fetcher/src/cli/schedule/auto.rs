@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use shared::exit::{Exit, Failure, OrExit as _, chain};
 use shared::process::Program;
 use shared::shutdown::Shutdown;
@@ -129,11 +129,7 @@ impl<'a> Driver<'a> {
     fn new(runs: &'a AutoRuns, share: u32, verify: Verify) -> Self {
         let mut jobs = vec![Job::Sync, Job::Lists, Job::Changes];
         jobs.extend(runs.team.is_some().then_some(Job::Team));
-        let verify_every = match verify {
-            Verify::Off => None,
-            Verify::Daily => Some(SignedDuration::from_hours(24)),
-            Verify::Weekly => Some(SignedDuration::from_hours(7 * 24)),
-        };
+        let verify_every = verify.every();
         jobs.extend(verify_every.map(|_| Job::Verify));
         let costs: BTreeMap<Job, Cost> = jobs.iter().map(|job| (*job, Cost::new())).collect();
         let rules = Rules { share, verify_every: verify_every.unwrap_or_default() };

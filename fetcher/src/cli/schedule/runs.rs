@@ -25,8 +25,8 @@ pub(super) fn stopped() -> Exit {
 /// What runs are told by, unless somebody has.
 const PROMISE: &str = "FETCHER_PROMISE";
 
-/// Starts a process of its own, with what it may promise: whatever becomes of it, the schedule goes on. What keeps it from being
-/// started passes, as an upgrade or a full process table: it is tried until it succeeds.
+/// Starts a process of its own, with what it may promise: whatever becomes of it, the schedule goes on. What keeps it
+/// from being started passes, as an upgrade or a full process table: it is tried until it succeeds.
 pub(super) async fn start(
     program: &Program,
     arguments: &[OsString],

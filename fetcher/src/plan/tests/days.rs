@@ -1,5 +1,7 @@
 //! Whole days.
 
+use shared::catalogue;
+
 use super::*;
 
 /// A pool at Toggl: windows of an hour from the first request on.
@@ -190,6 +192,17 @@ fn on_the_free_plan_entries_are_five_minutes_old_and_lists_an_hour_with_a_quarte
     assert!(came.longest_gap(Job::Sync, (0, DAY)) <= 13 * 60 * MINUTES);
     assert_eq!(came.done[&Job::Sync].len(), 2);
     assert!((1..=2).contains(&came.done[&Job::Verify].len()));
+}
+
+#[test]
+fn the_free_plan_promises_entries_within_five_minutes_and_lists_within_an_hour() {
+    let plan = Plan::new(RULES, Day::of(30, 30).costs, at(0));
+    let promise = plan.promise();
+    let within = |name| promise.of(catalogue::find(name).unwrap()).map(|age| age.as_secs() / 60);
+    assert_eq!(within("time_entries"), Some(5));
+    assert_eq!([within("tags"), within("users")], [Some(55); 2]);
+    assert_eq!([within("me"), within("inventories")], [Some(14 * 60), Some(27 * 60)]);
+    assert_eq!(within("time_entries_report"), None, "nobody reads the team");
 }
 
 #[test]
