@@ -44,6 +44,7 @@ mod running_entries;
 pub(crate) mod settings;
 pub(crate) mod sql;
 pub(crate) mod time_limit;
+mod touched;
 pub(crate) mod unread;
 mod upsert;
 

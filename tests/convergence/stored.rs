@@ -8,7 +8,7 @@ use loader::apply::{ApplyError, Options, Origin, apply, apply_in_pieces, apply_u
 use shared::batch::{Batch, Coverage, Record, VERSION};
 use shared::digest::Digest;
 use shared::resource::Resource;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tests::rows::unrecorded;
 use tests::servers::{Database, shared_postgres};
 use tests::workers::Worker;
@@ -19,6 +19,8 @@ use crate::sent::{Axis, Claim, LONGEST_RUN, Live, PEOPLE, Sent};
 
 /// Ids and moments of one case; cases do not touch.
 const CASE: i64 = 10_000;
+/// Entries of one case.
+const MOST_IDS: i64 = 100;
 
 /// Moments of a case of reports, and what stands for a second in it: seven days are then worth no more than
 /// some syncs.
@@ -83,6 +85,7 @@ impl Stored {
         );
         case.claims_are_disjoint(&mut one).await;
         case.history_ends_in_the_live_rows(&mut one).await;
+        case.the_view_shows_what_is_stored(&mut one).await;
         // Some will do.
         if (case.base / CASE) % 4 == 0 {
             case.redelivery_records_nothing(&mut one, batches).await;
@@ -160,6 +163,11 @@ impl Case {
                     }
                 }
             }
+            // Now and then the views' copy is brought up to date.
+            if sent.fetched_at.rem_euclid(3) == 0 {
+                let settle = "select raw.toggl_track__settle('0')";
+                sqlx::query(settle).execute(&mut *connection).await.unwrap();
+            }
         }
     }
 
@@ -225,6 +233,30 @@ impl Case {
         let ids = self.base..=self.base + CASE - 1;
         let unrecorded = unrecorded(connection, self.resource(), ids).await.unwrap();
         assert_eq!(unrecorded, Vec::<String>::new(), "the history lags behind");
+    }
+
+    /// Whichever entries were noted as written: the view says the same where all are read from the raw table.
+    async fn the_view_shows_what_is_stored(self, connection: &mut PgConnection) {
+        if self.axis == Axis::Ids {
+            return;
+        }
+        let mut transaction = connection.begin().await.unwrap();
+        let seen = self.shown(&mut transaction).await;
+        sqlx::query("select raw.toggl_track__note_touched(array(select generate_series($1, $2)))")
+            .bind(self.base)
+            .bind(self.base + MOST_IDS)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        assert_eq!(seen, self.shown(&mut transaction).await, "the view is behind");
+        transaction.rollback().await.unwrap();
+    }
+
+    async fn shown(self, connection: &mut PgConnection) -> Vec<String> {
+        let sql = "select v::text from staging.stg_toggl_track__time_entries v
+                   where time_entry_id between $1 and $2 order by time_entry_id";
+        let shown = sqlx::query_scalar(sql).bind(self.base).bind(self.base + CASE - 1);
+        shown.fetch_all(connection).await.unwrap()
     }
 
     /// Not even the first one, unless that tells of a deletion that it was earlier than was known: a

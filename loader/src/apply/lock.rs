@@ -13,6 +13,7 @@ use std::time::Duration;
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
 
+use super::touched::NOTES_ITSELF;
 use crate::postgres::schema::Schema;
 
 /// The lock that is every batch's; no resource has this name.
@@ -61,7 +62,7 @@ pub(crate) async fn begin<'c>(
         )
     });
     let take = format!("select pg_advisory_xact_lock_shared({FORGETTING}); select {take}");
-    let begin = format!("begin; set local synchronous_commit = off; {limit}{take}");
+    let begin = format!("begin; set local synchronous_commit = off; {NOTES_ITSELF}; {limit}{take}");
     connection.begin_with(AssertSqlSafe(begin)).await
 }
 

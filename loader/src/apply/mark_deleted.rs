@@ -8,10 +8,10 @@ use sqlx::{FromRow, PgConnection};
 use super::checksum::{bind_range, range};
 use super::claims::newest_claim;
 use super::context::BatchContext;
-use super::gone_running_entries;
 use super::outcome::Refused;
 use super::pieces::Piece;
 use super::sql::query;
+use super::{gone_running_entries, touched};
 
 /// From this many live rows on, a claim that would delete more than half of them is not believed.
 const GUARDED_ROWS: i64 = 20;
@@ -68,12 +68,13 @@ async fn mark(
         return Ok(MarkOutcome::Refused { covered, missing });
     }
     let marked = query(mark_sql(context))
-        .bind(missing.ids)
+        .bind(&missing.ids)
         .bind(batch.workspace_id)
         .bind(batch.fetched_at.to_sqlx())
-        .execute(connection)
+        .execute(&mut *connection)
         .await?
         .rows_affected();
+    touched::note(connection, context, missing.ids).await?;
     Ok(MarkOutcome::Marked(usize::try_from(marked).unwrap_or(usize::MAX)))
 }
 

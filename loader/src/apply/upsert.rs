@@ -5,10 +5,10 @@ use shared::batch::{Batch, Coverage};
 use sqlx::PgConnection;
 
 use super::context::BatchContext;
-use super::history;
 use super::newer::{Incoming, is_newer};
 use super::rows::Row;
 use super::sql::{bind_rows, columns, each, input, key, query, same_key};
+use super::{history, touched};
 
 /// Inserts or updates the rows in the order of the key, so that two loaders never lock the same rows
 /// crosswise. Answers how many it wrote: fewer than it was given where another workspace's batch was
@@ -19,7 +19,9 @@ pub(crate) async fn write(
     rows: &[Row<'_>],
 ) -> sqlx::Result<u64> {
     let upsert = bind_rows(query(write_sql(context)), context, rows);
-    history::run_write(connection, context, rows, upsert).await
+    let written = history::run_write(&mut *connection, context, rows, upsert).await?;
+    touched::note(connection, context, each(rows, |row| row.record.source_id)).await?;
+    Ok(written)
 }
 
 /// The unchanged rows of which no claim tells that they were seen again: all of a batch without one, else
@@ -43,9 +45,9 @@ pub(crate) async fn confirm(
         .bind(each(rows, |row| row.record.source_id))
         .bind(each(rows, |row| row.workspace_id))
         .bind(context.fetched_at.to_sqlx())
-        .execute(connection)
-        .await
-        .map(drop)
+        .execute(&mut *connection)
+        .await?;
+    touched::note(connection, context, each(rows, |row| row.record.source_id)).await
 }
 
 /// A row on its way over a stored one. Claims have had their say, and so had the rule about deletions:

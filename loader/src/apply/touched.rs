@@ -1,0 +1,31 @@
+//! Noting which time entries a batch writes, so that the views read them from the raw tables until their copy is
+//! brought up to date.
+//!
+//! Triggers note what anybody else writes, row by row. A batch knows its ids, and notes them at once in its own
+//! transaction, which costs a twentieth of that; the triggers let its rows pass.
+
+use sqlx::PgConnection;
+
+use super::context::BatchContext;
+use crate::postgres::schema::Schema;
+
+/// Set in a transaction that notes what it writes.
+pub(super) const NOTES_ITSELF: &str = "set local toggl_track.notes_touched = on";
+
+/// Notes the rows that a statement of the batch wrote or may have written. Every statement that writes a raw table
+/// is followed by this.
+pub(super) async fn note(
+    connection: &mut PgConnection,
+    context: BatchContext<'_>,
+    ids: Vec<i64>,
+) -> sqlx::Result<()> {
+    // The copy is of the live tables alone.
+    if ids.is_empty() || !context.resource.is_time_entry() || *context.schema != Schema::RAW {
+        return Ok(());
+    }
+    sqlx::query("select raw.toggl_track__note_touched($1)")
+        .bind(ids)
+        .execute(connection)
+        .await
+        .map(drop)
+}
