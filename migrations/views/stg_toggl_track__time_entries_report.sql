@@ -1,51 +1,35 @@
 create or replace view staging.stg_toggl_track__time_entries_report as
 select
-    t.source_id                                             as time_entry_id,
-    t.workspace_id,
+    entry.time_entry_id,
+    entry.workspace_id,
     entry.user_id,
-    nullif(t.data->>'username', '')                         as user_name,
-    staging.toggl_bigint(t.data->>'project_id')             as project_id,
-    staging.toggl_bigint(t.data->>'task_id')                as task_id,
-    nullif(t.data->>'description', '')                      as description,
+    entry.user_name,
+    entry.project_id,
+    entry.task_id,
+    entry.description,
     array_remove(array(
         select (
             select tag.data->>'name'
             from raw.toggl_track__tags tag
             where tag.source_id = staging.toggl_bigint(own.tag_id)
         )
-        from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
+        from jsonb_array_elements_text(staging.toggl_list(entry.data->'tag_ids')) as own(tag_id)
     ), null)                                                as tags,
-    array_remove(array(
-        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
-    ), null)                                                as tag_ids,
-    staging.toggl_boolean(t.data->>'billable')              as is_billable,
+    entry.tag_ids,
+    entry.is_billable,
     entry.started_at,
-    staging.toggl_timestamp(t.data->>'stop')                as stopped_at,
-    case
-        when not entry.is_running
-            then staging.toggl_seconds(t.data->>'seconds', t.data->>'start', t.data->>'stop')
-    end                                                     as duration_seconds,
+    entry.stopped_at,
+    entry.duration_seconds,
     entry.is_running,
-    case
-        when t.data ? 'time_entries' then staging.toggl_part_of_row(entry.row_amount, t.data)
-        else entry.row_amount
-    end                                                     as billable_amount,
-    staging.toggl_numeric(t.data->>'hourly_rate_in_cents') * 0.01 as hourly_rate,
-    nullif(t.data->>'currency', '')                         as currency,
-    t.modified_at,
-    t.fetched_at,
-    t.synced_at
-from raw.toggl_track__time_entries_report t
-cross join lateral (
-    select
-        coalesce(t.started_at, staging.toggl_timestamp(t.data->>'start')) as started_at,
-        coalesce(t.user_id, staging.toggl_bigint(t.data->>'user_id')) as user_id,
-        coalesce(t.data->>'stop', '') = '' as is_running,
-        staging.toggl_numeric(t.data->>'billable_amount_in_cents') * 0.01 as row_amount,
-        staging.toggl_list(t.data->'tag_ids') as tag_ids
-) entry
-where t.deleted_at is null
-    and t.workspace_id <> all (array(
+    entry.billable_amount,
+    entry.hourly_rate,
+    entry.currency,
+    entry.modified_at,
+    entry.fetched_at,
+    entry.synced_at
+from raw.toggl_track__report_entries entry
+where entry.deleted_at is null
+    and entry.workspace_id <> all (array(
         select left_workspace.source_id from raw.toggl_track__workspaces left_workspace
         where left_workspace.deleted_at is not null
     ));

@@ -29,7 +29,7 @@ compared as (
         0,
         0,
         count(*) filter (where starts_with(state, 'other')),
-        count(*) filter (where state = 'left out'),
+        count(*) filter (where state in ('left out', 'undecided')),
         count(*) filter (where state = 'unproven'),
         count(*) filter (where state = 'not kept')
     from staging.stg_toggl_track__verified_sums

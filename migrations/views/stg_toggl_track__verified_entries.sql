@@ -4,6 +4,8 @@
 -- time zone has to be in it; what lies in the hours that are the last day of one inventory here, and the first day of
 -- the next one there, has to be in either. Else Toggl lacks it.
 -- Where several inventories speak of an entry the newest counts, so that each entry is told of once.
+-- No price at Toggl is one of nothing only where an admin was told the prices of others: a plan may have none, and
+-- not everybody may see them.
 -- Postgres cannot know how many ids a list holds, and would join millions by comparing all with all: so both
 -- sides are put below each other, and grouped.
 create or replace view staging.stg_toggl_track__verified_entries as
@@ -41,7 +43,10 @@ part as materialized (
     select
         inventory.inventory_id,
         staging.toggl_bigint(part.data->>'user_id')         as user_id,
-        staging.toggl_list(part.data->'groups')             as groups
+        staging.toggl_list(part.data->'groups')             as groups,
+        inventory.is_admin and bool_or(jsonb_path_exists(
+            part.data, '$.groups[*].rates[*] ? (@.billable_seconds > 0 && @.hourly_rate_in_cents > 0)'
+        )) over (partition by inventory.inventory_id)       as tells_prices
     from inventory
     join raw.toggl_track__inventories part
         on part.workspace_id = inventory.workspace_id
@@ -62,11 +67,15 @@ listed as (
         part.user_id,
         staging.toggl_bigint(item->>'key')                  as group_key,
         case when told.place = 1 then staging.toggl_bigint(item->>'seconds') else 0 end as seconds,
-        case when told.place = 1 then (
-            select sum(staging.toggl_numeric(rate->>'billable_seconds')
-                       * staging.toggl_numeric(rate->>'hourly_rate_in_cents')) / 360000
-            from jsonb_array_elements(staging.toggl_list(item->'rates')) as rates(rate)
-        ) end                                               as amount,
+        case when told.place = 1 then case
+            when rates.list <> '[]' then (
+                select sum(staging.toggl_numeric(rate->>'billable_seconds')
+                           * staging.toggl_numeric(rate->>'hourly_rate_in_cents')) / 360000
+                from jsonb_array_elements(rates.list) as own(rate)
+            )
+            -- Rates stand at the first part of a group.
+            when told.id = item->>'key' and part.tells_prices then 0
+        end end                                             as amount,
         person.is_whole,
         person.is_part
     from part
@@ -74,6 +83,7 @@ listed as (
     cross join lateral jsonb_array_elements(part.groups) as items(item)
     cross join lateral jsonb_array_elements_text(staging.toggl_list(item->'ids'))
         with ordinality as told(id, place)
+    cross join lateral (select staging.toggl_list(item->'rates') as list) rates
 ),
 stored as materialized (
     select

@@ -22,7 +22,7 @@ select
     coalesce(
         t.user_id, staging.toggl_bigint(t.data->>'user_id'), staging.toggl_bigint(t.data->>'uid')
     )                                                       as user_id,
-    coalesce(nullif(report.data->>'username', ''), nullif(t.data->>'user_name', '')) as user_name,
+    coalesce(report.user_name, nullif(t.data->>'user_name', '')) as user_name,
     coalesce(staging.toggl_bigint(t.data->>'project_id'), staging.toggl_bigint(t.data->>'pid')) as project_id,
     coalesce(staging.toggl_bigint(t.data->>'task_id'), staging.toggl_bigint(t.data->>'tid'))    as task_id,
     nullif(t.data->>'description', '')                      as description,
@@ -42,13 +42,9 @@ select
             then staging.toggl_seconds(t.data->>'duration', t.data->>'start', t.data->>'stop')
     end                                                     as duration_seconds,
     entry.is_running,
-    case
-        when report.data ? 'time_entries' then staging.toggl_part_of_row(
-            staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01, report.data)
-        else staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01
-    end                                                     as billable_amount,
-    staging.toggl_numeric(report.data->>'hourly_rate_in_cents') * 0.01 as hourly_rate,
-    nullif(report.data->>'currency', '')                    as currency,
+    report.billable_amount,
+    report.hourly_rate,
+    report.currency,
     'v9'                                                    as source,
     t.modified_at,
     t.fetched_at,
@@ -62,7 +58,7 @@ cross join lateral (
         staging.toggl_list(t.data->'tags') as tags,
         staging.toggl_list(t.data->'tag_ids') as tag_ids
 ) entry
-left join raw.toggl_track__time_entries_report report on report.source_id = t.source_id
+left join raw.toggl_track__report_entries report on report.time_entry_id = t.source_id
 where t.deleted_at is null
     and staging.toggl_report_is_newer(
         t.modified_at,
@@ -80,59 +76,43 @@ where t.deleted_at is null
 union all
 
 select
-    report.source_id,
+    report.time_entry_id,
     report.workspace_id,
-    entry.user_id,
-    nullif(report.data->>'username', ''),
-    staging.toggl_bigint(report.data->>'project_id'),
-    staging.toggl_bigint(report.data->>'task_id'),
-    nullif(report.data->>'description', ''),
+    report.user_id,
+    report.user_name,
+    report.project_id,
+    report.task_id,
+    report.description,
     null,
-    array_remove(array(
-        select staging.toggl_bigint(own.tag_id) from jsonb_array_elements_text(entry.tag_ids) as own(tag_id)
-    ), null),
-    staging.toggl_boolean(report.data->>'billable'),
-    entry.started_at,
-    staging.toggl_timestamp(report.data->>'stop'),
-    case
-        when not entry.is_running
-            then staging.toggl_seconds(report.data->>'seconds', report.data->>'start', report.data->>'stop')
-    end,
-    entry.is_running,
-    case
-        when report.data ? 'time_entries' then staging.toggl_part_of_row(
-            staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01, report.data)
-        else staging.toggl_numeric(report.data->>'billable_amount_in_cents') * 0.01
-    end,
-    staging.toggl_numeric(report.data->>'hourly_rate_in_cents') * 0.01,
-    nullif(report.data->>'currency', ''),
+    report.tag_ids,
+    report.is_billable,
+    report.started_at,
+    report.stopped_at,
+    report.duration_seconds,
+    report.is_running,
+    report.billable_amount,
+    report.hourly_rate,
+    report.currency,
     'v3',
     report.modified_at,
     report.fetched_at,
     report.synced_at,
     report.fetched_at
 from touched
-join raw.toggl_track__time_entries_report report on report.source_id = touched.id
-cross join lateral (
-    select
-        coalesce(report.started_at, staging.toggl_timestamp(report.data->>'start')) as started_at,
-        coalesce(report.user_id, staging.toggl_bigint(report.data->>'user_id')) as user_id,
-        coalesce(report.data->>'stop', '') = '' as is_running,
-        staging.toggl_list(report.data->'tag_ids') as tag_ids
-) entry
-left join raw.toggl_track__time_entries t on t.source_id = report.source_id
+join raw.toggl_track__report_entries report on report.time_entry_id = touched.id
+left join raw.toggl_track__time_entries t on t.source_id = report.time_entry_id
 where report.deleted_at is null
     and (t.source_id is null or staging.toggl_report_is_newer(
         t.modified_at,
         greatest(t.fetched_at, t.deleted_at),
         report.modified_at,
         -- Listings leave running entries of reports alone, and so confirm none.
-        greatest(report.fetched_at, case when t.deleted_at is not null and not entry.is_running then (
+        greatest(report.fetched_at, case when t.deleted_at is not null and not report.is_running then (
             select max(claim.fetched_at)
             from raw.toggl_track__claims claim
             where claim.resource = 'time_entries_report' and claim.workspace_id = report.workspace_id
-                and claim.starts @> entry.started_at
-                and (claim.user_id is null or claim.user_id = entry.user_id)
+                and claim.starts @> report.started_at
+                and (claim.user_id is null or claim.user_id = report.user_id)
         ) end)
     ));
 

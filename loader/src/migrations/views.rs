@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 34] = [
+static VIEWS: [View; 36] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -70,6 +70,7 @@ static VIEWS: [View; 34] = [
     view!("stg_toggl_track__tasks"),
     view!("stg_toggl_track__project_users"),
     view!("stg_toggl_track__workspace_users"),
+    view!("raw", "toggl_track__report_entries"),
     view!("stg_toggl_track__time_entries_report"),
     view!("raw", "toggl_track__touched_entries"),
     view!("stg_toggl_track__time_entries"),
@@ -77,6 +78,7 @@ static VIEWS: [View; 34] = [
     view!("stg_toggl_track__daily_entries"),
     view!("stg_toggl_track__hours_by_day"),
     view!("stg_toggl_track__hours_by_tag"),
+    view!("raw", "toggl_track__covered_parts"),
     view!("stg_toggl_track__gaps"),
     view!("stg_toggl_track__overlaps"),
     view!("stg_toggl_track__rounded_entries"),

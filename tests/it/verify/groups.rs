@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use sqlx::{Connection as _, Executor as _};
 use tests::toggl::{Account, SummaryGroups, TimeEntry};
 
-use crate::reports::reporting::entry;
+use crate::reports::reporting::{entry, team};
 use crate::verify::verifying::{Verified, all_inside, inside};
 
 /// The first such entry, and what it says.
@@ -74,6 +75,73 @@ async fn an_entry_of_another_price_is_named_and_mended() {
     assert_eq!(verified.of_state(&["other amount"]).await, BTreeSet::from([dearer]));
     let table = verified.world.loader(&["verify"]).run().await.unwrap();
     assert!(table.stdout.contains("of another price at Toggl"), "{}", table.stdout);
+    assert_eq!(verified.verify(&["--repair"]).await.code, Some(0));
+    verified.end().await;
+}
+
+/// As a plan without prices, or somebody who may not see them, is told.
+const WITHOUT_PRICES: &str = "update raw.toggl_track__inventories
+    set data = regexp_replace(data::text, '\"rates\": \\[[^]]*\\], ', '', 'g')::jsonb";
+/// As a member is told, who sees the prices of some projects.
+const AS_A_MEMBER: &str = "update raw.toggl_track__inventories
+    set data = data || '{\"is_admin\": false}' where data ? 'is_admin'";
+
+#[tokio::test]
+async fn an_entry_that_is_no_longer_billed_is_named_and_mended_where_toggl_tells_prices() {
+    let verified = Verified::start(300, SummaryGroups::OfOne).await;
+    let free = verified.world.toggl.with_account(|account| {
+        let billed =
+            |value: &Value| value["billable"] == true && value["duration"].as_i64() > Some(60);
+        let free = first(account, billed).id();
+        account.edit_time_entry(free, Timestamp::now(), &[("billable", "false")]);
+        free
+    });
+    assert_eq!(verified.verify(&[]).await.code, Some(6));
+    assert_eq!(verified.of_state(&["other amount"]).await, BTreeSet::from([free]));
+    for hidden in [AS_A_MEMBER, WITHOUT_PRICES] {
+        let mut connection = verified.world.connect().await.unwrap();
+        let mut transaction = connection.begin().await.unwrap();
+        transaction.execute(hidden).await.unwrap();
+        let told: i64 = sqlx::query_scalar(
+            "select count(*) from staging.stg_toggl_track__verified_entries where state = 'other amount'",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+        assert_eq!(told, 0, "{hidden}");
+    }
+    assert_eq!(verified.verify(&["--repair"]).await.code, Some(0));
+    verified.end().await;
+}
+
+#[tokio::test]
+async fn of_a_row_of_several_entries_the_one_that_is_no_longer_billed_is_named() {
+    let mut account = Account::generate(&team(50));
+    let start = Timestamp::now() - SignedDuration::from_hours(24 * 100);
+    for place in 0..3 {
+        let alike =
+            entry(&account, 9_000_000_000 + place, start + SignedDuration::from_hours(2 * place));
+        account.put_time_entry(&alike.replace('}', r#","billable":true}"#));
+    }
+    let verified = Verified::of_rows_of(3, account).await;
+    let equal = verified.verify(&[]).await;
+    assert_eq!(equal.code, Some(0), "{equal:#?}");
+    let shared = 9_000_000_001;
+    let mut connection = verified.world.connect().await.unwrap();
+    let parts: Option<i32> = sqlx::query_scalar(
+        "select jsonb_array_length(data->'time_entries') from raw.toggl_track__time_entries_report
+         where source_id = $1",
+    )
+    .bind(shared)
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(parts, Some(3));
+    verified.world.toggl.with_account(|account| {
+        account.edit_time_entry(shared, Timestamp::now(), &[("billable", "false")]);
+    });
+    assert_eq!(verified.verify(&[]).await.code, Some(6));
+    assert_eq!(verified.of_state(&["other amount"]).await, BTreeSet::from([shared]));
     assert_eq!(verified.verify(&["--repair"]).await.code, Some(0));
     verified.end().await;
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use tests::toggl::{Account, SummaryGroups, TimeEntry};
+use tests::toggl::{Account, SummaryGroups, SummaryIds, TimeEntry};
 
 use crate::reports::reporting::{days_ago, live_ids, reported, team};
 use crate::verify::verifying::{Verified, inside};
 
 const HOUR_S: i64 = 3_600;
+const DAY_S: i64 = 24 * HOUR_S;
 
 /// Entries that start within a day and a half of the first midnights of the second and the third year.
 fn next_to_seams(account: &Account) -> BTreeSet<i64> {
@@ -122,4 +123,46 @@ async fn of_inventories_that_overlap_the_newest_counts_and_no_entry_counts_twice
         assert_eq!(told(&differing), told(&before).map(|count| count - 2), "{differing}");
         verified.end().await;
     }
+}
+
+#[tokio::test]
+async fn of_sums_that_overlap_no_time_and_no_difference_counts_twice() {
+    let verified = Verified::start(600, SummaryGroups::ByTitle).await;
+    verified.world.toggl.configure(|behaviour| behaviour.summary_ids = SummaryIds::LeftOut);
+    assert_eq!(verified.verify(&[]).await.code, Some(0));
+    let (_, before) = verified.verdict().await;
+
+    // It takes the place of the last of the three, and of a part of the second.
+    let from = days_ago(400);
+    let newer = async || {
+        let worker = verified.world.fetcher(&["verify", "--from", &from, "--wait=90s"]);
+        worker.env("DATABASE_URL", &verified.world.database.url).run().await.unwrap()
+    };
+    assert_eq!(newer().await.code, Some(0));
+    let (code, after) = verified.verdict().await;
+    assert_eq!((code, &after["sum"]), (Some(0), &before["sum"]), "{after}");
+
+    // In days that two of them hold, and in days of the older one alone.
+    let midnight = format!("{from}T00:00:00Z").parse::<Timestamp>().unwrap().as_second();
+    let edit = |days: std::ops::Range<i64>| {
+        verified.world.toggl.with_account(|account| {
+            let entries = inside(account);
+            let days = midnight + days.start * DAY_S..midnight + days.end * DAY_S;
+            let chosen = entries.iter().find(|entry| days.contains(&entry.start_s())).unwrap();
+            account.edit_time_entry(chosen.id(), Timestamp::now(), &[("duration", "98765")]);
+        });
+    };
+    let differing = async || verified.verdict().await.1["sum"]["differing_count"].clone();
+    edit(2..33);
+    assert_eq!(verified.verify(&[]).await.code, Some(6));
+    assert_eq!(newer().await.code, Some(6));
+    assert_eq!(differing().await, 1);
+    edit(-300..-2);
+    assert_eq!(verified.verify(&[]).await.code, Some(6));
+    let worker = verified.world.fetcher(&["verify", "--from", &from, "--repair", "--wait=90s"]);
+    let mended = worker.env("DATABASE_URL", &verified.world.database.url).run().await.unwrap();
+    assert_eq!(mended.code, Some(0), "{mended:#?}");
+    assert_eq!(differing().await, 1, "that of the older one's own days");
+    assert_eq!(verified.verify(&["--repair"]).await.code, Some(0));
+    verified.end().await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tests::toggl::{Account, SummaryGroups, TimeEntry};
+use tests::toggl::{Account, Behaviour, SummaryGroups, TimeEntry};
 use tests::workers::{Finished, Resident};
 use tests::world::World;
 
@@ -30,8 +30,21 @@ impl Verified {
     }
 
     pub(crate) async fn of(account: Account, groups: SummaryGroups) -> Self {
+        Self::with(account, |behaviour| behaviour.summary_groups = groups).await
+    }
+
+    /// With reports whose rows hold so many entries.
+    pub(crate) async fn of_rows_of(entries: usize, account: Account) -> Self {
+        Self::with(account, |behaviour| {
+            behaviour.summary_groups = SummaryGroups::OfOne;
+            behaviour.report_rows_hold = entries;
+        })
+        .await
+    }
+
+    async fn with(account: Account, behave: impl FnOnce(&mut Behaviour)) -> Self {
         let world = World::start(account).await.unwrap();
-        world.toggl.configure(|behaviour| behaviour.summary_groups = groups);
+        world.toggl.configure(behave);
         world.sync(&["report", "--from", &days_ago(3 * 365 + 2)]).await.unwrap();
         let loader = world.start_loader().await.unwrap();
         world.loaded_by(&loader).await.unwrap();
