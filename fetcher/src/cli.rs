@@ -186,6 +186,10 @@ struct ReportArgs {
     /// For how long after its last page an interrupted report is continued; after that it begins again.
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = plain(time))]
     resume_within: Duration,
+    /// Go by what a run of the last day has heard of the token's owner: time zone, default workspace. It takes no
+    /// request of the user's then.
+    #[arg(long)]
+    known_owner: bool,
 }
 
 impl ReportArgs {

@@ -27,6 +27,7 @@ mod keeper;
 mod looks;
 mod metrics;
 mod missed;
+mod notes;
 mod pending;
 mod public_url;
 mod receiver;
@@ -41,6 +42,7 @@ use self::doors::Doors;
 use self::keeper::Keeper;
 use self::looks::Looks;
 use self::metrics::Metrics;
+use self::notes::Notes;
 pub(crate) use self::public_url::{PublicUrl, PublicUrlError};
 use self::receiver::Receiver;
 use self::share::Share;
@@ -123,13 +125,16 @@ impl Listening<'_> {
         let memory: Option<Memory> = self.state.load(&Memory::key(self.user_id)).await?;
         let (doors, metrics) = (Arc::new(self.doors()), Metrics::new());
         let bell = Bell::new(self.user_id, metrics.clone(), memory.unwrap_or_default());
-        let receiver = Receiver::new(Arc::clone(&doors), bell.clone(), metrics.clone());
+        let notes = Notes::new(self.state, self.user_id, &bell);
+        let rings = (bell.clone(), notes.clone());
+        let receiver = Receiver::new(Arc::clone(&doors), rings, metrics.clone());
         if let Ok(address) = listener.local_addr() {
             info!(target: WEBHOOKS, "Listening at http://{address}/; metrics at http://{address}/metrics");
         }
         // Toggl calls while a subscription is being made.
         let serving = server::serve(listener, receiver.router());
-        let (mut looks, watchdog) = (self.looks(&bell, &metrics), self.watchdog(&bell, &metrics));
+        let mut looks = self.looks((&bell, &notes), &metrics);
+        let watchdog = self.watchdog(&bell, &metrics);
         let ended = tokio::select! {
             () = ending.cancelled() => Ok(()),
             () = serving => Ok(()),
@@ -138,8 +143,7 @@ impl Listening<'_> {
             () = watchdog.run() => Ok(()),
         };
         // NATS may be why it ends.
-        let looks = self.looks(&bell, &metrics);
-        drop(tokio::time::timeout(FAREWELL, looks.remember()).await);
+        drop(tokio::time::timeout(FAREWELL, notes.write()).await);
         ended
     }
 
@@ -177,7 +181,7 @@ impl Listening<'_> {
         Keeper { client: self.client, doors, metrics, every: self.options.check_every }
     }
 
-    fn looks(&self, bell: &Bell, metrics: &Metrics) -> Looks<'_> {
+    fn looks(&self, (bell, notes): (&Bell, &Notes), metrics: &Metrics) -> Looks<'_> {
         let ListenOptions { workspaces, patience, gap, percent, .. } = &self.options;
         Looks {
             client: self.client,
@@ -186,8 +190,8 @@ impl Listening<'_> {
             state: self.state,
             workspaces: workspaces.clone(),
             patience: *patience,
-            user_id: self.user_id,
             bell: bell.clone(),
+            notes: notes.clone(),
             metrics: metrics.clone(),
             share: Share::new(*gap, *percent),
             turns: BTreeMap::new(),

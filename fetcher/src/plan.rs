@@ -222,7 +222,9 @@ impl Plan {
     fn changes_every(&self) -> SignedDuration {
         let every = self.changes_left().map(|(_, end, times)| {
             let seconds = end.duration_since(self.now).as_secs();
-            if times < 1 { HOUR } else { SignedDuration::from_secs((seconds + times - 1) / times) }
+            // Without any left, the first of the next hour.
+            let times = times.max(1);
+            SignedDuration::from_secs((seconds + times - 1) / times)
         });
         every.max().unwrap_or(HOUR).clamp(LEAST, HOUR)
     }

@@ -3,6 +3,7 @@
 mod away;
 mod burst;
 mod events;
+mod killed;
 mod listening;
 mod missing;
 mod quota;

@@ -3,5 +3,6 @@
 mod claims;
 mod entries;
 pub(crate) mod interrupted;
+mod known_owner;
 mod memory;
 pub(crate) mod reporting;

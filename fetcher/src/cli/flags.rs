@@ -157,7 +157,7 @@ fn auto_runs(sync: &[OsString], run: Cli) -> Result<AutoRuns, Error> {
         sync: sync.to_vec(),
         changes: command(&["changes".into()])?,
         lists: command(&["changes".into(), "--lists".into()])?,
-        verify: command(&["verify".into()])?,
+        verify: command(&["verify".into(), AutoRuns::KNOWN_OWNER.into()])?,
         team: team.map(|words| command(&words)).transpose()?,
         common: run.common,
     })

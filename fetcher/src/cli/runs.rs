@@ -64,6 +64,7 @@ pub(super) async fn report(
             restart: args.restart,
             resume_within: args.resume_within,
             patience: patience(common),
+            known_owner: args.known_owner,
         };
         Ok(report_beside(client, publisher, &broker.state, turn, &options).await?)
     };

@@ -41,6 +41,10 @@ pub(super) struct VerifyArgs {
     /// Toggl does not show when it is asked for it by its id either.
     #[arg(long)]
     repair: bool,
+    /// Go by what a run of the last day has heard of the token's owner: time zone, default workspace. It takes no
+    /// request of the user's then.
+    #[arg(long)]
+    known_owner: bool,
 }
 
 /// What came of it: what was counted, and what Postgres says about that, where it was asked.
@@ -86,6 +90,7 @@ impl One<'_> {
             to: args.to,
             workspaces: workspaces(common, login),
             patience: patience(common),
+            known_owner: args.known_owner,
         };
         let opening = Verification::open(client, publisher, &broker.state, turn, &options);
         let mut verification = Box::pin(opening).await?;

@@ -34,6 +34,8 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Goes up whenever there is something else to remember.
+    version: u64,
     known: HashSet<(i64, i64)>,
     /// The same, the oldest first.
     order: VecDeque<(i64, i64)>,
@@ -82,6 +84,7 @@ impl Bell {
             if state.is_known(event) {
                 return Rung::Again;
             }
+            state.version += 1;
             state.hear(workspace_id, event, self.0.owner_id);
             let noted = state.pending.note(workspace_id, event, self.0.owner_id);
             self.0.metrics.pending(&state.pending);
@@ -124,6 +127,7 @@ impl Bell {
     pub(super) fn done(&self, left: Pending) {
         let dropped = {
             let mut state = self.locked();
+            state.version += 1;
             state.in_hand = Pending::default();
             let dropped = state.pending.merge(left);
             self.0.metrics.pending(&state.pending);
@@ -147,11 +151,16 @@ impl Bell {
         }
     }
 
-    pub(super) fn memory(&self) -> Memory {
+    /// What is to be remembered, and its version.
+    pub(super) fn memory(&self) -> (u64, Memory) {
         let state = self.locked();
         let mut pending = state.pending.clone();
         pending.merge(state.in_hand.clone());
-        Memory { heard: state.heard.clone(), pending }
+        (state.version, Memory { heard: state.heard.clone(), pending })
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.locked().version
     }
 
     /// When the newest event of a workspace happened.
@@ -246,11 +255,13 @@ mod tests {
         bell.ring(7, &event(10, 5));
         let taken = bell.take(|_| true, true);
         bell.ring(7, &event(9, 6));
-        let memory = bell.memory();
+        let (version, memory) = bell.memory();
+        assert_eq!(version, 2, "both events are news");
         assert_eq!(memory.pending.entry_count(), 2);
         assert_eq!(memory.heard[&7], Timestamp::from_second(10).unwrap(), "the newest");
         bell.done(taken);
-        let text = serde_json::to_string(&bell.memory()).unwrap();
+        assert_eq!(bell.version(), 3);
+        let text = serde_json::to_string(&bell.memory().1).unwrap();
         let read: Memory = serde_json::from_str(&text).unwrap();
         assert_eq!(read, memory);
         assert_eq!(Bell::new(1, Metrics::new(), read).take(|_| true, true).entry_count(), 2);

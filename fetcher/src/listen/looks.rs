@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::catalogue::{self, CATALOGUE};
-use shared::exit::chain;
 use shared::resource::Resource;
-use shared::telemetry::{WEBHOOKS, run_span};
+use shared::telemetry::run_span;
 use tokio::time::Instant;
-use tracing::{Instrument as _, warn};
+use tracing::Instrument as _;
 
-use super::bell::{Bell, Memory};
+use super::bell::Bell;
 use super::metrics::{LookKind, Metrics};
+use super::notes::Notes;
 use super::pending::{Gone, Pending};
 use super::share::Share;
 use super::turn::{Look, Turned, judge};
@@ -41,8 +41,8 @@ pub(super) struct Looks<'a> {
     pub(super) workspaces: Workspaces,
     /// How long another run of the account is waited for.
     pub(super) patience: Duration,
-    pub(super) user_id: i64,
     pub(super) bell: Bell,
+    pub(super) notes: Notes,
     pub(super) metrics: Metrics,
     pub(super) share: Share,
     /// When the next look may take from each quota.
@@ -63,22 +63,14 @@ impl Looks<'_> {
             let may = |bucket: Bucket| self.turns.get(&bucket).is_none_or(|turn| turn.is_due(now));
             let taken = self.bell.take(may, self.gone_turn.is_due(now));
             if !taken.is_empty() {
-                // Whatever ends this program now, the next one knows.
-                self.remember().await;
+                // What was rung for without a delivery is not written yet.
+                self.notes.write().await;
                 match self.look(taken).await {
                     Ok(left) => self.bell.done(left),
                     Err(error) => return error,
                 }
-                self.remember().await;
+                self.notes.write().await;
             }
-        }
-    }
-
-    /// Writes down what is still to be looked at.
-    pub(super) async fn remember(&self) {
-        let memory = self.bell.memory();
-        if let Err(error) = self.state.save(&Memory::key(self.user_id), &memory).await {
-            warn!(target: WEBHOOKS, "Could not write down what is to be looked at: {}", chain(&error));
         }
     }
 

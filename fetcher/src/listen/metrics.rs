@@ -22,6 +22,8 @@ pub(super) enum Outcome {
     Taken,
     /// It has come before.
     Repeated,
+    /// NATS has not taken it, so Toggl is to send it again.
+    Unwritten,
     Ping,
     Unreadable,
     Unknown,
@@ -36,6 +38,7 @@ impl Outcome {
         match self {
             Self::Taken => "taken",
             Self::Repeated => "repeated",
+            Self::Unwritten => "unwritten",
             Self::Ping => "ping",
             Self::Unreadable => "unreadable",
             Self::Unknown => "unknown",

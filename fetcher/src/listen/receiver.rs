@@ -1,10 +1,11 @@
 //! What is answered: to Toggl, and to whoever watches over this program.
 //!
-//! Of a delivery nothing is read before its signature is known to be right, and nothing slow is done before it is
-//! answered. Whoever cannot sign is told nothing but that, and costs a counter.
+//! Of a delivery nothing is read before its signature is known to be right, and before an event is answered nothing is
+//! done but that it is written down. Whoever cannot sign is told nothing but that, and costs a counter.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,12 +24,15 @@ use tracing::{debug, info, warn};
 use super::bell::{Bell, Rung};
 use super::doors::{Door, Doors};
 use super::metrics::{Metrics, Outcome};
+use super::notes::Notes;
 use super::public_url::DELIVERIES;
 use super::seldom::Seldom;
 use crate::webhooks::{Delivery, Event, SIGNATURE};
 
 /// An entry with the longest description and the request that made it has some kilobytes.
 const MAX_BODY: usize = 256 * 1024;
+/// How long an event is tried to be written down, before Toggl is asked to deliver it again.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(4);
 /// What is read and thrown away of a body that is too large.
 const MAX_READ: usize = 4 * MAX_BODY;
 
@@ -42,6 +46,7 @@ pub(super) struct Receiver(Arc<Inner>);
 struct Inner {
     doors: Arc<Doors>,
     bell: Bell,
+    notes: Notes,
     metrics: Metrics,
     refused: Seldom,
     unreadable: Seldom,
@@ -60,9 +65,9 @@ enum Refusal {
 }
 
 impl Receiver {
-    pub(super) fn new(doors: Arc<Doors>, bell: Bell, metrics: Metrics) -> Self {
+    pub(super) fn new(doors: Arc<Doors>, (bell, notes): (Bell, Notes), metrics: Metrics) -> Self {
         let (refused, unreadable) = (Seldom::default(), Seldom::default());
-        Self(Arc::new(Inner { doors, bell, metrics, refused, unreadable }))
+        Self(Arc::new(Inner { doors, bell, notes, metrics, refused, unreadable }))
     }
 
     pub(super) fn router(self) -> Router {
@@ -108,7 +113,7 @@ async fn take(State(Receiver(inner)): State<Receiver>, request: Request) -> Resp
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     match inner.signed(workspace_id, request).await {
-        Ok((door, body)) => inner.deliver(door, &body),
+        Ok((door, body)) => inner.deliver(door, &body).await,
         Err(refusal) => inner.refuse(refusal),
     }
 }
@@ -133,7 +138,7 @@ impl Inner {
         Ok((door, body))
     }
 
-    fn deliver(&self, door: &Door, body: &[u8]) -> Response {
+    async fn deliver(&self, door: &Door, body: &[u8]) -> Response {
         let workspace_id = door.workspace_id;
         match Delivery::read(body) {
             None => {
@@ -165,20 +170,28 @@ impl Inner {
             }
             Some(Delivery::Event(event)) => {
                 door.hear();
-                self.metrics.heard(&event);
-                debug!(
-                    target: WEBHOOKS,
-                    workspace_id, ids = ?event.ids, at = ?event.at,
-                    "{} {}", event.entity.name(), event.action.name()
-                );
-                let outcome = match self.bell.ring(workspace_id, &event) {
-                    Rung::Once => Outcome::Taken,
-                    Rung::Again => Outcome::Repeated,
-                };
-                self.metrics.delivered(outcome);
-                StatusCode::OK.into_response()
+                self.hear(workspace_id, &event).await
             }
         }
+    }
+
+    /// An event counts as taken once the next program that listens would know of it.
+    async fn hear(&self, workspace_id: i64, event: &Event) -> Response {
+        self.metrics.heard(event);
+        debug!(
+            target: WEBHOOKS,
+            workspace_id, ids = ?event.ids, at = ?event.at,
+            "{} {}", event.entity.name(), event.action.name()
+        );
+        let rung = self.bell.ring(workspace_id, event);
+        let written = tokio::time::timeout(WRITTEN_WITHIN, self.notes.write()).await;
+        let (status, outcome) = match rung {
+            _ if written != Ok(true) => (StatusCode::SERVICE_UNAVAILABLE, Outcome::Unwritten),
+            Rung::Once => (StatusCode::OK, Outcome::Taken),
+            Rung::Again => (StatusCode::OK, Outcome::Repeated),
+        };
+        self.metrics.delivered(outcome);
+        status.into_response()
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {

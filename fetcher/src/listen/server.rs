@@ -16,7 +16,8 @@ use tracing::{debug, warn};
 const MAX_CONNECTIONS: usize = 64;
 /// Until the line of a request and its headers have come.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// From the first byte of a request to the last one of its answer. Nothing is done in between that takes time.
+/// From the first byte of a request to the last one of its answer. In between an event is
+/// written down, for which there are four seconds.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The line of a request and its headers.
 const MAX_HEADERS: usize = 16 * 1024;

@@ -46,6 +46,8 @@ pub struct ReportOptions {
     pub resume_within: Duration,
     /// How long another run of the same account is waited for.
     pub patience: Duration,
+    /// Whether it goes by what a run of the last day has heard of the token's owner.
+    pub known_owner: bool,
 }
 
 /// What a report did. Every entry counted here has been acknowledged by JetStream.
@@ -82,9 +84,9 @@ pub(crate) async fn report_beside(
     options: &ReportOptions,
 ) -> Result<ReportResult, SyncError> {
     let started = Instant::now();
-    let work = (Work::Report, options.patience);
-    let mut session = Session::open(client, publisher, state, turn, work).await?;
-    let (workspaces, _) = session.workspaces().await?;
+    let how = ((Work::Report, options.patience), options.known_owner);
+    let opening = Session::open_listed(client, publisher, state, turn, how);
+    let (mut session, workspaces) = opening.await?;
     let workspace_ids = match session.named_workspaces(&options.workspaces) {
         Some(ids) => ids,
         None if options.workspaces == Workspaces::All => workspaces.iter().map(|w| w.id).collect(),

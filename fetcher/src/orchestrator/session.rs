@@ -67,6 +67,32 @@ impl<'a> Session<'a> {
         Ok((session, profile.map_or_else(Vec::new, |profile| profile.workspaces())))
     }
 
+    /// For a run that asks which workspaces there are, with those. One that may go by what is known of the token's
+    /// owner spares a request of his: the answer shows the clock and a refused token as well.
+    pub(super) async fn open_listed(
+        client: &'a Client,
+        publisher: &'a Publisher,
+        state: &'a State,
+        turn: &'a Turn,
+        (work, known_owner): ((Work, Duration), bool),
+    ) -> Result<(Self, Vec<Workspace>), SyncError> {
+        let profile = if known_owner { fresh_profile(client, state).await? } else { None };
+        let who = match profile {
+            Some(profile) => (profile.account(), None),
+            None => ask_me(client, state).await.map(|(account, me)| (account, Some(me)))?,
+        };
+        let session = Self::of(who, client, publisher, state, turn, work).await?;
+        match session.workspaces().await {
+            Ok((workspaces, _)) => Ok((session, workspaces)),
+            Err(error) => {
+                if matches!(&error, SyncError::Toggl(error) if error.is_closed()) {
+                    session.confirm_token().await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
     async fn of(
         (account, me): (Account, Option<Fetched>),
         client: &'a Client,
@@ -98,8 +124,11 @@ impl<'a> Session<'a> {
         let asking = Asking { client, resource, workspace_id: 0, before: None };
         let fetched = asking.fetch(1).await.map_err(|broken| broken.error)?;
         let workspaces: Vec<Workspace> = lists::decode(client, &fetched.listing)?;
-        let profile = Profile::of(&self.account, client.now()).with(&workspaces);
-        self.state.save(&self.profile_key(), &profile).await?;
+        let (key, state) = (self.profile_key(), self.state);
+        // As old as the last answer of /me: else one that is listed again and again would never be asked for.
+        let asked: Option<Profile> = state.load(&key).await?;
+        let profile = asked.unwrap_or_else(|| Profile::of(&self.account, client.now()));
+        state.save(&key, &profile.with(&workspaces)).await?;
         Ok((workspaces, fetched))
     }
 
@@ -149,13 +178,17 @@ async fn ask_me(client: &Client, state: &State) -> Result<(Account, Fetched), Sy
     Ok((account, fetched))
 }
 
-/// What is known of the token's owner, if that is enough to ask for changes: without an answer nobody knows by how
-/// much this machine's clock is wrong, so the last request for changes has to lie where any clock puts it.
+/// What a run has heard of the token's owner within a day.
+async fn fresh_profile(client: &Client, state: &State) -> Result<Option<Profile>, SyncError> {
+    let profile: Option<Profile> = state.load(&Profile::key(&client.token_fingerprint())).await?;
+    Ok(profile.filter(|profile| profile.is_fresh(client.now())))
+}
+
+/// The same, if that is enough to ask for changes: without an answer nobody knows by how much this machine's clock is
+/// wrong, so the last request for changes has to lie where any clock puts it.
 async fn known_profile(client: &Client, state: &State) -> Result<Option<Profile>, SyncError> {
     let now = client.now();
-    let key = Profile::key(&client.token_fingerprint());
-    let profile: Option<Profile> = state.load(&key).await?;
-    let Some(profile) = profile.filter(|profile| profile.is_fresh(now)) else { return Ok(None) };
+    let Some(profile) = fresh_profile(client, state).await? else { return Ok(None) };
     let since: Option<Since> = state.load(&Since::key(profile.account().id)).await?;
     let age = since.map(|since| now.duration_since(since.fetched_at));
     let is_usual = age.is_some_and(|age| {

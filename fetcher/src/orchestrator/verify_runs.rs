@@ -36,6 +36,8 @@ pub struct VerifyOptions {
     pub workspaces: Workspaces,
     /// How long another run of the same account is waited for.
     pub patience: Duration,
+    /// Whether it goes by what a run of the last day has heard of the token's owner.
+    pub known_owner: bool,
 }
 
 /// What inventories counted. All of them were acknowledged by JetStream.
@@ -92,9 +94,9 @@ impl<'a> Verification<'a> {
         options: &VerifyOptions,
     ) -> Result<Self, SyncError> {
         let started = Instant::now();
-        let session =
-            Session::open(client, publisher, state, turn, (Work::Verify, options.patience)).await?;
-        let (workspaces, _) = session.workspaces().await?;
+        let how = ((Work::Verify, options.patience), options.known_owner);
+        let opening = Session::open_listed(client, publisher, state, turn, how);
+        let (session, workspaces) = opening.await?;
         let membership: Option<Membership> =
             state.load(&Membership::key(session.account.id)).await?;
         let ids = match session.named_workspaces(&options.workspaces) {

@@ -2,6 +2,7 @@
 
 use async_nats::jetstream::kv::Store;
 use fetcher::state::BUCKET;
+use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tests::world::World;
@@ -46,6 +47,17 @@ impl Bucket {
         let mut value = self.read(of_account).await;
         assert!(age(&mut value, by) > 0, "no time stands in {of_account}: {value}");
         self.write(of_account, &value).await;
+    }
+
+    /// The same for what is known of the token's owner, and of nobody else; what stands there then.
+    pub(crate) async fn age_profile(&self, by: SignedDuration) -> Value {
+        let keys: Vec<String> = self.store.keys().await.unwrap().try_collect().await.unwrap();
+        let key = keys.iter().find(|key| key.starts_with("profile.")).unwrap();
+        let stored = self.store.get(key).await.unwrap().unwrap();
+        let mut profile: Value = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(age(&mut profile, by), 1, "{profile}");
+        self.store.put(key, profile.to_string().into()).await.unwrap();
+        profile
     }
 }
 

@@ -12,13 +12,13 @@ use crate::status::metrics::{documented, served};
 
 const LISTENING: &str = include_str!("../../../docs/listen.md");
 
-fn secret(listening: &Listening) -> String {
+pub(crate) fn secret(listening: &Listening) -> String {
     let subscriptions = listening.world.toggl.subscriptions();
     subscriptions[0]["secret"].as_str().unwrap().to_owned()
 }
 
 /// An event as Toggl would send it.
-fn event(listening: &Listening, event_id: i64) -> Value {
+pub(crate) fn event(listening: &Listening, event_id: i64) -> Value {
     json!({
         "event_id": event_id,
         "created_at": jiff::Timestamp::now().to_string(),

@@ -62,6 +62,7 @@ async fn what_is_closed_to_the_account_makes_a_run_an_error_with_the_result_insi
         workspaces: fetcher::Workspaces::Default,
         restart: false,
         patience: Duration::ZERO,
+        known_owner: false,
     };
     let error = fetcher.report(&options).await.unwrap_err();
     assert!(matches!(error, FetchError::IncompleteReport(_)), "{error}");

@@ -10,6 +10,7 @@ use tests::world::World;
 
 use crate::expected::endings::assert_fails;
 use crate::expected::rows::{assert_tables_hold, resource};
+use crate::given::bucket::Bucket;
 use crate::sync::accounts::{Accounts, TOKEN_OF_B, second};
 
 const ME: &str = "/api/v9/me";
@@ -233,24 +234,10 @@ async fn with_lists_whatever_has_changed_of_them_comes_too() {
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
 }
 
-/// Makes what is known of the token's owner older than a day.
-async fn age_profile(world: &World) {
-    let bucket = world.jetstream().await.unwrap();
-    let bucket = bucket.get_key_value(fetcher::state::BUCKET).await.unwrap();
-    let keys: Vec<String> =
-        futures::TryStreamExt::try_collect(bucket.keys().await.unwrap()).await.unwrap();
-    let key = keys.iter().find(|key| key.starts_with("profile.")).unwrap();
-    let stored = bucket.get(key).await.unwrap().unwrap();
-    let mut profile: serde_json::Value = serde_json::from_slice(&stored).unwrap();
-    let long_ago = Timestamp::now() - SignedDuration::from_hours(25);
-    profile["at"] = long_ago.to_string().into();
-    bucket.put(key, profile.to_string().into()).await.unwrap();
-}
-
 #[tokio::test]
 async fn whose_the_token_is_is_asked_again_after_a_day() {
     let (world, loader) = lively().await;
-    age_profile(&world).await;
+    Bucket::of(&world).await.age_profile(SignedDuration::from_hours(25)).await;
     for expected in [&[ME, ENTRIES][..], &[ENTRIES]] {
         let before = requests(&world);
         world.sync(&["changes"]).await.unwrap();

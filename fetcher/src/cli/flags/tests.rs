@@ -253,9 +253,9 @@ fn runs_by_plan_are_given_what_holds_for_all_and_syncs_what_is_theirs() {
     };
     assert_eq!(sorted(&auto.changes), ["--quiet", "--workspace=1,2", "changes"]);
     assert_eq!(sorted(&auto.lists), ["--lists", "--quiet", "--workspace=1,2", "changes"]);
-    assert_eq!(sorted(&auto.verify), ["--quiet", "--workspace=1,2", "verify"]);
+    assert_eq!(sorted(&auto.verify), ["--known-owner", "--quiet", "--workspace=1,2", "verify"]);
     let team = auto.team.unwrap();
-    assert_eq!(team[team.len() - 3..], ["report", "--days", "3"]);
+    assert_eq!(team[team.len() - 4..], ["report", "--days", "3", "--known-owner"]);
     let alone = read(&["schedule", "auto"]).unwrap().command;
     let Some(Chosen::Schedule(alone)) = alone else { panic!() };
     assert!(alone.auto.unwrap().team.is_none(), "nobody asked for others' entries");

@@ -34,10 +34,13 @@ pub(in crate::cli) struct AutoRuns {
 }
 
 impl AutoRuns {
+    /// Whose the token is, syncs ask twice a day, and no other run has to.
+    pub(in crate::cli) const KNOWN_OWNER: &str = "--known-owner";
+
     /// How the team's entries are asked for between syncs, if a sync reads so many days of them.
-    pub(in crate::cli) fn team_words(days: Option<u32>) -> Option<[OsString; 3]> {
+    pub(in crate::cli) fn team_words(days: Option<u32>) -> Option<[OsString; 4]> {
         let days = days.filter(|days| *days > 0)?.min(TEAM_DAYS).to_string();
-        Some(["report".into(), "--days".into(), days.into()])
+        Some(["report".into(), "--days".into(), days.into(), Self::KNOWN_OWNER.into()])
     }
 
     fn arguments(&self, job: Job) -> &[OsString] {
@@ -131,10 +134,11 @@ impl<'a> Driver<'a> {
         jobs.extend(runs.team.is_some().then_some(Job::Team));
         let verify_every = verify.every();
         jobs.extend(verify_every.map(|_| Job::Verify));
-        let costs: BTreeMap<Job, Cost> = jobs.iter().map(|job| (*job, Cost::new())).collect();
+        let seen = Seen::default();
+        let costs: BTreeMap<Job, Cost> = jobs.iter().map(|job| (*job, seen.cost(*job))).collect();
         let rules = Rules { share, verify_every: verify_every.unwrap_or_default() };
         let plan = Plan::new(rules, costs, Timestamp::now());
-        Self { plan, jobs, watch: Watch::of(&runs.common), seen: Seen::default() }
+        Self { plan, jobs, watch: Watch::of(&runs.common), seen }
     }
 
     /// Looks what earlier processes have left in the bucket.
@@ -146,7 +150,10 @@ impl<'a> Driver<'a> {
                 self.plan.recall(*job, last);
             }
         }
-        self.tell_plan();
+        // What is known of nobody is told once a run has told of somebody.
+        if !self.seen.is_blank() {
+            self.tell_plan();
+        }
     }
 
     /// Notes a run that has ended.

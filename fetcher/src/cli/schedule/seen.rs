@@ -115,9 +115,20 @@ impl Seen {
         pools
     }
 
-    /// What a run takes: what the last whole one took, else what it takes at least.
+    /// What a run takes: what the last whole one took, else what it takes at least. While nothing is known of anybody,
+    /// what runs of somebody take who has one workspace; how much a sync asks for his entries, nobody can tell then, so
+    /// it may be twice the least.
     pub(super) fn cost(&self, job: Job) -> Cost {
         let mut cost = Cost::new();
+        if self.is_blank() {
+            let somebody = Account::unknown();
+            cost = somebody.least(job);
+            if let Some(requests) = cost.get_mut(&Pool::User(somebody.user_id))
+                && job == Job::Sync
+            {
+                *requests *= 2;
+            }
+        }
         for account in &self.accounts {
             let run = account.limits.runs.get(name(job)).filter(|run| !run.requests.is_empty());
             let of_account = match run {
@@ -167,6 +178,12 @@ impl Seen {
 }
 
 impl Account {
+    /// Of whom no run has told anything: with one workspace.
+    fn unknown() -> Self {
+        let (organizations, limits) = (BTreeMap::new(), Limits::default());
+        Self { user_id: 0, organizations, read: BTreeMap::from([(0, 1)]), limits }
+    }
+
     /// The pools that a bucket's requests may be counted in: of a path without a workspace nobody knows which
     /// organisation's.
     fn pools(&self, bucket: Bucket) -> Vec<Pool> {
@@ -198,8 +215,8 @@ impl Account {
         let (user, of_all, of_each) = match job {
             Job::Sync => (4, 1, 5),
             Job::Lists => (1, 0, 5),
-            Job::Verify => (1, 1, 2),
-            Job::Team => (1, 1, 1),
+            Job::Verify => (0, 1, 2),
+            Job::Team => (0, 1, 1),
             Job::Changes => (1, 0, 0),
         };
         let mut cost = Cost::from([(Pool::User(self.user_id), user)]);
@@ -225,7 +242,10 @@ const fn name(job: Job) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
+    use crate::plan::{Plan, Rules};
     use crate::toggl::QuotaState;
 
     fn at(second: i64) -> Timestamp {
@@ -263,6 +283,35 @@ mod tests {
         assert_eq!(left(&two, Pool::Organization(1, 5)), Some(7));
         assert_eq!(left(&two, Pool::Organization(1, 6)), None);
         assert_eq!(two.cost(Job::Sync)[&Pool::Organization(1, 6)], 6);
+    }
+
+    #[test]
+    fn runs_that_go_by_what_is_known_of_the_owner_take_nothing_of_his_requests() {
+        let one = seen(&[5], &[]);
+        for job in [Job::Verify, Job::Team] {
+            assert_eq!(one.cost(job).keys().collect::<Vec<_>>(), [&Pool::Organization(1, 5)]);
+        }
+    }
+
+    #[test]
+    fn before_any_run_has_told_what_it_takes_no_more_is_promised_than_holds_if_a_sync_takes_twice_the_least()
+     {
+        let blank = Seen::default();
+        let jobs = [Job::Sync, Job::Lists, Job::Verify, Job::Team, Job::Changes];
+        let costs = jobs.map(|job| (job, blank.cost(job)));
+        let verify_every = SignedDuration::from_hours(24);
+        let plan = Plan::new(Rules { share: 75, verify_every }, costs.into(), at(0));
+        let promise = plan.promise();
+        let minutes = |name| {
+            let age = promise.of(shared::catalogue::find(name).unwrap());
+            age.map(|age| age.as_secs() / 60)
+        };
+        assert_eq!([minutes("time_entries"), minutes("tags")], [Some(10), Some(55)]);
+        assert_eq!(
+            minutes("time_entries_report"),
+            Some(105),
+            "on the Free plan it may wait for an hour's reset"
+        );
     }
 
     #[test]
