@@ -58,7 +58,9 @@ select
             and newer.to_date >= inventory.from_date
             and newer.from_date <= newer.to_date
             and (newer.is_admin or newer.asking_user_id = inventory.asking_user_id)
-    ) @> daterange(inventory.from_date, inventory.to_date, '[]'), false) as is_superseded,
+    ) @> case
+        when inventory.from_date <= inventory.to_date then daterange(inventory.from_date, inventory.to_date, '[]')
+    end, false)                                             as is_superseded,
     user_count,
     entry_count,
     tracked_seconds,

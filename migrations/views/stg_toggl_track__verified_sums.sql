@@ -31,6 +31,7 @@ before as materialized (
     from span
     join span other on other.workspace_id = span.workspace_id
         and other.inventory_id <> span.inventory_id
+        and other.from_date <= other.to_date
         and other.from_date <= span.to_date
         and other.to_date >= span.from_date
         and (other.is_admin or other.asking_user_id is not null)
@@ -159,7 +160,9 @@ where not coalesce((
     where before.inventory_id = both_sides.inventory_id
         and before.is_newer
         and (before.only_user_id is null or before.only_user_id = both_sides.user_id)
-) @> daterange(inventory.from_date, inventory.to_date, '[]'), false);
+) @> case
+    when inventory.from_date <= inventory.to_date then daterange(inventory.from_date, inventory.to_date, '[]')
+end, false);
 
 comment on view staging.stg_toggl_track__verified_sums is
     'Toggl''s newest inventories that have no ids beside the view of all time entries, one row for each person and project that either has. Each day counts in one of them.';

@@ -193,3 +193,24 @@ fn no_json_makes_a_view_raise_an_error_or_lose_a_row() {
         outcome.unwrap_or_else(|failure| panic!("{}: {failure}", resource.name));
     }
 }
+
+#[tokio::test]
+async fn an_inventory_whose_days_are_the_wrong_way_round_breaks_no_verdict() {
+    let mut staged = Staged::start().await;
+    let inventories = shared::catalogue::find("inventories").unwrap();
+    let of_days = |id: i64, from: &str, to: &str| {
+        format!(
+            r#"{{"inventory_id": {id}, "from": "{from}", "to": "{to}", "users": [{{"rows": 1}}], "is_admin": true}}"#
+        )
+    };
+    let records = [
+        of_days(1, "2026-02-01", "2026-01-01"),
+        of_days(2, "2026-03-01", "2025-12-01"),
+        of_days(3, "2025-01-01", "2026-12-31"),
+    ];
+    put(&mut staged, inventories, &records).await;
+    for view in ["inventories", "verified_sums", "verification"] {
+        let shown = count(&mut staged, view).await;
+        assert!(shown.is_ok(), "{view}: {shown:?}");
+    }
+}

@@ -1,0 +1,39 @@
+//! What Postgres thinks an answer costs: from a certain sum on it compiles the statement, which takes seconds.
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use crate::staging::staged::{Staged, settle};
+
+/// From so much on statements are compiled: `jit_above_cost`, as Postgres has it by default.
+const COMPILED_FROM: f64 = 100_000.0;
+
+#[tokio::test]
+async fn no_view_of_a_thousand_entries_costs_so_much_that_it_is_compiled() {
+    let mut staged = Staged::start().await;
+    let put = "insert into raw.toggl_track__time_entries
+             (source_id, workspace_id, user_id, data, api_version, started_at, fetched_at, content_hash)
+         select id, 1, 7,
+                jsonb_build_object('start', start, 'stop', start + interval '1 hour', 'duration', 3600,
+                                   'project_id', id % 9, 'tag_ids', jsonb_build_array(id % 5)),
+                'v9', start, now(), id
+         from generate_series(1, 1000) as id, lateral (select now() - id * interval '2 hours') as s(start)";
+    staged.connection.execute(put).await.unwrap();
+    settle(&mut staged.connection).await;
+    staged.connection.execute("analyze").await.unwrap();
+    let views: Vec<String> =
+        sqlx::query_scalar("select viewname::text from pg_views where schemaname = 'staging'")
+            .fetch_all(&mut staged.connection)
+            .await
+            .unwrap();
+    assert!(views.len() > 30, "{views:?}");
+    for view in views {
+        let explain = format!("explain (format json) select * from staging.{view}");
+        let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain))
+            .fetch_one(&mut staged.connection)
+            .await
+            .unwrap();
+        let cost = plan[0]["Plan"]["Total Cost"].as_f64().unwrap();
+        assert!(cost < COMPILED_FROM, "{view} costs {cost}");
+    }
+}
