@@ -32,6 +32,8 @@ async fn main() -> Result<()> {
     let migrated = migrated.await?;
     ensure!(migrated.code == Some(0), "{}", migrated.stderr);
     let mut connection = postgres.connect(&database.name).await?;
+    // As servers have it unless somebody says otherwise.
+    connection.execute("set jit = on").await?;
     fill(&mut connection, rows).await?;
 
     println!("{rows} entries, each in both raw tables");
