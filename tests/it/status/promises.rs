@@ -110,7 +110,7 @@ async fn schedules_promise_by_themselves_what_nobody_has() {
         (&["schedule", "* * * * * *"][..], 300, 300),
         (&["--promise", "2h", "schedule", "* * * * * *"], 7_200, 7_200),
         // Before it knows what runs take, it is careful with what it promises of entries.
-        (&["schedule", "auto", "--verify", "off"], 3_300, 4_500),
+        (&["schedule", "auto", "--verify", "off"], 3_300, 600),
     ] {
         let world = sample().await;
         world.loader(&["migrate"]).run().await.unwrap();
