@@ -98,10 +98,7 @@ async fn of_inventories_that_overlap_the_newest_counts_and_no_entry_counts_twice
 
         // It takes the place of the last of the three, and of a part of the second.
         let from = days_ago(400);
-        let newer = async || {
-            let worker = verified.world.fetcher(&["verify", "--from", &from, "--wait=90s"]);
-            worker.env("DATABASE_URL", &verified.world.database.url).run().await.unwrap()
-        };
+        let newer = async || verified.verify_days(&["--from", &from]).await;
         assert_eq!(newer().await.code, Some(0));
         let (code, after) = verified.verdict().await;
         assert_eq!((code, &after["sum"]), (Some(0), &before["sum"]), "{after}");
@@ -134,10 +131,7 @@ async fn of_sums_that_overlap_no_time_and_no_difference_counts_twice() {
 
     // It takes the place of the last of the three, and of a part of the second.
     let from = days_ago(400);
-    let newer = async || {
-        let worker = verified.world.fetcher(&["verify", "--from", &from, "--wait=90s"]);
-        worker.env("DATABASE_URL", &verified.world.database.url).run().await.unwrap()
-    };
+    let newer = async || verified.verify_days(&["--from", &from]).await;
     assert_eq!(newer().await.code, Some(0));
     let (code, after) = verified.verdict().await;
     assert_eq!((code, &after["sum"]), (Some(0), &before["sum"]), "{after}");
@@ -159,8 +153,7 @@ async fn of_sums_that_overlap_no_time_and_no_difference_counts_twice() {
     assert_eq!(differing().await, 1);
     edit(-300..-2);
     assert_eq!(verified.verify(&[]).await.code, Some(6));
-    let worker = verified.world.fetcher(&["verify", "--from", &from, "--repair", "--wait=90s"]);
-    let mended = worker.env("DATABASE_URL", &verified.world.database.url).run().await.unwrap();
+    let mended = verified.verify_days(&["--from", &from, "--repair"]).await;
     assert_eq!(mended.code, Some(0), "{mended:#?}");
     assert_eq!(differing().await, 1, "that of the older one's own days");
     assert_eq!(verified.verify(&["--repair"]).await.code, Some(0));

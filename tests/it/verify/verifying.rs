@@ -53,9 +53,12 @@ impl Verified {
 
     /// `fetcher verify` over three years, with the way to the verdict.
     pub(crate) async fn verify(&self, more: &[&str]) -> Finished {
-        let from = three_years();
-        let arguments: Vec<&str> =
-            ["verify", "--from", &from, "--wait=90s"].iter().chain(more).copied().collect();
+        self.verify_days(&[&["--from", &three_years()], more].concat()).await
+    }
+
+    /// The same of the days that the arguments say.
+    pub(crate) async fn verify_days(&self, more: &[&str]) -> Finished {
+        let arguments = [&["verify", "--wait=90s"], more].concat();
         let worker = self.world.fetcher(&arguments).env("DATABASE_URL", &self.world.database.url);
         worker.run().await.unwrap()
     }
