@@ -27,7 +27,7 @@ use super::lock::{self, BatchLock};
 use super::mark_deleted::MarkOutcome;
 use super::outcome::{Applied, ApplyError};
 use super::rows::{Row, sums};
-use super::sql::{bind_rows, columns, each, input, query};
+use super::sql::{bind_rows, columns, input, query};
 use super::upsert::unconfirmed;
 use super::{copy, gone_running_entries, loads, touched};
 use crate::postgres::trouble::{Trouble, classify};
@@ -178,7 +178,7 @@ async fn add<'a>(
     } else if !compared.write.is_empty() {
         insert(connection, context, &compared.write).await?;
     }
-    touched::note(connection, context, each(&compared.write, |row| row.record.source_id)).await?;
+    touched::note_rows(connection, context, &compared.write).await?;
     Ok(Some(compared))
 }
 

@@ -20,7 +20,7 @@ pub(crate) async fn write(
 ) -> sqlx::Result<u64> {
     let upsert = bind_rows(query(write_sql(context)), context, rows);
     let written = history::run_write(&mut *connection, context, rows, upsert).await?;
-    touched::note(connection, context, each(rows, |row| row.record.source_id)).await?;
+    touched::note_rows(connection, context, rows).await?;
     Ok(written)
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn confirm(
         .bind(context.fetched_at.to_sqlx())
         .execute(&mut *connection)
         .await?;
-    touched::note(connection, context, each(rows, |row| row.record.source_id)).await
+    touched::note_rows(connection, context, rows).await
 }
 
 /// A row on its way over a stored one. Claims have had their say, and so had the rule about deletions:
