@@ -42,11 +42,11 @@ Examples:
   fetcher                                  the last three days of your time entries, and all lists
   fetcher --days 30 --log-level debug      a month, every request shown
   fetcher --wait && dbt run                go on when the tables have it
-  fetcher --days 400                       what is older than Toggl's three months comes from reports
+  fetcher --days 400                       beyond Toggl's three months, by reports
   fetcher --only default,tasks             the usual, and tasks besides
-  fetcher changes                          what has changed of your entries: one request, for every five minutes
+  fetcher changes                          what changed of your entries, for one request
   fetcher --workspace all --account all    everything that every stored account can read
-  fetcher --team 35                        your entries at every run, everybody's once a day (admins)
+  fetcher --team 35                        your entries each run, everybody's once a day
   fetcher report --from 2023-01-01         everybody's entries since then
   fetcher verify --from 2023-01-01 --wait  Toggl's own sums against the tables
   fetcher listen --public-url https://hooks.example.com    what happens, within seconds

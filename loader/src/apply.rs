@@ -34,7 +34,7 @@ mod job;
 mod loads;
 pub(crate) mod lock;
 mod mark_deleted;
-mod newer;
+pub(crate) mod newer;
 mod newer_claims;
 pub(crate) mod origin;
 pub(crate) mod outcome;

@@ -35,8 +35,8 @@ Examples:
   loader explain --sequence 1204                     a batch of the stream, with its first records
   loader explain --sequence 1204 --json | jq -c 'select(.record) | .record.data'
 
-Exit codes: 0 something is known of it, 6 nothing is (or the message can only be shown, not read), 5 Postgres
-is out of reach, or NATS for --sequence, 1 the message is not in the stream.";
+Exit codes: 0 something is known of it, 6 nothing is (or the message can only be shown, not read),
+5 Postgres is out of reach, or NATS for --sequence, 1 the message is not in the stream.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {

@@ -28,12 +28,13 @@ use crate::postgres::database::Database;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  loader hours                                          this month, by project and person, as a table
+  loader hours                                          this month by project and person, as a table
   loader hours --by client,project -o hours.html        a page to send around or to print
   loader hours --from 2026-01-01 --to 2026-03-31 --by client,month -o quarter.csv
   loader hours --user 'Nora Lindqvist' --by day --format json | jq .total.hours
 
-Exit codes: 0 done, 1 no tables, no right, or a file that cannot be written, 2 usage, 5 Postgres is out of reach.";
+Exit codes: 0 done, 1 no tables, no right, or a file that cannot be written, 2 usage, 5 Postgres is
+out of reach.";
 
 /// More of them say no more.
 const MOST_DIMENSIONS: usize = 4;

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use history::History;
-use sent::{Axis, Live, Seen, Sent};
+use sent::{Axis, Claim, Live, Seen, Sent};
 use stored::Stored;
 
 /// Cases for each axis; `PROPTEST_CASES` is another number, with `.ci/run thorough` 2,000.
@@ -76,6 +76,23 @@ fn reports_of_what_may_be_running_in_any_order_end_in_the_same_live_rows() {
 #[test]
 fn windows_cut_by_start_and_feeds_in_any_order_end_in_the_same_live_rows() {
     every_order_ends_in_the_same_live_rows(Axis::Starts);
+}
+
+/// What came and went twice, the listings that lack it coming last: each delivery of all of them puts one more
+/// of these times right.
+#[tokio::test]
+async fn what_came_and_went_is_on_record_once_the_listings_were_delivered_often_enough() {
+    let stored = Stored::start().await;
+    let listing = |fetched_at, is_there: bool| {
+        let live = Live { content: 0, start: 1, modified_at: 0, running: false };
+        let seen = is_there.then_some(Seen { id: 1, live, deleted: false });
+        let claim = Some(Claim { axis: Axis::Ids, low: None, high: None });
+        Sent { fetched_at, hours_ahead: 0, claim, seen: seen.into_iter().collect() }
+    };
+    let there = [11, 13, 16].map(|fetched_at| listing(fetched_at, true));
+    let gone = [17, 14, 12].map(|fetched_at| listing(fetched_at, false));
+    let past = stored.past_after_redelivery(Axis::Ids, &[there, gone].concat()).await;
+    assert_eq!(past, [(11, 12), (13, 14)]);
 }
 
 /// Too rare a history to be found by chance: the same again, seen by a feed, is news of that moment.

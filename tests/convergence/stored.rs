@@ -9,6 +9,7 @@ use shared::batch::{Batch, Coverage, Record, VERSION};
 use shared::digest::Digest;
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tests::migrated::migrated_database;
 use tests::rows::unrecorded;
 use tests::servers::{Database, shared_postgres};
 use tests::workers::Worker;
@@ -50,10 +51,7 @@ pub(crate) struct Stored {
 impl Stored {
     pub(crate) async fn start() -> Self {
         let postgres = shared_postgres().await.unwrap();
-        let Database { name, url } = postgres.create_database().await.unwrap();
-        let migrated =
-            Worker::new("loader", &["migrate"]).env("DATABASE_URL", &url).run().await.unwrap();
-        assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
+        let Database { name, url } = migrated_database().await.unwrap();
         let connect = async || Mutex::new(postgres.connect(&name).await.unwrap());
         let connections = [connect().await, connect().await];
         Self { url, connections, cases: AtomicI64::new(1) }
@@ -65,6 +63,24 @@ impl Stored {
         let mut connection = self.connections[0].lock().await;
         case.apply(&mut connection, batches.iter()).await;
         case.live_rows(&mut connection).await
+    }
+
+    /// Applies the batches one after the other, again and again until nothing changes, and answers the times in
+    /// which each version that was superseded was valid.
+    pub(crate) async fn past_after_redelivery(
+        &self,
+        axis: Axis,
+        batches: &[Sent],
+    ) -> Vec<(i64, i64)> {
+        let case = Case { axis, base: self.cases.fetch_add(1, Ordering::Relaxed) * CASE };
+        let mut connection = self.connections[0].lock().await;
+        case.apply(&mut connection, batches.iter()).await;
+        case.redelivery_comes_to_rest(&mut connection, batches).await;
+        let sql = "select extract(epoch from valid_from)::bigint - $2, extract(epoch from valid_to)::bigint - $2
+                   from raw.toggl_track__history
+                   where resource = $1 and source_id between $2 and $2 + $3 order by 1";
+        let past = sqlx::query_as(sql).bind(case.resource().name).bind(case.base).bind(CASE - 1);
+        past.fetch_all(&mut *connection).await.unwrap()
     }
 
     /// Applies the batches over both connections at once, while somebody may be forgotten, and answers the
@@ -88,7 +104,7 @@ impl Stored {
         case.the_view_shows_what_is_stored(&mut one).await;
         // Some will do.
         if (case.base / CASE) % 4 == 0 {
-            case.redelivery_records_nothing(&mut one, batches).await;
+            case.redelivery_comes_to_rest(&mut one, batches).await;
         }
         case.live_rows(&mut one).await
     }
@@ -259,22 +275,36 @@ impl Case {
         shown.fetch_all(connection).await.unwrap()
     }
 
-    /// Not even the first one, unless that tells of a deletion that it was earlier than was known: a
-    /// listing that came before the row it lacks, and whose claim a newer one has replaced, is only
-    /// then compared with it.
-    async fn redelivery_records_nothing(self, connection: &mut PgConnection, batches: &[Sent]) {
-        self.apply(connection, batches.iter()).await;
-        let before = self.changes(connection).await;
-        self.apply(connection, batches.iter()).await;
-        assert_eq!(before, self.changes(connection).await, "a batch that came again was recorded");
+    /// A listing that came late, after what it lacks was seen again, dates a deletion too early; the one that saw
+    /// it again says so where it comes again. So each time that a record came back may take a delivery of all
+    /// of them, and what is on record then is more complete. After that nothing is written.
+    async fn redelivery_comes_to_rest(self, connection: &mut PgConnection, batches: &[Sent]) {
+        for _ in 0..=batches.len() {
+            let before = self.versions(connection).await;
+            self.apply(connection, batches.iter()).await;
+            if self.versions(connection).await == before {
+                return;
+            }
+        }
+        panic!("batches that come again are recorded again and again");
     }
 
-    /// How many changes of the case are on record.
-    async fn changes(self, connection: &mut PgConnection) -> i64 {
-        let sql = "select count(*) from raw.toggl_track__history
-                   where resource = $1 and source_id between $2 and $3";
-        let count = sqlx::query_scalar(sql).bind(self.resource().name).bind(self.base);
-        count.bind(self.base + CASE - 1).fetch_one(connection).await.unwrap()
+    /// Every version of the case, superseded or present: the id, since when, until when, and what it said.
+    async fn versions(self, connection: &mut PgConnection) -> Vec<String> {
+        let sql = format!(
+            "select concat_ws(' ', source_id, valid_from, valid_to, is_deleted, modified_at, data)
+             from raw.toggl_track__history
+             where resource = '{}' and source_id between $1 and $2
+             union all
+             select concat_ws(' ', source_id, valid_from, deleted_at, fetched_at, modified_at, data)
+             from raw.{}
+             where source_id between $1 and $2
+             order by 1",
+            self.resource().name,
+            self.resource().table()
+        );
+        let versions = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.base);
+        versions.bind(self.base + CASE - 1).fetch_all(connection).await.unwrap()
     }
 
     async fn live_rows(self, connection: &mut PgConnection) -> BTreeMap<i64, Live> {

@@ -1,6 +1,7 @@
 //! What is told of the pipeline: by `loader status`, the page, metrics and views.
 
 mod explain;
+mod explain_at_random;
 mod explain_batches;
 mod freshness;
 mod freshness_cost;

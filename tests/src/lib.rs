@@ -12,6 +12,7 @@ pub mod bench;
 pub mod browser;
 pub mod dbt;
 mod environment;
+pub mod migrated;
 pub mod proxy;
 pub mod rows;
 pub mod sandbox;

@@ -11,6 +11,7 @@ use shared::resource::Resource;
 use shared::stream::{BUCKET, STREAM};
 use sqlx::PgConnection;
 
+use crate::migrated::migrated_database;
 use crate::proxy::Proxy;
 use crate::servers::cluster::start_cluster;
 use crate::servers::{
@@ -50,7 +51,7 @@ enum Postgres {
 }
 
 impl World {
-    /// An empty database and stream, and this account at Toggl.
+    /// A migrated database, an empty stream, and this account at Toggl.
     ///
     /// # Errors
     /// When a server cannot be started; the error says how to install it.
@@ -58,15 +59,25 @@ impl World {
         Self::start_with(account, NatsOptions::default()).await
     }
 
+    /// The same before the first migration.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_empty(account: Account) -> Result<Self> {
+        let postgres = Postgres::Shared(shared_postgres().await?);
+        Self::build(account, NatsOptions::default(), postgres).await
+    }
+
     /// The same with settings for the NATS server.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_with(account: Account, nats: NatsOptions) -> Result<Self> {
-        Self::build(account, nats, Postgres::Shared(shared_postgres().await?)).await
+        let nats = NatsServer::start(nats).await?;
+        Self::migrated(account, nats, Vec::new()).await
     }
 
-    /// With a Postgres that nobody else uses: to stop it, or to search its files.
+    /// With an empty Postgres that nobody else uses: to stop it, or to search its files.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -92,15 +103,20 @@ impl World {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_with_cluster(account: Account) -> Result<Self> {
-        let postgres = Postgres::Shared(shared_postgres().await?);
         let mut nodes = start_cluster(&NatsOptions::default()).await?;
         let nats = nodes.pop().context("a cluster without nodes")?;
-        Self::around(account, nats, nodes, postgres).await
+        Self::migrated(account, nats, nodes).await
+    }
+
+    async fn migrated(account: Account, nats: NatsServer, peers: Vec<NatsServer>) -> Result<Self> {
+        let postgres = Postgres::Shared(shared_postgres().await?);
+        Self::around(account, nats, peers, postgres, migrated_database().await?).await
     }
 
     async fn build(account: Account, nats: NatsOptions, postgres: Postgres) -> Result<Self> {
         let nats = NatsServer::start(nats).await?;
-        Self::around(account, nats, Vec::new(), postgres).await
+        let database = postgres.server().create_database().await?;
+        Self::around(account, nats, Vec::new(), postgres, database).await
     }
 
     async fn around(
@@ -108,8 +124,8 @@ impl World {
         nats: NatsServer,
         peers: Vec<NatsServer>,
         postgres: Postgres,
+        database: Database,
     ) -> Result<Self> {
-        let database = postgres.server().create_database().await?;
         let toggl = Simulator::start(account).await;
         let world = Self { nats, peers, database, toggl, pooler: None, postgres };
         match PoolMode::from_environment()? {

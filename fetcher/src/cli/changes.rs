@@ -13,7 +13,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   fetcher changes                          one request; from cron every five minutes
   fetcher changes --wait                   and go on when the tables have it
-  fetcher changes --lists                  also what has changed of the lists: some five requests more
+  fetcher changes --lists                  also what changed of the lists: some five requests
   fetcher changes --account all --quiet    of every stored account, beside each other
   fetcher changes --if-running skip        a sync that is busy brings them anyway";
 

@@ -23,10 +23,10 @@ use crate::orchestrator::{Listener, Turn};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  fetcher listen --public-url https://hooks.example.com             behind a reverse proxy on this machine
+  fetcher listen --public-url https://hooks.example.com             behind a proxy on this machine
   fetcher listen --public-url https://example.com/toggl --workspace all
   fetcher listen --public-url https://hooks.example.com --address 0.0.0.0:9092
-  fetcher listen --public-url https://hooks.example.com --unsubscribe    Toggl tells nothing any more";
+  fetcher listen --public-url https://hooks.example.com --unsubscribe   Toggl tells nothing more";
 
 /// What runs have seen is compared with what was told so often, or as often as the subscriptions are looked at.
 const WATCH_EVERY: Duration = Duration::from_mins(5);

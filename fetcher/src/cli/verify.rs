@@ -23,9 +23,9 @@ const ROUNDS: usize = 3;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  fetcher verify                                 since the first of last year; `loader verify` tells the verdict
+  fetcher verify                                 since last year; `loader verify` tells the verdict
   fetcher verify --from 2023-01-01 --wait        and says it itself, once loaders have stored it
-  fetcher verify --from 2023-01-01 --repair      reads exactly what differs once more, and asks again";
+  fetcher verify --from 2023-01-01 --repair      reads what differs once more, and asks again";
 
 /// What is verified.
 #[derive(Debug, Args)]

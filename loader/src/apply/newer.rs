@@ -1,5 +1,6 @@
 //! The rule by which a record replaces what is stored.
 //!
+//! * A record of a key that is not stored is newer than nothing.
 //! * A record is newer if its `(modified_at, fetched_at)` is greater than the row's `(modified_at,
 //!   confirmed at)`. Toggl's own time of change comes first, and one without it is the oldest. As Toggl
 //!   changes some records without moving that time, when they were fetched is the second half.
@@ -14,8 +15,45 @@
 //! So the live rows are a function of the set of batches that were applied, not of their order: batches
 //! may come twice, late, or shuffled over many loaders.
 
+use jiff::Timestamp;
+
 use super::context::BatchContext;
 use super::damage;
+
+/// By what newer and older is told, in this order; without a time of change it is the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    /// By Toggl's own clock.
+    pub(crate) modified_at: Option<Timestamp>,
+    /// When it was fetched, or seen again.
+    pub(crate) confirmed_at: Timestamp,
+}
+
+/// A stored row as the rule sees it, for who tells afterwards what became of a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) version: Version,
+    pub(crate) fetched_at: Timestamp,
+    pub(crate) is_deleted: bool,
+}
+
+impl Known {
+    /// The same rule as [`is_newer`], without force, of one key.
+    pub(crate) fn is_replaced_by(self, new: Version, is_live: bool, is_deletion: bool) -> bool {
+        let Self { version: stored, fetched_at, is_deleted } = self;
+        if is_deleted
+            && is_live
+            && Some(new.confirmed_at) > stored.modified_at.max(Some(fetched_at))
+        {
+            return true;
+        }
+        let known_at = new.modified_at.max(Some(new.confirmed_at));
+        if !is_deleted && is_deletion && Some(stored.confirmed_at) > known_at {
+            return false;
+        }
+        new > stored
+    }
+}
 
 /// A record that may replace the stored row `t`, in SQL.
 pub(crate) struct Incoming<'a> {

@@ -177,5 +177,7 @@ async fn find(
 ) -> Result<Option<Batch>, super::error::StreamError> {
     let message = messages.read(load.stream_sequence.unsigned_abs()).await?;
     let batch = message.and_then(|message| message.decode().ok());
-    Ok(batch.filter(|batch| story.is_of(load, batch)))
+    let batch = batch.filter(|batch| story.is_of(load, batch));
+    // Its own time of fetching may not have been believed.
+    Ok(batch.map(|batch| Batch { fetched_at: load.fetched_at, ..batch }))
 }

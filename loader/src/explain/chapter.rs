@@ -1,7 +1,8 @@
 //! What became of it in a batch, in words and as a token of JSON.
 
-use super::story::{Became, Version};
+use super::story::Became;
 use super::words::{maybe, time};
+use crate::apply::newer::Version;
 use crate::dead_letters::text::escaped;
 
 impl Became {
@@ -36,7 +37,7 @@ impl Became {
                     .to_owned()
             }
             Self::NotBelieved(id) => format!(
-                "is complete for it and lacks it, but was not believed: dead letter {id}, left alone"
+                "is complete for it and lacks it, but was kept whole as dead letter {id}: left alone"
             ),
             Self::DeadLetter { id, reason } => {
                 format!("has it; kept as dead letter {id}: {}", escaped(reason))
@@ -45,7 +46,7 @@ impl Became {
                 format!("has something of this id that is no record: {}", escaped(reason))
             }
             Self::NotWritten => {
-                "has it; the batch wrote nothing: the same as what was stored, or not newer"
+                "has it; the batch wrote nothing: the same as what was stored, not newer, or kept whole"
                     .to_owned()
             }
             Self::Unclear => {

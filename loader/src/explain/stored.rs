@@ -204,12 +204,12 @@ impl Asked {
         rows.iter().map(Change::read).collect()
     }
 
-    /// Its dead letters, and listings of its workspace that were not believed; the newest first.
+    /// Its dead letters, and batches of its workspace that were kept whole; the newest first.
     pub(super) async fn letters(&self, connection: &mut PgConnection) -> sqlx::Result<Vec<Letter>> {
         let rows = sqlx::query(
             "select dead_letter_id, kind, source_id, reason, stream_sequence, created_at
              from raw.toggl_track__dead_letters
-             where resource = $1 and (source_id = $2 or kind = 'claim')
+             where resource = $1 and (source_id = $2 or kind in ('claim', 'shape'))
                  and ($3::bigint is null or workspace_id = $3)
              order by created_at desc, dead_letter_id desc limit $4",
         )
@@ -287,6 +287,11 @@ impl Change {
 }
 
 impl Letter {
+    /// Whether it holds a whole batch, whose claim was not taken.
+    pub(super) fn is_of_batch(&self) -> bool {
+        matches!(&*self.kind, "claim" | "shape")
+    }
+
     fn read(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             dead_letter_id: row.try_get(0)?,

@@ -9,6 +9,7 @@ use shared::resource::Key;
 
 use super::form::{Form, covers, in_range};
 use super::stored::{Asked, Letter, Load, Stored};
+use crate::apply::newer::{Known, Version};
 use crate::apply::rows::{Row, rows};
 
 /// What became of it in one batch.
@@ -38,7 +39,7 @@ pub(super) enum Became {
     NotThere,
     /// Not in it, and whether it was stored then is not known.
     Lacks,
-    /// Not in a listing that was not believed: the dead letter.
+    /// Not in a batch that was kept whole: the dead letter.
     NotBelieved(i64),
     /// In it, and kept as this dead letter.
     DeadLetter { id: i64, reason: String },
@@ -52,14 +53,6 @@ pub(super) enum Became {
     NotCovered,
 }
 
-/// By what newer and older is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version {
-    pub(super) modified_at: Option<Timestamp>,
-    /// When it was fetched, or seen again.
-    pub(super) confirmed_at: Timestamp,
-}
-
 #[derive(Debug, Clone, Copy)]
 enum Before {
     Unknown,
@@ -70,7 +63,7 @@ enum Before {
 /// What is known between two batches.
 pub(super) struct Story<'a> {
     asked: Asked,
-    /// Dead letters of the key, and of listings.
+    /// Dead letters of the key, and of whole batches.
     letters: &'a [Letter],
     /// The row of today: where its entry starts tells what covered it.
     today: Option<Form>,
@@ -95,7 +88,7 @@ impl<'a> Story<'a> {
     pub(super) fn add(&mut self, load: &Load, batch: &Batch) -> Became {
         let (rows, _) = rows(self.asked.resource, batch);
         let row = rows.iter().find(|row| self.is_it(row));
-        let refused = self.letter(load, |letter| letter.kind == "claim");
+        let refused = self.letter(load, Letter::is_of_batch);
         let became = match row {
             Some(row) => self.present(load, batch, row),
             None => self.absent(load, batch, refused),
@@ -143,7 +136,8 @@ impl<'a> Story<'a> {
     }
 
     fn present(&mut self, load: &Load, batch: &Batch, row: &Row<'_>) -> Became {
-        if let Some(letter) = self.letter(load, |letter| letter.kind == "record") {
+        let is_kept = |letter: &Letter| matches!(&*letter.kind, "record" | "shape");
+        if let Some(letter) = self.letter(load, is_kept) {
             return Became::DeadLetter { id: letter.dead_letter_id, reason: letter.reason.clone() };
         }
         let mut form = Form::of_row(batch, row);
@@ -151,13 +145,13 @@ impl<'a> Story<'a> {
         let own = form.deleted_at;
         form.deleted_at = own.or(denied);
         let became = match self.before {
-            Before::Unknown if load.written == 0 => Became::NotWritten,
+            Before::Unknown | Before::Absent if load.written == 0 => Became::NotWritten,
             Before::Unknown => Became::Unclear,
             Before::Absent => written(own, denied, Became::Created),
             Before::Stored(stored) => self.compared(&stored, &form, own, denied),
         };
         match (&became, &mut self.before) {
-            (Became::Stale { .. }, _) => {}
+            (Became::Stale { .. } | Became::NotWritten, _) => {}
             (Became::Unchanged, Before::Stored(stored)) => {
                 // Where a claim carries the news, the row is left alone.
                 if batch.coverage == Coverage::Partial {
@@ -177,10 +171,12 @@ impl<'a> Story<'a> {
         denied: Option<Timestamp>,
     ) -> Became {
         let than = self.version(stored);
-        if !is_newer(stored, new, own, than) {
+        let (was_deleted, is_deleted) = (stored.deleted_at.is_some(), new.deleted_at.is_some());
+        let known = Known { version: than, fetched_at: stored.fetched_at, is_deleted: was_deleted };
+        let version = Version { modified_at: new.modified_at, confirmed_at: new.fetched_at };
+        if !known.is_replaced_by(version, !is_deleted, own.is_some()) {
             return Became::Stale { than };
         }
-        let (was_deleted, is_deleted) = (stored.deleted_at.is_some(), new.deleted_at.is_some());
         let same = stored.content_hash == new.content_hash && stored.started_at == new.started_at;
         if same && was_deleted == is_deleted {
             return Became::Unchanged;
@@ -241,21 +237,6 @@ impl<'a> Story<'a> {
             self.claims.iter().filter(|(coverage, _)| in_range(self.asked.id, coverage, form));
         covering.map(|(_, at)| *at).max().filter(|at| *at > after)
     }
-}
-
-/// The rule of `apply::newer`, without force.
-fn is_newer(stored: &Form, new: &Form, own: Option<Timestamp>, than: Version) -> bool {
-    let known_at = |form: &Form| form.modified_at.max(Some(form.fetched_at));
-    if stored.deleted_at.is_some()
-        && new.deleted_at.is_none()
-        && Some(new.fetched_at) > known_at(stored)
-    {
-        return true;
-    }
-    if stored.deleted_at.is_none() && own.is_some() && Some(than.confirmed_at) > known_at(new) {
-        return false;
-    }
-    Version { modified_at: new.modified_at, confirmed_at: new.fetched_at } > than
 }
 
 fn written(own: Option<Timestamp>, denied: Option<Timestamp>, live: Became) -> Became {

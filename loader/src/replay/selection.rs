@@ -20,7 +20,7 @@ Examples:
   loader replay --resource tags,clients            after `truncate raw.toggl_track__tags, …`
   loader replay --from-time 2026-01-05             what was published since that day began (UTC)
   loader replay --force                            mend rows that somebody changed by hand
-  loader replay --into raw_january --until 2026-02-01   the raw tables as they were, beside the live ones";
+  loader replay --into raw_january --until 2026-02-01   the raw tables as they were, beside today's";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {

@@ -19,7 +19,8 @@ Examples:
   loader verify --json | jq '.differences[].time_entry_id'
   fetcher verify --wait && loader verify
 
-Exit codes: 0 equal to Toggl, 6 something differs or nothing is proven, 5 Postgres is out of reach.";
+Exit codes: 0 equal to Toggl, 6 something differs or nothing is proven, 5 Postgres is out of
+reach.";
 
 /// Entries that are named one by one; the view has all.
 const NAMED: i64 = 1_000;

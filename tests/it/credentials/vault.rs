@@ -20,7 +20,7 @@ struct Safe {
 
 impl Safe {
     async fn start() -> Self {
-        let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
+        let world = World::start_empty(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
         let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
         let database = postgres.create_database().await.unwrap();
         Self { world, postgres, database }

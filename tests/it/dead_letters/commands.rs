@@ -243,7 +243,7 @@ async fn wrong_usage_is_refused_before_anything_is_done() {
 
 #[tokio::test]
 async fn a_database_that_is_not_migrated_or_not_there_is_told_apart() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     for arguments in [&["list"][..], &["show", "1"], &["retry", "--all"], &["discard", "--id", "1"]]
     {
         let arguments: Vec<_> = ["dead-letters"].iter().chain(arguments).copied().collect();
@@ -266,7 +266,7 @@ async fn a_database_that_is_not_migrated_or_not_there_is_told_apart() {
 
 #[tokio::test]
 async fn letters_that_were_kept_before_are_told_apart_too() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let mut connection = world.connect().await.unwrap();
     let migrations = [
         "create schema raw",

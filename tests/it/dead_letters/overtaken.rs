@@ -252,7 +252,7 @@ async fn status_is_healthy_again_once_toggl_is_mended() {
 
 #[tokio::test]
 async fn letters_of_earlier_releases_are_taken_over_by_the_migration() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let mut connection = world.connect().await.unwrap();
     let letters = "insert into raw.toggl_track__dead_letters
              (resource, workspace_id, fetched_at, subject, stream_sequence, published_at,

@@ -17,7 +17,7 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// The role owns the database, and everything that the loader makes there.
     pub(crate) async fn start() -> Self {
-        Self::over(World::start(Account::empty()).await.unwrap()).await
+        Self::over(World::start_empty(Account::empty()).await.unwrap()).await
     }
 
     pub(crate) async fn over(world: World) -> Self {

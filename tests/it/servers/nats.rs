@@ -78,7 +78,7 @@ async fn greeter(greeting: Option<&'static str>) -> (u16, JoinHandle<()>) {
 
 #[tokio::test]
 async fn a_proxy_before_a_server_that_is_not_there_is_waited_for() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     for greeting in [None, Some("")] {
         let (port, serving) = greeter(greeting).await;
         let url = format!("nats://127.0.0.1:{port}");
@@ -89,7 +89,7 @@ async fn a_proxy_before_a_server_that_is_not_there_is_waited_for() {
 
 #[tokio::test]
 async fn a_server_of_something_else_is_named() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     for greeting in ["SSH-2.0-OpenSSH_9.2\r\n", "+OK\r\n", "220 mail.example ESMTP\r\n"] {
         let (port, serving) = greeter(Some(greeting)).await;
         let url = format!("nats://127.0.0.1:{port}");

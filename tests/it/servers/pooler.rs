@@ -16,7 +16,7 @@ use crate::expected::rows::assert_tables_hold;
 const INSTEAD: [&str; 3] = ["sessions of Postgres are shared", "pool_mode = session", "5432"];
 
 async fn world() -> World {
-    World::start(Account::sample_at(Timestamp::now())).await.unwrap()
+    World::start_empty(Account::sample_at(Timestamp::now())).await.unwrap()
 }
 
 /// A pooler that drops what clients say of their sessions.

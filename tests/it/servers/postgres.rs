@@ -8,7 +8,7 @@ use tests::world::World;
 use crate::expected::endings::{assert_fails, assert_unspoken};
 
 async fn world() -> World {
-    World::start(Account::empty()).await.unwrap()
+    World::start_empty(Account::empty()).await.unwrap()
 }
 
 /// User and password of the world's database.

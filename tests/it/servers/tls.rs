@@ -142,7 +142,7 @@ async fn nats_without_the_right_files_ends_with_5() {
 #[tokio::test]
 async fn a_nats_server_without_tls_is_not_spoken_to_where_tls_is_wanted() {
     let secured = Secured::start().await;
-    let plain = World::start(Account::empty()).await.unwrap();
+    let plain = World::start_empty(Account::empty()).await.unwrap();
     for name in ["fetcher", "loader"] {
         let worker = secured.worker(name).env("NATS_URL", plain.nats.url());
         let worker = worker.env("NATS_USER", "eva").env("NATS_PASSWORD", "hunter2");

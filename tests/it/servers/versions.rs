@@ -43,7 +43,7 @@ fn replaced(said: &[u8], words: &[u8], by: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_nats_server_that_is_too_old_is_named_with_the_version_that_is_needed() {
-    let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
+    let world = World::start_empty(Account::sample_at(Timestamp::now())).await.unwrap();
     let nats = async_nats::connect(world.nats.url()).await.unwrap();
     let version = |version: &str| format!("\"version\":\"{version}\"");
     let is = version(&nats.server_info().version);
@@ -62,7 +62,7 @@ async fn a_nats_server_that_is_too_old_is_named_with_the_version_that_is_needed(
 
 #[tokio::test]
 async fn a_postgres_that_is_too_old_is_named_with_the_version_that_is_needed() {
-    let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
+    let world = World::start_empty(Account::sample_at(Timestamp::now())).await.unwrap();
     let mut connection = world.connect().await.unwrap();
     let version: String =
         sqlx::query_scalar("show server_version").fetch_one(&mut connection).await.unwrap();

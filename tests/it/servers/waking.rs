@@ -79,7 +79,7 @@ fn through(world: &World, port: u16) -> String {
 
 #[tokio::test]
 async fn a_command_waits_for_a_database_that_wakes_up() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     for command in [
         &["migrate"][..],
         &["check"],
@@ -138,7 +138,7 @@ async fn a_loader_waits_for_postgres_says_so_and_then_loads() {
 
 #[tokio::test]
 async fn a_loader_that_waits_ends_in_order_when_it_is_told_to() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let nobody = "postgres://eva:hunter2@127.0.0.1:1/db";
     let no_nats = "nats://127.0.0.1:1";
     for (worker, words) in [
@@ -154,7 +154,7 @@ async fn a_loader_that_waits_ends_in_order_when_it_is_told_to() {
 
 #[tokio::test]
 async fn a_loader_waits_for_nats_and_then_loads() {
-    let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
+    let world = World::start_empty(Account::sample_at(Timestamp::now())).await.unwrap();
     world.sync(&["--days", "60"]).await.unwrap();
     world.nats.stop().await.unwrap();
     let watched = Watched::starting(&world).await;
@@ -168,7 +168,7 @@ async fn a_loader_waits_for_nats_and_then_loads() {
 
 #[tokio::test]
 async fn a_wrong_address_ends_a_loader_at_once() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let (url, name) = (&world.database.url, &world.database.name);
     let mut wrong: url::Url = url.parse().unwrap();
     wrong.set_password(Some("hunter2")).unwrap();

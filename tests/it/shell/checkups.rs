@@ -13,7 +13,7 @@ use crate::given::guarded::Guarded;
 const NOWHERE: &str = "nats://127.0.0.1:1";
 
 async fn world() -> World {
-    World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap()
+    World::start_empty(Account::sample_at(jiff::Timestamp::now())).await.unwrap()
 }
 
 async fn checked(worker: Worker, code: i32) -> Finished {

@@ -12,7 +12,7 @@ const NO_NATS: &str = "nats://user:hunter2@127.0.0.1:1";
 const NO_POSTGRES: &str = "postgres://user:hunter2@127.0.0.1:1/database";
 
 async fn world() -> World {
-    World::start(Account::sample_at(Timestamp::now())).await.unwrap()
+    World::start_empty(Account::sample_at(Timestamp::now())).await.unwrap()
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 use clap::{Command, CommandFactory as _};
 use tests::workers::Worker;
 
+/// Columns at which clap breaks lines at most, as `Cli` says.
+const HELP_WIDTH: usize = 100;
+
 fn programs() -> [(&'static str, Command); 2] {
     [("fetcher", fetcher::cli::Cli::command()), ("loader", loader::cli::Cli::command())]
 }
@@ -24,6 +27,8 @@ fn the_help_of_every_command_has_examples_that_the_command_line_takes() {
             let help = command.term_width(0).render_long_help().to_string();
             let (_, examples) =
                 help.split_once("Examples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
+            let wide = examples.lines().find(|line| line.chars().count() > HELP_WIDTH);
+            assert_eq!(wide, None, "{name}: it would be broken at the wrong place");
             let examples: Vec<&str> =
                 examples.lines().take_while(|line| !line.is_empty()).collect();
             assert!(examples.iter().any(|line| line.contains(&name)), "{name}: {examples:#?}");

@@ -9,7 +9,7 @@ use tests::world::World;
 const FULL: &str = "error: cannot write to standard output: ";
 
 async fn world() -> World {
-    World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap()
+    World::start_empty(Account::sample_at(jiff::Timestamp::now())).await.unwrap()
 }
 
 #[track_caller]
@@ -164,7 +164,7 @@ async fn a_quiet_sync_says_nothing_at_all_when_all_is_well() {
             account.remove(list, 2_230_991, id);
         }
     }
-    let world = World::start(account).await.unwrap();
+    let world = World::start_empty(account).await.unwrap();
     let loader = world.start_loader().await.unwrap();
     for words in [&["--quiet"][..], &["-q", "--wait"], &["-q", "--log-level", "debug"], &["-q"]] {
         let finished = world.fetcher(words).env("LOG_LEVEL", "info").run().await.unwrap();

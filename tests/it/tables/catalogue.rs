@@ -7,8 +7,8 @@ use std::path::Path;
 use shared::catalogue::CATALOGUE;
 use shared::resource::{Key, Resource};
 use sqlx::PgConnection;
+use tests::migrated::migrated_database;
 use tests::servers::shared_postgres;
-use tests::workers::Worker;
 
 /// Tables that hold no resource.
 const BOOKKEEPING: [&str; 11] = [
@@ -42,9 +42,7 @@ const ENTRY_COLUMNS: [(&str, &str, &str); 2] =
 
 pub(crate) async fn migrated() -> PgConnection {
     let postgres = shared_postgres().await.unwrap();
-    let database = postgres.create_database().await.unwrap();
-    let migrate = Worker::new("loader", &["migrate"]).env("DATABASE_URL", database.url);
-    assert_eq!(migrate.run().await.unwrap().code, Some(0));
+    let database = migrated_database().await.unwrap();
     postgres.connect(&database.name).await.unwrap()
 }
 

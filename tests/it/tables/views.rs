@@ -48,7 +48,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 }
 
 async fn migrated_world() -> World {
-    let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
+    let world = World::start_empty(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
     migrate(&world).await;
     world
 }

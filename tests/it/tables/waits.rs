@@ -22,7 +22,7 @@ const LATER: Duration = Duration::from_mins(2);
 
 /// A database as an earlier release left it.
 pub(crate) async fn earlier() -> World {
-    let world = World::start(Account::sample_at(Timestamp::now())).await.unwrap();
+    let world = World::start_empty(Account::sample_at(Timestamp::now())).await.unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
     let mut migrator = Migrator::new(folder).await.unwrap();
     migrator.dangerous_set_table_name("raw.toggl_track__migrations");

@@ -109,10 +109,15 @@ impl PostgresServer {
 
     /// Empty, with the owner that [`Self::url`] names.
     pub async fn create_database(&self) -> Result<Database> {
+        self.copy_database("template0").await
+    }
+
+    /// With everything that the other one holds, to which nobody is connected.
+    pub async fn copy_database(&self, other: &str) -> Result<Database> {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut connection = self.connect("postgres").await?;
-        // Safe: the name is letters and digits. Names cannot be parameters.
-        let create = AssertSqlSafe(format!("create database {name} template template0"));
+        // Safe: the names are letters and digits. Names cannot be parameters.
+        let create = AssertSqlSafe(format!("create database {name} template {other}"));
         connection.execute(create).await.context("could not create a database")?;
         connection.close().await?;
         Ok(Database { url: self.url(&name), name })
