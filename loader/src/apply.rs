@@ -11,6 +11,7 @@
 //! a record replaces the stored row. Nothing in here knows of messages, streams or acknowledgements:
 //! where a batch comes from is handed in as its [`Origin`].
 
+pub(crate) mod applied;
 pub(crate) mod begin;
 mod bisect;
 mod bookkeeping;
@@ -37,7 +38,6 @@ mod mark_deleted;
 pub(crate) mod newer;
 mod newer_claims;
 pub(crate) mod origin;
-pub(crate) mod outcome;
 pub(crate) mod pieces;
 pub(crate) mod rows;
 mod running_entries;
@@ -48,8 +48,8 @@ mod touched;
 pub(crate) mod unread;
 mod upsert;
 
+pub use self::applied::{Applied, ApplyError, Refused};
 pub use self::begin::{apply, apply_in_pieces};
 pub use self::origin::Origin;
-pub use self::outcome::{Applied, ApplyError, Refused};
 pub use self::settings::{History, Options};
 pub use self::unread::apply_unread;

@@ -19,7 +19,7 @@ use shared::resource::Resource;
 use uuid::Uuid;
 
 use self::pipeline::PipelineMetrics;
-use crate::apply::outcome::Applied;
+use crate::apply::applied::Applied;
 use crate::status::Status;
 use crate::status::pipeline::Pipeline;
 

@@ -154,6 +154,7 @@ set_in_env() {
 set_in_env POSTGRES_PASSWORD "'p@ss:w/rd #1 \$HOME %41\"?'"
 set_in_env POSTGRES_LOADER_PASSWORD "'it\\'s a:b/c @d #2'"
 set_in_env POSTGRES_FETCHER_PASSWORD "'100%-\$HOME'"
+set_in_env POSTGRES_GRAFANA_PASSWORD "'g\"r@f #3'"
 set_in_env NATS_ADMIN_PASSWORD 12345
 set_in_env NATS_FETCHER_PASSWORD "'p@ss w:rd'"
 set_in_env NATS_LOADER_PASSWORD "'1e5'"
@@ -165,7 +166,7 @@ set_in_env GRAFANA_PORT 0
 set_in_env TOGGL_REQUESTS_PER_SECOND 50
 set_in_env TOGGL_BURST 50
 compose --profile '*' config --quiet
-ok "cp .env.example .env, and six passwords"
+ok "cp .env.example .env, and seven passwords"
 
 ### Images
 
@@ -250,6 +251,11 @@ sync_and_compare() {
 all_rows() {
     sql "select md5(string_agg(t::text, '|' order by source_id)) from raw.toggl_track__time_entries t" &&
         sql "select count(*) from raw.toggl_track__loads"
+}
+# As the role by which Grafana reads.
+as_grafana() {
+    compose exec -T --env PGPASSWORD='g"r@f #3' postgres \
+        psql -XAtq -v ON_ERROR_STOP=1 -h 127.0.0.1 -U toggl_track_grafana -d toggl_track -c "$1" </dev/null
 }
 # What monitoring/ wants of three loaders.
 watches() {
@@ -345,6 +351,23 @@ compose stop scheduler >/dev/null 2>&1
 [[ $(docker inspect --format '{{.State.ExitCode}}' "$scheduler") == 0 ]] || fail "the scheduler did not end in order"
 eventually loaded
 ok "the scheduler synced twice, and ends with 0"
+set_in_env FETCHER_SCHEDULE ""
+compose --profile schedule up --detach scheduler >/dev/null 2>&1
+planned() { compose logs --since 1m scheduler | grep --only-matching 'Plan: .*' | head -n 1 | grep .; }
+plan=$(eventually planned)
+compose stop scheduler >/dev/null 2>&1
+ok "without a setting it makes a plan: ${plan#Plan: }"
+
+step "Webhooks"
+set_in_env FETCHER_PUBLIC_URL https://hooks.example.com
+compose --profile listen up --detach listener >"$work/up.log" 2>&1 || fail "up failed: $(tail -n 20 "$work/up.log")"
+subscribed() { compose logs listener | grep --quiet 'Making the subscription of workspace'; }
+eventually subscribed
+compose logs listener | grep --quiet 'Listening at http://0.0.0.0:9092/' || fail "the listener listens elsewhere"
+listener=$(compose ps --quiet listener)
+compose stop listener >/dev/null 2>&1
+[[ $(docker inspect --format '{{.State.ExitCode}}' "$listener") == 0 ]] || fail "the listener did not end in order"
+ok "the listener has Toggl tell what happens at $(sed --quiet 's/^FETCHER_PUBLIC_URL=//p' "$project/.env"), and ends with 0"
 
 step "Monitoring"
 compose --profile monitoring up --detach --wait --scale loader=3 >"$work/up.log" 2>&1 ||
@@ -356,6 +379,12 @@ sync_and_compare
 eventually watches >/dev/null
 ok "Prometheus sees $(watches)"
 ok "Grafana would find $(health)"
+[[ $(as_grafana "select current_setting('jit'), current_setting('default_transaction_read_only')") == 'off|on' ]] ||
+    fail "Grafana's role is not set up"
+as_grafana "select count(*) > 0 from staging.stg_toggl_track__wide_entries" | grep --quiet '^t$' || fail "Grafana reads nothing"
+as_grafana "delete from raw.toggl_track__tags" >/dev/null 2>&1 && fail "Grafana may write"
+as_grafana "table raw.toggl_track__dead_letters" >/dev/null 2>&1 && fail "Grafana may read dead letters"
+ok "its role reads the views of staging, and writes nothing"
 stopped() { docker inspect --format '{{.State.ExitCode}}' "$(compose ps --all --quiet "$1")"; }
 compose stop prometheus grafana >/dev/null 2>&1
 [[ $(stopped prometheus) == 0 && $(stopped grafana) == 0 ]] || fail "the monitoring did not end in order"

@@ -6,13 +6,13 @@ use shared::batch::Batch;
 use shared::resource::Resource;
 use sqlx::PgConnection;
 
+use super::applied::{Applied, ApplyError};
 use super::dead_letters::letter::Letter;
 use super::dead_record::DeadRecord;
 use super::expectation::Expectation;
 use super::fits::{Fit, Fits};
 use super::job::Job;
 use super::origin::Origin;
-use super::outcome::{Applied, ApplyError};
 use super::pieces::{Cutting, Done, Piece};
 use super::rows::{Row, rows};
 use super::settings::{ApplySettings, Options};

@@ -7,6 +7,7 @@ use shared::telemetry::RAW_CLIENT;
 use sqlx::PgConnection;
 use tracing::error;
 
+use super::applied::{Applied, ApplyError, ShapeChanged};
 use super::claims::OnRecord;
 use super::dead_letters::letter::Kind;
 use super::dead_letters::records::{self, NoRows};
@@ -15,7 +16,6 @@ use super::dead_record::DeadRecord;
 use super::job::{Job, commit};
 use super::loads;
 use super::lock::BatchLock;
-use super::outcome::{Applied, ApplyError, ShapeChanged};
 use super::pieces::Piece;
 
 /// More refused records than this, and more than a tenth of the batch, mean a changed shape.

@@ -21,8 +21,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) new: usize,
     /// Newer, but equal in content, start and deletion.
     pub(crate) unchanged: Vec<Row<'a>>,
-    /// Not [newer](super::newer) than what is stored: older, or as old.
-    pub(crate) stale: usize,
+    /// Whether any is not [newer](super::newer) than what is stored: older, or as old.
+    pub(crate) has_stale: bool,
 }
 
 /// Compares keys, versions and hashes inside the server; nothing comes back for a row that is
@@ -66,7 +66,7 @@ pub(crate) async fn compare<'a>(
     }
     for (place, row) in (0_i32..).zip(rows) {
         match verdicts.get(&place) {
-            Some((true, _)) => comparison.stale += 1,
+            Some((true, _)) => comparison.has_stale = true,
             Some((false, missing_since)) => {
                 let missing_since = missing_since.map(SqlTimestamp::to_jiff);
                 comparison.write.push(Row { deleted_at: row.deleted_at.or(missing_since), ..*row });

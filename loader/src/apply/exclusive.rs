@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::batch::Coverage;
 use sqlx::PgConnection;
 
+use super::applied::{Applied, ApplyError, ShapeChanged};
 use super::bisect::bisect;
 use super::bookkeeping::{check_shape, most_dead};
 use super::claims;
@@ -14,7 +15,6 @@ use super::expectation::Expectation;
 use super::job::{Job, commit, count};
 use super::lock::BatchLock;
 use super::mark_deleted::{MarkOutcome, mark_piece};
-use super::outcome::{Applied, ApplyError, ShapeChanged};
 use super::pieces::Done;
 use super::time_limit::within;
 use super::upsert;

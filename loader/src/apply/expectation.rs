@@ -19,7 +19,7 @@ pub(crate) enum Expectation {
 
 impl Expectation {
     pub(crate) fn by(compared: &Comparison<'_>, marked: usize) -> Self {
-        if marked > 0 || compared.stale > 0 || compared.write.len() > compared.new {
+        if marked > 0 || compared.has_stale || compared.write.len() > compared.new {
             Self::Changed
         } else if compared.new == 0 {
             Self::Same
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::apply::rows::Row;
 
-    fn expected(write: usize, new: usize, unchanged: usize, stale: usize) -> Expectation {
+    fn expected(write: usize, new: usize, unchanged: usize, has_stale: bool) -> Expectation {
         let record = Record {
             source_id: 1,
             workspace_id: None,
@@ -59,19 +59,20 @@ mod tests {
             deleted_at: None,
         };
         let rows = |number| vec![row; number];
-        let compared = Comparison { write: rows(write), new, unchanged: rows(unchanged), stale };
+        let compared =
+            Comparison { write: rows(write), new, unchanged: rows(unchanged), has_stale };
         Expectation::by(&compared, 0)
     }
 
     #[test]
     fn the_next_batch_is_taken_for_what_the_last_one_was() {
-        assert_eq!(expected(0, 0, 5, 0), Expectation::Same);
-        assert_eq!(expected(0, 0, 0, 0), Expectation::Same);
-        assert_eq!(expected(2, 2, 0, 0), Expectation::New);
-        assert_eq!(expected(2, 2, 1, 0), Expectation::Grown);
-        assert_eq!(expected(2, 1, 0, 0), Expectation::Changed);
-        assert_eq!(expected(2, 2, 0, 1), Expectation::Changed);
-        let nothing = Comparison { write: Vec::new(), new: 0, unchanged: Vec::new(), stale: 0 };
+        assert_eq!(expected(0, 0, 5, false), Expectation::Same);
+        assert_eq!(expected(0, 0, 0, false), Expectation::Same);
+        assert_eq!(expected(2, 2, 0, false), Expectation::New);
+        assert_eq!(expected(2, 2, 1, false), Expectation::Grown);
+        assert_eq!(expected(2, 1, 0, false), Expectation::Changed);
+        assert_eq!(expected(2, 2, 0, true), Expectation::Changed);
+        let nothing = Comparison::default();
         assert_eq!(Expectation::by(&nothing, 1), Expectation::Changed);
     }
 }

@@ -17,6 +17,7 @@ use shared::digest::Sums;
 use shared::fault_point;
 use sqlx::PgConnection;
 
+use super::applied::{Applied, ApplyError};
 use super::checksum;
 use super::claims::{self, OnRecord};
 use super::compare::{Comparison, compare};
@@ -25,7 +26,6 @@ use super::expectation::Expectation;
 use super::job::{Job, commit, count};
 use super::lock::{self, BatchLock};
 use super::mark_deleted::MarkOutcome;
-use super::outcome::{Applied, ApplyError};
 use super::rows::{Row, sums};
 use super::sql::{bind_rows, columns, input, query};
 use super::upsert::unconfirmed;
@@ -170,7 +170,7 @@ async fn add<'a>(
             compare(connection, context, rows).await?
         }
     };
-    if compared.stale > 0 || compared.write.len() > compared.new {
+    if compared.has_stale || compared.write.len() > compared.new {
         return Ok(None);
     }
     if compared.write.len() >= copy::MIN_ROWS {

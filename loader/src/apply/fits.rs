@@ -8,7 +8,7 @@ use std::time::Duration;
 use shared::listing::MAX_RECORDS;
 use shared::resource::Resource;
 
-use super::outcome::ApplyError;
+use super::applied::ApplyError;
 
 /// What a batch may take as a rule. Past it the peer is taken for dead. Less than a minute, in which
 /// loading goes on again after any trouble.

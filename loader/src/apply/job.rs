@@ -5,6 +5,7 @@ use shared::fault_point;
 use shared::resource::Resource;
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::applied::{Applied, ApplyError, Refused};
 use super::claims::OnRecord;
 use super::compare::Comparison;
 use super::context::BatchContext;
@@ -14,7 +15,6 @@ use super::loads;
 use super::lock::{self, BatchLock};
 use super::mark_deleted::MarkOutcome;
 use super::origin::Origin;
-use super::outcome::{Applied, ApplyError, Refused};
 use super::pieces::Piece;
 use super::rows::Row;
 use super::settings::ApplySettings;

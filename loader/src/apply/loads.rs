@@ -4,8 +4,8 @@ use jiff_sqlx::ToSqlx;
 use shared::batch::Batch;
 use sqlx::PgConnection;
 
+use super::applied::Applied;
 use super::origin::Origin;
-use super::outcome::Applied;
 use super::sql::query;
 use crate::postgres::schema::Schema;
 

@@ -5,10 +5,10 @@ use shared::batch::Batch;
 use shared::resource::Scope;
 use sqlx::{FromRow, PgConnection};
 
+use super::applied::Refused;
 use super::checksum::{bind_range, range};
 use super::claims::newest_claim;
 use super::context::BatchContext;
-use super::outcome::Refused;
 use super::pieces::Piece;
 use super::sql::query;
 use super::{gone_running_entries, touched};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use shared::batch::{Batch, Coverage, Record};
 
+use super::applied::Applied;
 use super::fits::{APPLY_TIMEOUT, Fit, STATEMENT_MARGIN, Size};
-use super::outcome::Applied;
 
 /// How far a batch has been applied.
 #[derive(Debug, Clone, Default)]

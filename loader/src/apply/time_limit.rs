@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::outcome::ApplyError;
+use super::applied::ApplyError;
 
 /// A limit on the time that something takes; the connection is in an unknown state past it.
 pub(crate) async fn within<T, E: Into<ApplyError>>(

@@ -10,6 +10,7 @@ use shared::digest::Digest;
 use shared::resource::Resource;
 use sqlx::PgConnection;
 
+use super::applied::{Applied, ApplyError};
 use super::begin::Course;
 use super::expectation::Expectation;
 use super::fast_path;
@@ -17,7 +18,6 @@ use super::fetch_time;
 use super::fits::{Fits, Size};
 use super::job::Job;
 use super::origin::Origin;
-use super::outcome::{Applied, ApplyError};
 use super::pieces::{Cutting, Piece};
 use super::settings::{ApplySettings, Options};
 use super::time_limit::within;

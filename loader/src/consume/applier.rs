@@ -9,12 +9,12 @@ use shared::resource::Resource;
 use shared::retry::Disposition;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::apply::applied::{Applied, ApplyError};
 use crate::apply::begin::{Course, apply_by};
 use crate::apply::dead_letters::whole::{Undecodable, keep_message};
 use crate::apply::expectation::Expectation;
 use crate::apply::fits::{APPLY_TIMEOUT, Fits};
 use crate::apply::origin::Origin;
-use crate::apply::outcome::{Applied, ApplyError};
 use crate::apply::pieces::Cutting;
 use crate::apply::settings::ApplySettings;
 use crate::apply::time_limit::within;

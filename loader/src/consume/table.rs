@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::gate::Gate;
-use crate::apply::outcome::Applied;
+use crate::apply::applied::Applied;
 
 /// Trouble that passes by itself is nobody's business before.
 const MOMENT: Duration = Duration::from_secs(30);

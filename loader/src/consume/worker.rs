@@ -25,7 +25,7 @@ use super::delivery::{Decoded, Delivery};
 use super::gate::Trying;
 use super::pool::{FIRST_DELAY, Lent, Pool};
 use super::table::{Table, Tables};
-use crate::apply::outcome::Applied;
+use crate::apply::applied::Applied;
 use crate::apply::pieces::Cutting;
 use crate::metrics::Metrics;
 

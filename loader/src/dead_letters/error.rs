@@ -7,7 +7,7 @@ use shared::exit::Exit;
 use shared::output::OutputError;
 use shared::retry::Delays;
 
-use crate::apply::outcome::ApplyError;
+use crate::apply::applied::ApplyError;
 use crate::postgres::database::ConnectError;
 use crate::postgres::trouble::{Lack, Trouble, classify, lack};
 

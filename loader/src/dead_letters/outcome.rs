@@ -5,8 +5,8 @@ use std::fmt;
 use shared::exit::Exit;
 
 use super::text::escaped;
+use crate::apply::applied::{Applied, Refused};
 use crate::apply::dead_letters::letter::Kind;
-use crate::apply::outcome::{Applied, Refused};
 
 #[derive(Debug)]
 pub(super) enum Outcome {

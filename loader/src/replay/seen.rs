@@ -72,7 +72,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::outcome::Applied;
+    use crate::apply::applied::Applied;
 
     fn key(part: u32) -> BatchKey {
         BatchKey { run_id: Uuid::from_u128(1), workspace_id: 1, part }

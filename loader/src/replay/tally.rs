@@ -6,7 +6,7 @@ use std::fmt;
 use shared::catalogue::CATALOGUE;
 use shared::exit::Exit;
 
-use crate::apply::outcome::Applied;
+use crate::apply::applied::Applied;
 
 /// What became of one message.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +122,7 @@ impl fmt::Display for Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::outcome::Refused;
+    use crate::apply::applied::Refused;
 
     const APPLIED: Applied = Applied {
         received: 10,

@@ -18,8 +18,6 @@ struct Pruning {
 impl Pruning {
     async fn start() -> Self {
         let world = World::start(Account::empty()).await.unwrap();
-        let migrated = world.loader(&["migrate"]).run().await.unwrap();
-        assert_eq!(migrated.code, Some(0), "{migrated:#?}");
         let connection = world.connect().await.unwrap();
         Self { world, connection }
     }

@@ -188,7 +188,7 @@ const OLD_ROWS: &str = "
 
 #[tokio::test]
 async fn rows_that_are_older_than_the_history_are_its_beginning_however_many_there_are() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let connection = world.connect().await.unwrap();
     let mut applying = Applying { connection, options: loader::apply::Options::default() };
     for sql in [

@@ -205,7 +205,7 @@ async fn a_sequence_a_time_and_an_end_bound_what_is_replayed() {
 
 #[tokio::test]
 async fn wrong_usage_and_servers_out_of_reach_are_told_apart() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let code = async |arguments: &[&str], variable: &str, value: &str| {
         let arguments: Vec<&str> = ["replay"].iter().chain(arguments).copied().collect();
         let finished = world.loader(&arguments).env(variable, value).run().await.unwrap();

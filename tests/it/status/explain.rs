@@ -8,7 +8,7 @@ use shared::resource::Resource;
 use tests::workers::Finished;
 
 use crate::claims::brought_back::deleted;
-use crate::dead_letters::letters::{Letters, named};
+use crate::dead_letters::letters::{Letters, named, poison};
 use crate::expected::rows::resource;
 use crate::given::batches::{WORKSPACE, cut, listing, moment, record};
 use crate::replay::replaying::Replaying;
@@ -177,6 +177,51 @@ async fn a_record_that_postgres_refused_is_its_dead_letter() {
     let text = run(&[]).await.stdout;
     assert!(text.contains(&format!("has it; kept as dead letter {id}: ")), "{text}");
     assert!(text.starts_with("tags 1 is not stored\n"), "{text}");
+}
+
+/// Nothing of it is applied, and once it is overtaken its letter is gone, too.
+#[tokio::test]
+async fn a_batch_that_was_kept_whole_is_its_dead_letter_and_wrote_nothing() {
+    let mut letters = Letters::start().await;
+    letters.refuse(tags(), "no_poison").await;
+    letters.load(&listing(tags(), 10, named(tags(), [99], "good"))).await;
+    let mut records = poison(tags(), 1..=60);
+    records.extend(named(tags(), [70], "good"));
+    letters.load(&listing(tags(), 20, records)).await;
+    let id = letters.only_id().await;
+    let told = async |letters: &Letters, tag: &str| {
+        let arguments = ["explain", "--resource", "tags", "--id", tag, "--json"];
+        let finished = letters.world.loader(&arguments).run().await.unwrap();
+        story(&serde_json::from_str(&finished.stdout).unwrap())
+    };
+    assert_eq!(told(&letters, "70").await, ["1 not_there", "2 dead_letter"]);
+    assert_eq!(told(&letters, "99").await, ["1 created", "2 not_believed"]);
+    let text = letters.world.loader(&["explain", "--resource", "tags", "--id", "70"]).run().await;
+    let text = text.unwrap().stdout;
+    assert!(text.contains(&format!("has it; kept as dead letter {id}: ")), "{text}");
+
+    letters.load(&listing(tags(), 30, named(tags(), [99], "good"))).await;
+    letters.assert_none().await;
+    assert_eq!(told(&letters, "70").await, ["1 not_there", "2 not_written", "3 not_there"]);
+}
+
+#[tokio::test]
+async fn a_batch_by_a_clock_that_is_not_believed_is_as_old_as_its_message() {
+    let replaying = Replaying::start().await;
+    let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1_000);
+    let [batch] = &mut *partial(10, vec![record(tags(), 7, 5, "by a clock that is ahead")]) else {
+        panic!("not one batch");
+    };
+    batch.fetched_at = ahead;
+    replaying.load(std::slice::from_ref(batch)).await;
+    let [batch] = &mut *partial(10, vec![record(tags(), 7, 5, "fetched later")]) else {
+        panic!("not one batch");
+    };
+    batch.fetched_at = jiff::Timestamp::now();
+    replaying.load(std::slice::from_ref(batch)).await;
+    let answer = replaying.json("tags", "7").await;
+    assert_eq!(story(&answer), ["1 created", "2 updated"], "{answer:#}");
+    assert_eq!(answer["stored"]["brought_by"]["stream_sequence"], 2, "{answer:#}");
 }
 
 #[tokio::test]

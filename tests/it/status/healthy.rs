@@ -105,7 +105,7 @@ async fn a_loader_that_was_killed_is_no_loader_at_work() {
 
 #[tokio::test]
 async fn before_anything_was_started_it_says_what_to_start() {
-    let world = World::start(Account::empty()).await.unwrap();
+    let world = World::start_empty(Account::empty()).await.unwrap();
     let found = status_json(&world, 6).await;
     assert_says(&found, &["`loader migrate`", "the stream TOGGL_TRACK_RAW is missing"]);
 

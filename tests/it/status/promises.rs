@@ -113,7 +113,6 @@ async fn schedules_promise_by_themselves_what_nobody_has() {
         (&["schedule", "auto", "--verify", "off"], 3_300, 600),
     ] {
         let world = sample().await;
-        world.loader(&["migrate"]).run().await.unwrap();
         let loader = world.start_loader().await.unwrap();
         let scheduler = world.fetcher(schedule).start().await.unwrap();
         scheduler.logged("has ended well", DEADLINE).await.unwrap();

@@ -46,7 +46,6 @@ async fn what_was_written_into_the_future_is_brought_back_to_when_it_was_loaded(
         let migrated = world.loader(&["migrate"]).run().await.unwrap();
         assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
     };
-    migrate().await;
     let mut connection = world.connect().await.unwrap();
     back_to_events(&mut connection).await;
     connection.execute(POISONED).await.unwrap();

@@ -3,8 +3,8 @@
 use sqlx::PgConnection;
 
 use super::whole::storable;
+use crate::apply::applied::Applied;
 use crate::apply::dead_record::DeadRecord;
-use crate::apply::outcome::Applied;
 
 /// What a dead letter holds, as the table's generated column `kind` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use shared::resource::{Claim, Resource};
 use sqlx::PgConnection;
 
 use super::whole::storable;
+use crate::apply::applied::ApplyError;
 use crate::apply::dead_record::DeadRecord;
 use crate::apply::origin::Origin;
-use crate::apply::outcome::ApplyError;
 use crate::apply::sql::{query, sql_time};
 use crate::postgres::schema::Schema;
 

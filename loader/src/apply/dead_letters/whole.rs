@@ -8,8 +8,8 @@ use shared::resource::Resource;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::apply::applied::ApplyError;
 use crate::apply::origin::Origin;
-use crate::apply::outcome::ApplyError;
 use crate::apply::sql::query;
 use crate::postgres::schema::Schema;
 

@@ -6,8 +6,8 @@ use shared::catalogue;
 use uuid::Uuid;
 
 use super::*;
+use crate::apply::applied::ApplyError;
 use crate::apply::fits::{Fits, LONGEST_TIMEOUT};
-use crate::apply::outcome::ApplyError;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).unwrap()

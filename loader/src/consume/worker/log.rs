@@ -7,7 +7,7 @@ use shared::resource::Resource;
 use shared::telemetry::{RAW_CLIENT, SUBSCRIBER};
 use tracing::{debug, error, info, warn};
 
-use crate::apply::outcome::Applied;
+use crate::apply::applied::Applied;
 use crate::consume::delivery::Delivery;
 use crate::consume::table::Cause;
 
