@@ -106,15 +106,21 @@ grant select on all tables in schema staging to toggl_track_analyst;
 alter default privileges for role toggl_track_loader in schema staging
     grant select on tables to toggl_track_analyst;
 
--- What `fetcher verify` says: its verdict, and which entries it is about. Once a loader has made the views.
+-- What `fetcher verify` says: its verdict, and which entries it is about. A loader that makes the views later runs
+-- this block, too.
+grant usage on schema staging to toggl_track_fetcher;
 do $verdict$
 declare
     verdict text;
 begin
-    grant usage on schema staging to toggl_track_fetcher;
+    if to_regrole('toggl_track_fetcher') is null then
+        return;
+    end if;
     foreach verdict in array array['verification', 'verified_entries', 'verified_sums'] loop
-        if to_regclass('staging.stg_toggl_track__' || verdict) is not null then
-            execute format('grant select on staging.%I to toggl_track_fetcher', 'stg_toggl_track__' || verdict);
+        verdict := 'staging.stg_toggl_track__' || verdict;
+        if to_regclass(verdict) is not null
+            and not has_table_privilege('toggl_track_fetcher', verdict, 'select') then
+            execute format('grant select on %s to toggl_track_fetcher', verdict);
         end if;
     end loop;
 end $verdict$;

@@ -4,7 +4,7 @@ use async_nats::jetstream::Context;
 use clap::{Args, Command};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::exit;
-use shared::nats::{AddressError, ConnectError, NatsArgs};
+use shared::nats::{AddressError, ConnectError, NatsArgs, Program};
 use shared::stream::{self, EnsureStreamError, StreamArgs};
 use shared::telemetry::run_span;
 use tracing::Instrument as _;
@@ -130,7 +130,7 @@ impl Fetcher {
         settings.api_token = token(settings.api_token.expose_secret(), "Settings::api_token")?;
         let http = toggl::http(&settings.toggl)?;
         let server = settings.nats.server()?;
-        let nats = server.connect("toggl-track-fetcher").await?;
+        let nats = server.connect(Program::Fetcher).await?;
         let max_payload = nats.server_info().max_payload;
         let context = server.jetstream(nats);
         stream::ensure_stream(&context, &settings.stream).await?;

@@ -7,7 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use shared::checkup::Checkup;
 use shared::consumer::EnsureConsumerError;
 use shared::exit::{Exit, Failure};
-use shared::nats::Server;
+use shared::nats::{Program, Server};
 use shared::stream::{self, Found, STREAM, SUBJECT_PREFIX, StreamArgs};
 use sqlx::{Connection as _, PgConnection};
 
@@ -81,7 +81,7 @@ pub(crate) async fn run(
             checkup.untried("the tables");
         }
     }
-    match server.connect("toggl-track-loader").await {
+    match server.connect(Program::Loader).await {
         Ok(client) => {
             checkup.good("NATS lets us in");
             if let Some(warning) = server.warning(&client.server_info()).await {

@@ -12,12 +12,11 @@ use sqlx::{Connection as _, PgConnection};
 use tracing::info;
 
 use self::login::Login;
-use crate::migrations::rights::LOADER_ROLE;
+use crate::migrations::rights::{LOADER_ROLE, ROLES};
 use crate::migrations::{self, Key, VaultArgs};
 use crate::postgres::database::{DatabaseArgs, Endpoint};
 use crate::postgres::trouble::{Lack, lack};
 
-const ROLES: &str = include_str!("../../migrations/roles.sql");
 /// The role of `migrations/roles.sql` that fetchers log in as.
 const FETCHER_ROLE: &str = "toggl_track_fetcher";
 

@@ -21,7 +21,7 @@ pub use self::address::AddressError;
 pub use self::error::ConnectError;
 use self::login::Login;
 pub use self::login::LoginError;
-pub use self::server::Server;
+pub use self::server::{Program, Server};
 use crate::settings::{plain, secret, switch};
 
 /// Bound on every request and every JetStream acknowledgement.

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use async_nats::jetstream::Context;
 use futures::join;
 use shared::exit::{Exit, Failure, OrExit as _};
+use shared::nats::Program;
 use shared::shutdown::Shutdown;
 use shared::stream;
 use shared::telemetry::ORCHESTRATOR;
@@ -66,7 +67,7 @@ async fn connect(common: &CommonArgs, shutdown: Shutdown) -> Result<(Vec<Login>,
     // As long as that takes, NATS is waited for anyway.
     let http = tokio::task::spawn_blocking(move || toggl::http(&toggl));
     let logins = common.credentials.load().await.map_err(credentials_failure)?;
-    let nats = server.connect("toggl-track-fetcher").await.or_exit(Exit::Unreachable)?;
+    let nats = server.connect(Program::Fetcher).await.or_exit(Exit::Unreachable)?;
     let max_payload = nats.server_info().max_payload;
     let context = server.jetstream(nats);
     let (stream, state) = join!(

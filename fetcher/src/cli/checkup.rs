@@ -7,6 +7,7 @@ use futures::{StreamExt as _, stream as futures_stream};
 use shared::catalogue::CATALOGUE;
 use shared::checkup::Checkup;
 use shared::exit::{Exit, Failure, OrExit as _};
+use shared::nats::Program;
 use shared::stream::{self, Found, STREAM};
 
 use super::CommonArgs;
@@ -63,7 +64,7 @@ pub(super) async fn run(common: &CommonArgs) -> Result<Exit, Failure> {
             checkup.untried("Toggl");
         }
     }
-    match server.connect("toggl-track-fetcher").await {
+    match server.connect(Program::Fetcher).await {
         Ok(connected) => {
             let max_payload = connected.server_info().max_payload;
             checkup.good(format_args!("NATS lets us in; messages of up to {max_payload} bytes"));

@@ -3,6 +3,7 @@
 use clap::CommandFactory as _;
 use shared::consumer::Readers;
 use shared::exit::{Exit, Failure, OrExit as _};
+use shared::nats::Program;
 use shared::shutdown::Shutdown;
 
 use super::{Cli, Command, up};
@@ -50,7 +51,7 @@ pub(super) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let shutdown = Shutdown::on_signals().or_exit(Exit::Failed)?;
     if let Some(Command::Replay(args)) = cli.command {
         args.check()?;
-        let client = server.connect("toggl-track-loader").await.or_exit(Exit::Unreachable)?;
+        let client = server.connect(Program::Loader).await.or_exit(Exit::Unreachable)?;
         let history = cli.run.history;
         return replay::run(server.jetstream(client), database, args, history, shutdown).await;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use shared::exit::{Exit, Failure, OrExit as _};
-use shared::nats::Server;
+use shared::nats::{Program, Server};
 use shared::retry::{Delays, wait_out};
 use shared::shutdown::Shutdown;
 use shared::stream::{self, StreamArgs};
@@ -85,7 +85,7 @@ impl<'a> Start<'a> {
 
     /// The same of NATS.
     pub(crate) async fn nats(&self, server: &Server<'_>) -> Result<Option<Client>, Failure> {
-        let attempt = || Box::pin(server.connect("toggl-track-loader"));
+        let attempt = || Box::pin(server.connect(Program::Loader));
         let connected = async {
             if self.is_resident {
                 self.wait("NATS", shared::nats::ConnectError::may_pass, attempt).await

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use shared::batch::{Batch, DecodeError};
 use shared::message;
-use shared::nats::Server;
+use shared::nats::{Program, Server};
 use shared::stream::STREAM;
 
 use super::error::StreamError;
@@ -31,8 +31,7 @@ impl Messages {
     /// # Errors
     /// When NATS is out of reach, in words, or the stream is not there.
     pub(super) async fn open(server: &Server<'_>) -> Result<Self, anyhow::Error> {
-        // By this name the loader's user may hear answers.
-        let client = server.connect("toggl-track-loader").await?;
+        let client = server.connect(Program::Loader).await?;
         let stream =
             server.jetstream(client).get_stream(STREAM).await.map_err(StreamError::from)?;
         Ok(Self { stream })

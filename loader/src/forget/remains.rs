@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use jiff::Timestamp;
-use shared::nats::Server;
+use shared::nats::{Program, Server};
 use shared::stream::{BUCKET, STREAM};
 use sqlx::PgConnection;
 
@@ -42,8 +42,7 @@ impl Remains {
         .fetch_all(connection)
         .await?;
         let stream = tokio::time::timeout(LOOK_TIMEOUT, async {
-            // By this name the loader's user may hear answers.
-            let client = server.connect("toggl-track-loader").await.ok()?;
+            let client = server.connect(Program::Loader).await.ok()?;
             kept(&server.jetstream(client)).await
         });
         Ok(Self { whom, stream: stream.await.ok().flatten(), schemas })

@@ -10,6 +10,8 @@ use crate::migrations;
 use crate::postgres::database::Database;
 use crate::postgres::trouble::{Lack, lack};
 
+/// What an administrator runs, before or after the tables are made.
+pub(crate) const ROLES: &str = include_str!("../../../migrations/roles.sql");
 /// The role of `migrations/roles.sql` that loaders log in as.
 pub(crate) const LOADER_ROLE: &str = "toggl_track_loader";
 

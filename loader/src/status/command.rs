@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::consumer::Readers;
 use shared::exit::{Exit, Failure, OrExit as _, chain};
-use shared::nats::Server;
+use shared::nats::{Program, Server};
 use shared::output::print_unless_quiet;
 
 use super::pipeline::Pipeline;
@@ -76,7 +76,7 @@ async fn ask_nats(
     readers: &Readers,
 ) -> (Result<Queue, Away>, Whose) {
     // By this name the loader's user may hear answers.
-    match server.connect("toggl-track-loader").await {
+    match server.connect(Program::Loader).await {
         Ok(client) => {
             let context = server.jetstream(client);
             let queue = queue::look(&context, readers).await;

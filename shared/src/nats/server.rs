@@ -17,6 +17,28 @@ use crate::telemetry::NATS;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A frozen server is noticed after three of these.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Who connects. Answers come to a subject that begins with the program's name, and a user at NATS may hear no
+/// other's: so whatever a program does, it connects by one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Every command of it, listening and schedules included.
+    Fetcher,
+    /// Every command of it.
+    Loader,
+}
+
+impl Program {
+    /// As NATS shows it among its connections.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fetcher => "toggl-track-fetcher",
+            Self::Loader => "toggl-track-loader",
+        }
+    }
+}
+
 /// A NATS server, or a cluster, and how to log in there.
 #[derive(Debug)]
 pub struct Server<'a> {
@@ -32,7 +54,8 @@ impl Server<'_> {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn connect(&self, name: &str) -> Result<Client, ConnectError> {
+    pub async fn connect(&self, program: Program) -> Result<Client, ConnectError> {
+        let name = program.name();
         let options = self
             .options()?
             .name(name)

@@ -72,14 +72,44 @@ async fn messages(guarded: &Guarded) -> u64 {
 #[tokio::test]
 async fn with_these_rights_both_programs_do_all_their_work_and_nothing_is_refused() {
     let guarded = loaded_world().await;
-    let report = ["report", "--from", "2026-11-01"];
-    for arguments in [&["--days", "60"][..], &report] {
+    let loader = guarded.loader(&[]).start().await.unwrap();
+    let commands: [&[&str]; 5] = [
+        &["--days", "60", "--wait"],
+        &["report", "--from", "2026-11-01"],
+        &["changes", "--lists"],
+        &["verify", "--wait"],
+        &["check"],
+    ];
+    for arguments in commands {
         let finished = guarded.fetcher(arguments).run().await.unwrap();
-        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:#?}");
         assert!(!finished.stderr.contains("WARN"), "{}", finished.stderr);
     }
-    let loader = guarded.loader(&[]).start().await.unwrap();
+    let resident: [(&[&str], &str); 3] = [
+        (&["schedule", "auto"], "Plan: "),
+        (&["schedule", "* * * * * *"], "has ended well"),
+        (
+            &["listen", "--address", "127.0.0.1:0", "--public-url", "https://example.com"],
+            "Making the subscription",
+        ),
+    ];
+    for (arguments, logged) in resident {
+        let resident = guarded.fetcher(arguments).start().await.unwrap();
+        resident.logged(logged, DEADLINE).await.unwrap();
+        assert_eq!(resident.terminate().await.unwrap(), Some(0), "{}", resident.log());
+    }
     guarded.world.loaded_by(&loader).await.unwrap();
+    for arguments in [
+        &["status"][..],
+        &["check"],
+        &["verify"],
+        &["explain", "--resource", "tags", "--id", "1"],
+        &["explain", "--sequence", "1"],
+        &["dead-letters", "retry", "--all"],
+    ] {
+        let finished = guarded.loader(arguments).run().await.unwrap();
+        assert!(matches!(finished.code, Some(0 | 6)), "{arguments:?}: {finished:#?}");
+    }
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
     assert!(!loader.log().contains("WARN"), "{}", loader.log());
     let finished = guarded.loader(&["replay"]).run().await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use shared::nats::Program;
 
 use crate::account::Workspaces;
 use crate::cli::CommonArgs;
@@ -56,7 +57,7 @@ impl<'a> Watch<'a> {
 
     async fn open(&self) -> anyhow::Result<State> {
         let server = self.common.nats.server()?;
-        let nats = server.connect("toggl-track-schedule").await?;
+        let nats = server.connect(Program::Fetcher).await?;
         Ok(State::open(&server.jetstream(nats), &self.common.stream).await?)
     }
 

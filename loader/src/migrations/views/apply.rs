@@ -9,6 +9,7 @@ use super::state::{VERSION, outdated};
 use crate::migrations::MigrationError;
 use crate::migrations::apply::holders;
 use crate::migrations::error::is_locked;
+use crate::migrations::rights::ROLES;
 use crate::postgres::trouble::{Trouble, classify};
 
 /// Replaces every view that is outdated. One that cannot be replaced, as where somebody's own view reads it,
@@ -39,7 +40,19 @@ pub(in crate::migrations) async fn apply(
             },
         }
     }
+    if !made.is_empty() {
+        sqlx::raw_sql(verdict_rights()).execute(connection).await?;
+    }
     if kept.is_empty() { Ok(()) } else { Err(MigrationError::Views(words(&kept))) }
+}
+
+/// The block of `migrations/roles.sql` that lets the fetcher's role read the verdict: roles that were made before the
+/// views still lack that. Does nothing where there is no such role, or it has the right.
+fn verdict_rights() -> &'static str {
+    let (before, after) = ("do $verdict$", "end $verdict$;");
+    let start = ROLES.find(before).unwrap_or(ROLES.len());
+    let end = ROLES.find(after).map_or(start, |end| end + after.len());
+    ROLES.get(start..end).unwrap_or_default()
 }
 
 async fn apply_one(
@@ -87,4 +100,16 @@ fn words(kept: &[String]) -> String {
          drop what depends on them, run `loader migrate`, and make it anew",
         kept.join("; ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rights_to_the_verdict_are_one_block_of_the_file_of_roles() {
+        let block = verdict_rights();
+        assert!(block.starts_with("do $verdict$") && block.ends_with("end $verdict$;"), "{block}");
+        assert!(block.contains("verification") && !block.contains("do $roles$"), "{block}");
+    }
 }
