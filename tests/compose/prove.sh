@@ -257,10 +257,10 @@ as_grafana() {
     compose exec -T --env PGPASSWORD='g"r@f #3' postgres \
         psql -XAtq -v ON_ERROR_STOP=1 -h 127.0.0.1 -U toggl_track_grafana -d toggl_track -c "$1" </dev/null
 }
-# What monitoring/ wants of three loaders.
+# What monitoring/ wants of three loaders and the listener.
 watches() {
     python3 "$repository/tests/compose/watches.py" "$project/monitoring" \
-        "http://$(compose port prometheus 9090)" 3
+        "http://$(compose port prometheus 9090)" 4
 }
 health() { curl --silent --show-error --fail-with-body "http://$(compose port grafana 3000)/api/health"; }
 key_sum() { compose exec -T postgres sha256sum /var/lib/postgresql/vault/root.key; }
@@ -364,10 +364,7 @@ compose --profile listen up --detach listener >"$work/up.log" 2>&1 || fail "up f
 subscribed() { compose logs listener | grep --quiet 'Making the subscription of workspace'; }
 eventually subscribed
 compose logs listener | grep --quiet 'Listening at http://0.0.0.0:9092/' || fail "the listener listens elsewhere"
-listener=$(compose ps --quiet listener)
-compose stop listener >/dev/null 2>&1
-[[ $(docker inspect --format '{{.State.ExitCode}}' "$listener") == 0 ]] || fail "the listener did not end in order"
-ok "the listener has Toggl tell what happens at $(sed --quiet 's/^FETCHER_PUBLIC_URL=//p' "$project/.env"), and ends with 0"
+ok "the listener has Toggl tell what happens at $(sed --quiet 's/^FETCHER_PUBLIC_URL=//p' "$project/.env")"
 
 step "Monitoring"
 compose --profile monitoring up --detach --wait --scale loader=3 >"$work/up.log" 2>&1 ||
@@ -386,8 +383,9 @@ as_grafana "delete from raw.toggl_track__tags" >/dev/null 2>&1 && fail "Grafana 
 as_grafana "table raw.toggl_track__dead_letters" >/dev/null 2>&1 && fail "Grafana may read dead letters"
 ok "its role reads the views of staging, and writes nothing"
 stopped() { docker inspect --format '{{.State.ExitCode}}' "$(compose ps --all --quiet "$1")"; }
-compose stop prometheus grafana >/dev/null 2>&1
+compose stop prometheus grafana listener >/dev/null 2>&1
 [[ $(stopped prometheus) == 0 && $(stopped grafana) == 0 ]] || fail "the monitoring did not end in order"
+[[ $(stopped listener) == 0 ]] || fail "the listener did not end in order"
 resident_up --scale loader=1
 
 step "The commands of README.md and docs/"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Fails unless a Prometheus sees so many loaders up, has loaded every alert, knows every metric that
+"""Fails unless a Prometheus sees so many programs up, has loaded every alert, knows every metric that
 the alerts and the dashboard name, and understands every query of the dashboard.
 
-Arguments: the folder monitoring/, the address of the Prometheus, the number of loaders."""
+Arguments: the folder monitoring/, the address of the Prometheus, the number of loaders and listeners."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def queries(dashboard):
     return [target["expr"].replace("$__rate_interval", "1m") for target in targets]
 
 
-monitoring, address, loaders = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+monitoring, address, programs = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 alerts = (monitoring / "alerts.yml").read_text()
 dashboards = [file.read_text() for file in monitoring.glob("grafana/dashboards/*.json")]
 # Tables and metrics are named alike.
@@ -32,7 +32,7 @@ measured = [text for text in dashboards if '"type": "prometheus"' in text]
 
 targets = ask("targets")["activeTargets"]
 up = [target for target in targets if target["health"] == "up"]
-assert len(up) == len(targets) == loaders, [target["lastError"] for target in targets]
+assert len(up) == len(targets) == programs, [target["lastError"] for target in targets]
 
 rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
 wanted = re.findall(r"- alert: (\w+)", alerts)
@@ -47,4 +47,4 @@ asked = [query for dashboard in dashboards for query in queries(json.loads(dashb
 for query in asked:
     # What it cannot read it refuses.
     ask("query", query=query)
-print(f"{len(up)} loaders up, {len(rules)} alerts, {len(named)} metrics, {len(asked)} queries")
+print(f"{len(up)} programs up, {len(rules)} alerts, {len(named)} metrics, {len(asked)} queries")
