@@ -50,7 +50,7 @@ pub(crate) struct Next {
 /// Why a run comes when it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// It has not come yet.
+    /// It has not run yet.
     First,
     /// It comes so often.
     Every(SignedDuration),

@@ -49,7 +49,7 @@ impl Plan {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::First => f.write_str("it has not come yet"),
+            Self::First => f.write_str("it has not run yet"),
             Self::Every(every) => write!(f, "it comes about every {}", rounded(*every)),
             Self::Again(1) => f.write_str("the last one failed"),
             Self::Again(failures) => write!(f, "the last {failures} failed"),
