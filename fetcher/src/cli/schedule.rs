@@ -35,7 +35,7 @@ Examples:
   fetcher schedule                                     every hour, at 17 minutes past
   fetcher schedule '*/15 * * * *' -- --days 1          every quarter of an hour
   fetcher schedule '0 3 * * *' -- report --days 30     everybody's entries of a month, every night
-  fetcher schedule --verify daily                     and once a day Toggl's sums against the tables
+  fetcher schedule --verify daily                      once a day Toggl's sums against the tables
   fetcher schedule --workspace all --if-running skip   each run with these flags
   TZ=Europe/Berlin fetcher schedule '0 7-20 * * MON-FRI' -- --days 3";
 

@@ -75,7 +75,6 @@ async fn ask_nats(
     database: &Database,
     readers: &Readers,
 ) -> (Result<Queue, Away>, Whose) {
-    // By this name the loader's user may hear answers.
     match server.connect(Program::Loader).await {
         Ok(client) => {
             let context = server.jetstream(client);
