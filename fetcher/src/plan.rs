@@ -35,6 +35,8 @@ const SYNC_EVERY: SignedDuration = SignedDuration::from_hours(12);
 const TEAM_EVERY: [i64; 7] = [15, 30, 60, 120, 240, 480, 1_440];
 /// Twice this after a run that failed, and twice as long with each further one.
 const PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// The same where nothing could be reached, at most: nobody was asked for anything.
+const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(4);
 
 /// Requests by pool.
 pub(crate) type Cost = BTreeMap<Pool, u32>;
@@ -58,6 +60,25 @@ pub(crate) enum Why {
     Again(u32),
     /// What it needs is there only after the pool's reset.
     Reset(Pool),
+    /// The last run, whichever it was, did not reach what every run needs.
+    Unreachable,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Well,
+    Failed,
+    /// NATS or Postgres was out of reach, as it is for every other run.
+    Unreachable,
+}
+
+/// Nothing is tried before that.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    until: Timestamp,
+    /// Runs in a row that reached nothing.
+    runs: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -83,6 +104,7 @@ pub(crate) struct Plan {
     rules: Rules,
     tasks: BTreeMap<Job, Task>,
     pools: BTreeMap<Pool, PoolState>,
+    hold: Option<Hold>,
     /// The latest time that was told.
     now: Timestamp,
 }
@@ -92,7 +114,7 @@ impl Plan {
     pub(crate) fn new(rules: Rules, jobs: BTreeMap<Job, Cost>, now: Timestamp) -> Self {
         let task = |cost| Task { cost, ..Task::default() };
         let tasks = jobs.into_iter().map(|(job, cost)| (job, task(cost))).collect();
-        Self { rules, tasks, pools: BTreeMap::new(), now }
+        Self { rules, tasks, pools: BTreeMap::new(), hold: None, now }
     }
 
     /// What a run takes by now.
@@ -117,17 +139,31 @@ impl Plan {
         job: Job,
         (began, now): (Timestamp, Timestamp),
         spent: &Cost,
-        well: bool,
+        end: End,
     ) {
         self.tick(now);
         for (pool, requests) in spent {
             self.pools.entry(*pool).or_default().spend(*requests, began.min(now));
         }
+        if end == End::Unreachable {
+            self.hold_on();
+            return;
+        }
+        self.hold = None;
+        let well = end == End::Well;
         for covered in job.covers().iter().filter(|covered| well || **covered == job) {
             let Some(task) = self.tasks.get_mut(covered) else { continue };
             task.last = Some(began.min(now));
             task.failures = if well { 0 } else { task.failures.saturating_add(1) };
         }
+    }
+
+    /// No job is at fault, and none is tried for a while.
+    fn hold_on(&mut self) {
+        let runs = self.hold.map_or(0, |hold| hold.runs).saturating_add(1);
+        let pause = PAUSE.saturating_mul(1 << (runs - 1).min(6)).min(LONGEST_HOLD);
+        let until = self.now.saturating_add(pause).unwrap_or(self.now);
+        self.hold = Some(Hold { until, runs });
     }
 
     /// What an answer said of a pool.
@@ -140,7 +176,11 @@ impl Plan {
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<Next> {
         self.tick(now);
         let candidates = self.tasks.keys().map(|job| self.next_of(*job));
-        candidates.min_by_key(|next| (next.at.max(now), next.job))
+        let mut next = candidates.min_by_key(|next| (next.at.max(now), next.job))?;
+        if let Some(hold) = self.hold.filter(|hold| hold.until > next.at) {
+            (next.at, next.why) = (hold.until, Why::Unreachable);
+        }
+        Some(next)
     }
 
     /// How often a run comes at present, quotas permitting.
@@ -274,6 +314,9 @@ impl Plan {
             }
             for pool in self.pools.values_mut() {
                 pool.shift(moved);
+            }
+            if let Some(hold) = &mut self.hold {
+                hold.until = moved(hold.until);
             }
         }
         self.now = now;

@@ -60,6 +60,11 @@ impl PoolState {
         self.resets_at
     }
 
+    /// Whether what is known of somebody else's requests is only that: no run from before is among them.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.is_watched
+    }
+
     pub(super) const fn ours(&self) -> i64 {
         self.ours
     }

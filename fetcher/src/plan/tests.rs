@@ -30,7 +30,7 @@ fn what_has_never_come_comes_at_once_and_everything_before_its_parts() {
     let mut plan = plan(&[(Job::Changes, 1), (Job::Lists, 1), (Job::Sync, 4)]);
     let next = plan.next(at(0)).unwrap();
     assert_eq!((next.job, next.at, next.why), (Job::Sync, at(0), Why::First));
-    plan.ended(Job::Sync, (at(0), at(5)), &Cost::from([(USER, 4)]), true);
+    plan.ended(Job::Sync, (at(0), at(5)), &Cost::from([(USER, 4)]), End::Well);
     let next = plan.next(at(5)).unwrap();
     assert_eq!(next.job, Job::Changes, "a sync has brought lists and changes");
     assert!(next.at > at(60), "{next:?}");
@@ -62,12 +62,30 @@ fn a_run_that_fails_is_tried_again_after_longer_and_longer_pauses() {
     let mut plan = plan(&[(Job::Sync, 4)]);
     let (mut now, mut pauses) = (at(0), Vec::new());
     for _ in 0..8 {
-        plan.ended(Job::Sync, (now, now), &Cost::new(), false);
+        plan.ended(Job::Sync, (now, now), &Cost::new(), End::Failed);
         let next = plan.next(now).unwrap();
         pauses.push(next.at.duration_since(now).as_secs() / 60);
         now = next.at;
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+}
+
+#[test]
+fn where_nothing_can_be_reached_one_run_is_tried_every_few_minutes_and_then_all_that_is_due() {
+    let mut plan = plan(&[(Job::Changes, 1), (Job::Lists, 1), (Job::Sync, 4)]);
+    let (mut now, mut pauses) = (at(0), Vec::new());
+    for _ in 0..6 {
+        assert_eq!(plan.next(now).unwrap().at, now);
+        plan.ended(Job::Sync, (now, now), &Cost::new(), End::Unreachable);
+        let next = plan.next(now).unwrap();
+        assert_eq!((next.job, next.why), (Job::Sync, Why::Unreachable));
+        pauses.push(next.at.duration_since(now).as_secs() / 60);
+        now = next.at;
+    }
+    assert_eq!(pauses, [1, 2, 4, 4, 4, 4]);
+    plan.ended(Job::Sync, (now, now), &Cost::from([(USER, 4)]), End::Failed);
+    let next = plan.next(now).unwrap();
+    assert_eq!((next.job, next.at, next.why), (Job::Lists, now, Why::First), "it is over");
 }
 
 #[test]
@@ -99,7 +117,7 @@ fn the_plan_says_what_it_spends_and_on_what() {
     let words = plan.words();
     assert_eq!(
         words[0],
-        "Of user 1's own requests at most 15 an hour (of 30, 10 are somebody else's)"
+        "Of user 1's own requests at most 15 an hour (of 30, 10 of this hour's are spent)"
     );
     assert_eq!(words[1], "Everything, whole: about every 12h, 4 requests");
     assert_eq!(words[2], "What has changed of your entries: about every 4m, 1 request");

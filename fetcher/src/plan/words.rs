@@ -27,7 +27,8 @@ impl Plan {
         let (budget, total) = (state.budget(self.rules.share), state.total());
         let others = match state.others() {
             0 => String::new(),
-            others => format!(", {others} are somebody else's"),
+            others if state.is_watched() => format!(", {others} are somebody else's"),
+            others => format!(", {others} of this hour's are spent"),
         };
         format!("Of {pool} at most {budget} an hour (of {total}{others})")
     }
@@ -53,6 +54,7 @@ impl fmt::Display for Why {
             Self::Every(every) => write!(f, "it comes about every {}", rounded(*every)),
             Self::Again(1) => f.write_str("the last one failed"),
             Self::Again(failures) => write!(f, "the last {failures} failed"),
+            Self::Unreachable => f.write_str("NATS or Postgres is out of reach"),
             Self::Reset(pool) => write!(f, "{pool} last until then"),
         }
     }

@@ -80,6 +80,17 @@ async fn it_waits_for_a_reset_rather_than_be_refused() {
 }
 
 #[tokio::test]
+async fn where_nats_is_away_one_run_finds_out_and_the_others_wait_with_it() {
+    let world = world(30).await;
+    world.nats.stop().await.unwrap();
+    let scheduler = auto(&world, &[]).await;
+    said(&scheduler, &["The run (sync) has ended with exit code 5"]).await;
+    said(&scheduler, &["NATS or Postgres is out of reach"]).await;
+    ends(&scheduler).await;
+    assert_eq!(scheduler.log().matches(" has ended with ").count(), 1, "{}", scheduler.log());
+}
+
+#[tokio::test]
 async fn a_command_behind_it_is_refused_at_the_start() {
     let bad = Worker::new("fetcher", &["schedule", "auto", "--", "report", "--days", "3"]);
     assert_misused(&bad.run().await.unwrap(), &["chooses the commands itself"]);

@@ -15,7 +15,7 @@ use super::runs::{start, stopped, wait};
 use super::seen::{Seen, Watch};
 use super::{Verify, Woken, sleep_until};
 use crate::cli::CommonArgs;
-use crate::plan::{Cost, Job, Next, Plan, Rules};
+use crate::plan::{Cost, End, Job, Next, Plan, Rules};
 
 /// The days of the team's entries that are read between syncs.
 const TEAM_DAYS: u32 = 3;
@@ -91,17 +91,17 @@ pub(super) async fn run(
         let Some(process) = shutdown.soft.run_until_cancelled(starting).await else {
             return Ok(stopped());
         };
-        let well = match wait(process, shutdown).await {
+        let end = match wait(process, shutdown).await {
             Ok(status) => ended(next.job, status),
             Err(error) if shutdown.requested() => return Err(error).or_exit(Exit::Failed),
             Err(error) => {
                 error!(target: SCHEDULE, "The run was lost: {}", chain(error.as_ref()));
-                false
+                End::Failed
             }
         };
         if shutdown
             .soft
-            .run_until_cancelled(Box::pin(driver.note(next.job, began, well)))
+            .run_until_cancelled(Box::pin(driver.note(next.job, began, end)))
             .await
             .is_none()
         {
@@ -110,14 +110,21 @@ pub(super) async fn run(
     }
 }
 
-/// Says how a run ended; whether its work is done. What merely lacks something is not read again for that.
-fn ended(job: Job, status: std::process::ExitStatus) -> bool {
+/// Says how a run ended. What merely lacks something is not read again for that.
+fn ended(job: Job, status: std::process::ExitStatus) -> End {
     match status.code() {
         Some(0) => info!(target: SCHEDULE, "The run ({job}) has ended well"),
         Some(code) => warn!(target: SCHEDULE, "The run ({job}) has ended with exit code {code}"),
         None => error!(target: SCHEDULE, "The run ({job}) was killed ({status})"),
     }
-    matches!(status.code(), Some(0 | 6))
+    const DONE: i32 = Exit::Done as i32;
+    const INCOMPLETE: i32 = Exit::Incomplete as i32;
+    const UNREACHABLE: i32 = Exit::Unreachable as i32;
+    match status.code() {
+        Some(DONE | INCOMPLETE) => End::Well,
+        Some(UNREACHABLE) => End::Unreachable,
+        _ => End::Failed,
+    }
 }
 
 /// The plan, and what it is told.
@@ -157,7 +164,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Notes a run that has ended.
-    async fn note(&mut self, job: Job, began: Timestamp, well: bool) {
+    async fn note(&mut self, job: Job, began: Timestamp, end: End) {
         let before = self.seen.clone();
         let spent = if self.look().await {
             self.seen.spent(job, began, &before)
@@ -165,7 +172,7 @@ impl<'a> Driver<'a> {
             // Of what nobody knows, that it took what it usually takes.
             before.cost(job)
         };
-        self.plan.ended(job, (began, Timestamp::now()), &spent, well);
+        self.plan.ended(job, (began, Timestamp::now()), &spent, end);
         self.observe();
         if before.is_blank() && !self.seen.is_blank() {
             self.tell_plan();

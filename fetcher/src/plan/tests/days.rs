@@ -129,7 +129,12 @@ impl Day {
                 let (spent, well) = self.execute(next.job, second);
                 refused += usize::from(!well);
                 let ended = at((self.clock)(second + 2));
-                plan.ended(next.job, (now, ended), &spent, well);
+                plan.ended(
+                    next.job,
+                    (now, ended),
+                    &spent,
+                    if well { End::Well } else { End::Failed },
+                );
                 self.tell(&mut plan, second + 2);
                 if well {
                     promised.extend(told);
