@@ -19,6 +19,7 @@ mod entry_query;
 mod entry_text;
 mod generator;
 mod happenings;
+mod list;
 mod pages;
 mod quota;
 mod record;
@@ -35,13 +36,14 @@ mod time_entries;
 mod webhooks;
 mod workspaces;
 
-pub use account::{Account, List, TOKEN};
+pub use account::{Account, TOKEN};
 pub use answer::Answer;
 pub use behaviour::{
     Behaviour, Ids, ReportOrder, Rest, Running, ShortPage, SummaryGroups, SummaryIds,
     WebhookBehaviour,
 };
 pub use generator::AccountSize;
+pub use list::List;
 pub use quota::QuotaLimits;
 pub use record::{Record, with_fields};
 pub use request_log::SeenRequest;

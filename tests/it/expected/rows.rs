@@ -18,24 +18,18 @@ pub(crate) fn resource(name: &str) -> &'static Resource {
 
 /// The texts that Toggl holds for a resource, deleted entries too, which the feed of changes shows.
 pub(crate) fn texts(account: &Account, resource: &Resource) -> Vec<String> {
-    let list = |list| {
-        let records = account.records(list, account.workspace_id());
-        records.iter().map(|record| record.text().to_owned()).collect()
-    };
     match resource.name {
         "me" => vec![account.me().to_owned()],
         "workspaces" => account.workspaces().iter().map(|w| w.text().to_owned()).collect(),
         "organizations" => account.organizations().iter().map(|o| o.text().to_owned()).collect(),
-        "projects" => list(List::Projects),
-        "clients" => list(List::Clients),
-        "tags" => list(List::Tags),
-        "users" => list(List::Users),
-        "groups" => list(List::Groups),
-        "tasks" => list(List::Tasks),
-        "project_users" => list(List::ProjectUsers),
-        "workspace_users" => list(List::WorkspaceUsers),
         "time_entries" => account.time_entries().map(|entry| entry.text().to_owned()).collect(),
-        other => panic!("say in expected/rows.rs where the simulator keeps {other}"),
+        name => {
+            let list = List::named(name).unwrap_or_else(|| {
+                panic!("say in expected/rows.rs where the simulator keeps {name}")
+            });
+            let records = account.records(list, account.workspace_id());
+            records.iter().map(|record| record.text().to_owned()).collect()
+        }
     }
 }
 

@@ -14,7 +14,8 @@ type Addition = (&'static str, Value, Value);
 const THEN: &str = "2024-05-16T12:40:29Z";
 
 fn additions() -> impl Iterator<Item = Addition> {
-    of_accounts().into_iter().chain(of_lists()).chain(of_members()).chain(of_entries())
+    let special = || of_accounts().into_iter().chain(of_lists()).chain(of_members());
+    special().chain(without_any(special)).chain(of_entries())
 }
 
 fn of_accounts() -> [Addition; 3] {
@@ -87,11 +88,9 @@ fn of_lists() -> [Addition; 4] {
     ]
 }
 
-fn of_members() -> [Addition; 5] {
+fn of_members() -> [Addition; 3] {
     [
         ("inventories", json!({"fault": "it was cut"}), json!({"fault": "it was cut"})),
-        ("users", json!({}), json!({})),
-        ("groups", json!({}), json!({})),
         (
             "project_users",
             json!({"group_id": 8, "rate": 75.25, "rate_last_updated": THEN, "labor_cost": 40,
@@ -109,6 +108,16 @@ fn of_members() -> [Addition; 5] {
                 "working_hours_seconds": 28_800}),
         ),
     ]
+}
+
+/// Resources of which the fixture's first record has all that Toggl may send.
+fn without_any<T: Iterator<Item = Addition>>(
+    special: impl Fn() -> T,
+) -> impl Iterator<Item = Addition> {
+    let others = CATALOGUE.iter().filter(move |resource| {
+        !resource.is_time_entry() && special().all(|(name, ..)| name != resource.name)
+    });
+    others.map(|resource| (resource.name, json!({}), json!({})))
 }
 
 fn of_entries() -> [Addition; 2] {
@@ -142,8 +151,4 @@ async fn every_column_of_a_view_shows_a_field_that_toggl_sends() {
         silent.extend(nulls.map(|(column, _)| format!("{name}.{column}")));
     }
     assert!(silent.is_empty(), "null, whatever Toggl sends: {silent:#?}");
-    for resource in CATALOGUE {
-        let is_here = additions().any(|(name, ..)| name == resource.name);
-        assert!(is_here, "no record shows what the columns of {} hold", resource.name);
-    }
 }

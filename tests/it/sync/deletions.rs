@@ -10,17 +10,6 @@ use tests::world::World;
 
 use crate::expected::rows::resource;
 
-const LISTS: [(&str, List); 8] = [
-    ("projects", List::Projects),
-    ("clients", List::Clients),
-    ("tags", List::Tags),
-    ("users", List::Users),
-    ("groups", List::Groups),
-    ("tasks", List::Tasks),
-    ("project_users", List::ProjectUsers),
-    ("workspace_users", List::WorkspaceUsers),
-];
-
 /// Ids of the deleted rows of every table that has some.
 async fn deleted(world: &World) -> BTreeMap<&'static str, BTreeSet<i64>> {
     let mut connection = world.connect().await.unwrap();
@@ -50,10 +39,10 @@ async fn what_is_deleted_in_every_list_and_of_old_and_new_entries_is_marked_and_
     let expected = world.toggl.with_account(|account| {
         let workspace_id = account.workspace_id();
         let mut expected = BTreeMap::new();
-        for (name, list) in LISTS {
-            let id = account.records(list, workspace_id)[1].id();
-            assert!(account.remove(list, workspace_id, id), "{name}");
-            expected.insert(name, BTreeSet::from([id]));
+        for list in List::ALL {
+            let id = account.records(*list, workspace_id)[1].id();
+            assert!(account.remove(*list, workspace_id, id), "{list:?}");
+            expected.insert(list.name(), BTreeSet::from([id]));
         }
         let ids: Vec<i64> = account.time_entries().map(tests::toggl::TimeEntry::id).collect();
         // One of seventy days ago, one of today.
@@ -75,15 +64,15 @@ async fn what_comes_back_is_live_again() {
     world.sync_and_load(&["--only", "all"]).await.unwrap();
     let removed: Vec<(List, String)> = world.toggl.with_account(|account| {
         let workspace_id = account.workspace_id();
-        let remove = |(_, list)| {
-            let record = account.records(list, workspace_id)[0].clone();
-            account.remove(list, workspace_id, record.id());
-            (list, record.text().to_owned())
+        let remove = |list: &List| {
+            let record = account.records(*list, workspace_id)[0].clone();
+            account.remove(*list, workspace_id, record.id());
+            (*list, record.text().to_owned())
         };
-        LISTS.map(remove).into_iter().collect()
+        List::ALL.iter().map(remove).collect()
     });
     world.sync_and_load(&["--only", "all"]).await.unwrap();
-    assert_eq!(deleted(&world).await.len(), LISTS.len());
+    assert_eq!(deleted(&world).await.len(), List::ALL.len());
 
     world.toggl.with_account(|account| {
         let workspace_id = account.workspace_id();

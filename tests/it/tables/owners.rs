@@ -114,6 +114,6 @@ async fn tables_of_another_tool_are_named_with_their_owner_before_anything_is_to
 #[tokio::test]
 async fn tables_of_another_tool_that_are_in_nobodys_way_are_let_be() {
     let guarded = Guarded::start_bare().await;
-    guarded.execute("create schema raw; create table raw.toggl_track__invoices (id text)").await;
+    guarded.execute("create schema raw; create table raw.toggl_track__of_theirs (id text)").await;
     guarded.migrate_as_superuser().await;
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::deletions::Deletions;
 use super::happenings::Happenings;
+use super::list::List;
 use super::record::{Record, array_items, quoted, with_fields};
 use super::team::Team;
 use super::time_entries::{EntryFilter, TimeEntries, TimeEntry};
@@ -25,27 +26,6 @@ pub(super) const INVITATION_CODE: &str = "dummy-invitation-code-0000";
 const ME: &str = include_str!("../../fixtures/me.json");
 const WORKSPACES: &str = include_str!("../../fixtures/workspaces.json");
 const ORGANIZATIONS: &str = include_str!("../../fixtures/organizations.json");
-
-/// The lists of a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum List {
-    /// Archived ones have `active` false.
-    Projects,
-    /// Archived ones have `archived` true.
-    Clients,
-    /// Tags are never archived.
-    Tags,
-    /// Ids are the users' global ids.
-    Users,
-    /// Groups of users.
-    Groups,
-    /// Done ones have `active` false.
-    Tasks,
-    /// Who works on which project.
-    ProjectUsers,
-    /// Ids are the memberships'; the records carry secrets.
-    WorkspaceUsers,
-}
 
 /// One user's Toggl, served by a [`Simulator`](super::Simulator).
 #[derive(Debug, Clone)]

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use self::days::{Day, Slot};
 use self::work::{CLIENTS, PEOPLE, PROJECTS, Person, TAGS, Task};
-use super::account::{Account, List, whole_seconds};
+use super::account::{Account, whole_seconds};
+use super::list::List;
 use super::record::{array_items, with_fields};
 
 const ZONE: &str = "Europe/Berlin";

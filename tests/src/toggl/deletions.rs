@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::account::{Account, List, whole_seconds};
+use super::account::{Account, whole_seconds};
+use super::list::List;
 use super::record::{Record, quoted, with_fields};
 
 /// What was deleted from the lists, as `since` shows it.

@@ -2,7 +2,8 @@
 
 use axum::http::Method;
 
-use super::account::{Account, List};
+use super::account::Account;
+use super::list::List;
 use super::quota::Bucket;
 use super::report::Sum;
 
@@ -47,7 +48,7 @@ impl Endpoint {
             ["me", "time_entries", "current"] => Self::CurrentTimeEntry,
             ["workspaces"] => Self::Workspaces,
             ["workspaces", id] => Self::Workspace(id.parse().ok()?),
-            ["workspaces", id, list] => Self::List(list_of(list)?, id.parse().ok()?),
+            ["workspaces", id, list] => Self::List(List::named(list)?, id.parse().ok()?),
             _ => return None,
         })
     }
@@ -143,18 +144,4 @@ impl Endpoint {
     pub(super) const fn is_counted(self) -> bool {
         !matches!(self, Self::Quota)
     }
-}
-
-fn list_of(segment: &str) -> Option<List> {
-    Some(match segment {
-        "projects" => List::Projects,
-        "clients" => List::Clients,
-        "tags" => List::Tags,
-        "users" => List::Users,
-        "groups" => List::Groups,
-        "tasks" => List::Tasks,
-        "project_users" => List::ProjectUsers,
-        "workspace_users" => List::WorkspaceUsers,
-        _ => return None,
-    })
 }

@@ -3,8 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::account::{Account, List};
+use super::account::Account;
 use super::entry_text::EntryWriter;
+use super::list::List;
 use super::record_writer::RecordWriter;
 
 /// What [`Account::generate`] makes. Archived records come on top of the active ones.

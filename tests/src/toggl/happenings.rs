@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::account::{Account, List};
+use super::account::Account;
 use super::behaviour::Ids;
+use super::list::List;
 use super::record::Record;
 use super::time_entries::TimeEntry;
 
@@ -98,7 +99,7 @@ const fn entity_of(list: List) -> Option<&'static str> {
         List::Tasks => "task",
         List::ProjectUsers => "project_user",
         List::WorkspaceUsers => "workspace_user",
-        List::Users | List::Groups => return None,
+        _ => return None,
     })
 }
 

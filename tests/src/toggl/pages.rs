@@ -1,6 +1,5 @@
 //! Which records of a list an answer holds.
 
-use super::account::List;
 use super::behaviour::{Rest, ShortPage};
 use super::record::Record;
 
@@ -19,13 +18,6 @@ impl Shown {
             Self::Archived => !record.is_active(),
             Self::All => true,
         }
-    }
-}
-
-impl List {
-    /// Whether Toggl tells what has changed in it since some time.
-    pub(super) const fn has_since(self) -> bool {
-        matches!(self, Self::Projects | Self::Tasks | Self::Clients | Self::Tags)
     }
 }
 

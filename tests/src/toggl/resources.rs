@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 
-use super::account::{Account, List};
+use super::account::Account;
 use super::behaviour::Behaviour;
 use super::endpoint::Endpoint;
 use super::entry_query::{Horizon, unix_seconds};
+use super::list::List;
 use super::pages::{Shown, rows_of_page};
 use super::quota::Standing;
 use super::record::Record;
@@ -95,12 +96,7 @@ impl Resources<'_> {
             List::Tags if self.query.contains_key("per_page") => {
                 self.list(self.page(&records, DEFAULT_PAGE_SIZE, self.behaviour.list_cap))
             }
-            List::Clients
-            | List::Tags
-            | List::Users
-            | List::Groups
-            | List::ProjectUsers
-            | List::WorkspaceUsers => self.list(self.chunk(&records)),
+            _ => self.list(self.chunk(&records)),
         }
     }
 

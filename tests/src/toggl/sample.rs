@@ -3,20 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::account::{Account, List, parse_records, whole_seconds};
+use super::account::{Account, parse_records, whole_seconds};
+use super::list::List;
 use super::record::{array_items, quoted, with_fields};
 use super::time_entries::TimeEntry;
 
-const LISTS: [(List, &str); 8] = [
-    (List::Projects, include_str!("../../fixtures/projects.json")),
-    (List::Clients, include_str!("../../fixtures/clients.json")),
-    (List::Tags, include_str!("../../fixtures/tags.json")),
-    (List::Users, include_str!("../../fixtures/users.json")),
-    (List::Groups, include_str!("../../fixtures/groups.json")),
-    (List::Tasks, include_str!("../../fixtures/tasks.json")),
-    (List::ProjectUsers, include_str!("../../fixtures/project_users.json")),
-    (List::WorkspaceUsers, include_str!("../../fixtures/workspace_users.json")),
-];
 const TIME_ENTRIES: &str = include_str!("../../fixtures/time_entries.json");
 
 /// Shortly after the newest entry of the fixtures.
@@ -34,8 +25,8 @@ impl Account {
     pub fn sample() -> Self {
         let mut account = Self::empty();
         let workspace_id = account.workspace_id();
-        for (list, array) in LISTS {
-            account.extend(list, workspace_id, parse_records(array));
+        for list in List::ALL {
+            account.extend(*list, workspace_id, parse_records(list.fixture()));
         }
         for entry in array_items(TIME_ENTRIES) {
             account.put_time_entry(entry.get());

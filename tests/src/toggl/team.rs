@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::account::{Account, List};
+use super::account::Account;
+use super::list::List;
 
 /// The time zones that people have set in their own profiles.
 #[derive(Debug, Clone, Default)]

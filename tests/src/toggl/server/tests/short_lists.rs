@@ -83,7 +83,7 @@ async fn a_glitch_answers_null_for_all_that_is_a_list() {
     let report = "/reports/api/v3/workspace/2230991/search/time_entries";
     simulator.configure(|behaviour| behaviour.glitch = true);
 
-    for path in ["projects", "clients", "tags", "users", "groups", "tasks", "project_users"] {
+    for path in List::ALL.iter().map(|list| list.name()) {
         assert_eq!(text(&simulator, &format!("{WORKSPACE}/{path}")).await, "null", "{path}");
     }
     assert_eq!(text(&simulator, ENTRIES).await, "null");
