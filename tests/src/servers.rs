@@ -25,7 +25,7 @@ pub use self::nats::{NatsOptions, NatsServer};
 pub use self::pgbouncer::{PgBouncer, PoolMode, PoolerOptions};
 pub use self::ports::free_port;
 pub use self::postgres::{Database, PostgresOptions, PostgresServer, Shutdown};
-pub use self::wait::{wait_for, wait_until_ok};
+pub use self::wait::{DEADLINE, wait_for, wait_until_ok};
 pub(crate) use self::wheels::python;
 
 /// The Postgres that the tests of one process share: each takes a database of its own from it with

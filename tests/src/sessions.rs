@@ -1,14 +1,10 @@
 //! Sessions of a database that wait for a lock, which a test holds to stop a worker at a known place.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
-use crate::servers::wait_for;
-
-const DEADLINE: Duration = Duration::from_mins(1);
+use crate::servers::{DEADLINE, wait_for};
 
 const WAITING: &str = "select pid from pg_stat_activity
     where datname = current_database() and backend_type = 'client backend'

@@ -13,13 +13,10 @@ use tokio::sync::OnceCell;
 
 use crate::servers::folder::RunFolder;
 use crate::servers::process::{Launch, ServerProcess};
-use crate::servers::wait_for;
+use crate::servers::{DEADLINE, wait_for};
 
 /// Variables that a worker needs whatever the test is about.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "RUST_BACKTRACE"];
-
-/// Longer than any single command of a test may take.
-const COMMAND_DEADLINE: Duration = Duration::from_mins(2);
 
 /// The folder with the built workers. They are built once a process, by the cargo and in the profile
 /// that built the harness; that is quick when they are up to date.
@@ -216,9 +213,9 @@ impl Worker {
             // A command that reads nothing may have closed it.
             stdin.write_all(&self.stdin).await.ok();
         }
-        let output = tokio::time::timeout(COMMAND_DEADLINE, child.wait_with_output())
+        let output = tokio::time::timeout(DEADLINE, child.wait_with_output())
             .await
-            .with_context(|| format!("{} did not end within {COMMAND_DEADLINE:?}", self.name))??;
+            .with_context(|| format!("{} did not end within {DEADLINE:?}", self.name))??;
         Ok(Finished {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -15,17 +15,11 @@ use crate::migrated::migrated_database;
 use crate::proxy::Proxy;
 use crate::servers::cluster::start_cluster;
 use crate::servers::{
-    Database, NatsOptions, NatsServer, PgBouncer, PoolMode, PoolerOptions, PostgresOptions,
-    PostgresServer, shared_postgres, wait_for, wait_until_ok,
+    DEADLINE, Database, NatsOptions, NatsServer, PgBouncer, PoolMode, PoolerOptions,
+    PostgresOptions, PostgresServer, shared_postgres, wait_for, wait_until_ok,
 };
 use crate::toggl::{Account, Simulator};
 use crate::workers::{Finished, Resident, Worker};
-
-/// Everything that was published is loaded within this, on a slow and busy machine.
-const LOAD_DEADLINE: Duration = Duration::from_secs(90);
-
-/// A server that was restarted, or a cluster that chooses a leader, answers again within this.
-const ANSWER_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A world of its own: a NATS server, a database, a simulator.
 #[derive(Debug)]
@@ -220,7 +214,7 @@ impl World {
     /// When Postgres is not running.
     pub async fn connect(&self) -> Result<PgConnection> {
         let connect = || self.postgres().connect(&self.database.name);
-        wait_until_ok("a connection to Postgres", ANSWER_DEADLINE, connect).await
+        wait_until_ok("a connection to Postgres", DEADLINE, connect).await
     }
 
     /// JetStream, as a client without any limits; a server that is just coming back is waited for.
@@ -229,7 +223,7 @@ impl World {
     /// When NATS is not running.
     pub async fn jetstream(&self) -> Result<Context> {
         let connect = async || Ok(async_nats::connect(self.nats_addresses()).await?);
-        let client = wait_until_ok("a connection to NATS", ANSWER_DEADLINE, connect).await?;
+        let client = wait_until_ok("a connection to NATS", DEADLINE, connect).await?;
         Ok(jetstream::new(client))
     }
 
@@ -240,7 +234,7 @@ impl World {
     pub async fn stream(&self) -> Result<Stream> {
         let context = self.jetstream().await?;
         let look = async || Ok(context.get_stream(STREAM).await?);
-        wait_until_ok("the stream", ANSWER_DEADLINE, look).await
+        wait_until_ok("the stream", DEADLINE, look).await
     }
 
     /// Takes the lease from whoever holds it; that of a killed fetcher else lasts for half a minute.
@@ -273,7 +267,7 @@ impl World {
     /// # Errors
     /// When that takes longer than 90 seconds.
     pub async fn loaded(&self) -> Result<()> {
-        self.loaded_within(LOAD_DEADLINE).await
+        self.loaded_within(DEADLINE).await
     }
 
     /// The same; the error shows what this loader has logged.

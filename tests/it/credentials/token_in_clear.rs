@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 
 use crate::expected::endings::{assert_misused, assert_unspoken};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than a refusal takes on a busy machine.
+const SOON: Duration = Duration::from_secs(90);
 
 async fn world() -> World {
     World::start(Account::sample_at(Timestamp::now())).await.unwrap()
@@ -140,7 +141,7 @@ async fn a_redirect_takes_the_token_nowhere() {
             world.toggl.script("/api/v9/me", answer);
             let finished = world.fetcher(&["check"]).run().await.unwrap();
             assert_ne!(finished.code, Some(0), "{status}: {finished:#?}");
-            assert!(finished.elapsed < DEADLINE, "{finished:#?}");
+            assert!(finished.elapsed < SOON, "{finished:#?}");
             assert!(finished.stdout.contains(&status.to_string()), "{finished:#?}");
         }
     }

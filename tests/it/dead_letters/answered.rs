@@ -1,13 +1,11 @@
 //! What a loader answers who asks it which dead letters there are of a run.
 
-use std::time::Duration;
-
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::{Client, Request};
 use shared::kept::{ANSWERS, Answer, Question, SUBJECT};
 use shared::listing::Span;
 use shared::stream::STREAM;
-use tests::servers::{Shutdown, wait_for};
+use tests::servers::{DEADLINE, Shutdown, wait_for};
 use tests::sessions::waiting_sessions;
 use tests::toggl::Account;
 use tests::world::World;
@@ -16,8 +14,6 @@ use uuid::Uuid;
 use crate::dead_letters::letters::{Letters, poison};
 use crate::expected::rows::resource;
 use crate::given::batches::{cut, publish, record};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// None where nobody answers.
 async fn try_ask(client: &Client, run_ids: &[Uuid]) -> Option<Answer> {

@@ -2,7 +2,6 @@
 //! like a changed shape or a mass deletion is kept whole.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::anyhow;
 use async_nats::jetstream::Context;
@@ -13,14 +12,13 @@ use shared::resource::Resource;
 use shared::stream::STREAM;
 use sqlx::{Executor as _, FromRow, PgConnection};
 use tests::rows::{count, ledger, raw_rows, snapshot};
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
 
 use crate::expected::rows::resource;
 use crate::given::batches::{cut, listing, publish, publish_raw, record};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A loader that waits for what the tests publish.
 struct Running {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use shared::stream::{STREAM, bucket_stream};
 use tests::proxy::Proxy;
-use tests::servers::{NatsServer, wait_for};
+use tests::servers::{DEADLINE, NatsServer, wait_for};
 use tests::toggl::{Account, AccountSize, Answer};
 use tests::workers::Resident;
 use tests::world::World;
@@ -14,8 +14,6 @@ use tests::world::World;
 use crate::expected::oracle::{Oracle, assert_recovers};
 use crate::expected::rows::assert_tables_hold;
 use crate::given::flow::{Flow, loads, prepared, reached};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 const ME: &str = "/api/v9/me";
 const ENTRIES_PER_LISTING: i64 = 15;

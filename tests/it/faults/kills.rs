@@ -2,14 +2,13 @@
 //! the right data, and every batch stands once in the ledger.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 use shared::batch::Batch;
 use shared::listing::Span;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tests::rows::raw_rows;
-use tests::servers::{Shutdown, wait_for};
+use tests::servers::{DEADLINE, Shutdown, wait_for};
 use tests::sessions::waiting_sessions;
 use tests::toggl::Account;
 use tests::workers::Resident;
@@ -19,8 +18,6 @@ use uuid::Uuid;
 use crate::expected::rows::resource;
 use crate::given::batches::{USER, WORKSPACE, cut, moment, publish, record};
 use crate::given::dice::Dice;
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Entries of a flow, and how many of them a batch holds: few, so that there are many batches.
 const ENTRIES: i64 = 6_000;

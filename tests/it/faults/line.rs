@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tests::proxy::{Direction, Proxy};
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::{Account, AccountSize};
 use tests::workers::Resident;
 use tests::world::World;
@@ -12,8 +12,6 @@ use tests::world::World;
 use crate::expected::oracle::assert_recovers;
 use crate::expected::rows::assert_tables_hold;
 use crate::given::flow::{self, Flow};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Longer than a statement takes, shorter than anybody's time limit.
 const OUTAGE: Duration = Duration::from_secs(3);

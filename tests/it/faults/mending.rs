@@ -1,8 +1,6 @@
 //! What somebody has to mend: it is named by every loader and by `loader status`, the other tables go
 //! on, and the table is loaded by itself once it is mended.
 
-use std::time::Duration;
-
 use async_nats::jetstream::Context;
 use shared::batch::Record;
 use shared::consumer::Notes;
@@ -10,6 +8,7 @@ use shared::listing::Span;
 use shared::stream::STREAM;
 use sqlx::Executor as _;
 use tests::rows::count;
+use tests::servers::DEADLINE;
 
 use crate::dead_letters::letters::{Letters, named, poison};
 use crate::expected::oracle::RESUME;
@@ -17,8 +16,6 @@ use crate::expected::rows::resource;
 use crate::given::admitted::Admitted;
 use crate::given::batches::{cut, publish, record};
 use crate::given::watched::{Watched, assert_says};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn is_noted(context: &Context, resource: &str) -> bool {
     let stream = context.get_stream(STREAM).await.unwrap();

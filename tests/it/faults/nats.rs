@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
 use shared::stream::{STREAM, SUBJECT_PREFIX};
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
@@ -14,8 +14,6 @@ use crate::expected::endings::assert_fails;
 use crate::expected::oracle::assert_recovers;
 use crate::expected::rows::resource;
 use crate::given::flow::{self, Flow, loads, reached};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 async fn finish(world: &World, flow: &Flow, loader: &Resident) {
     assert_recovers(world, &flow.oracle, &[loader]).await;

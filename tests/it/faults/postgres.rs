@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _};
 use tests::proxy::{COMMIT, Proxy};
+use tests::servers::DEADLINE;
 use tests::servers::Shutdown;
 use tests::sessions::end_waiting_sessions;
 use tests::workers::Resident;
@@ -12,8 +13,6 @@ use tests::world::World;
 use crate::expected::oracle::assert_recovers;
 use crate::expected::rows::resource;
 use crate::given::flow::{self, loads, reached};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 async fn loader_through(world: &World, proxy: &Proxy) -> Resident {
     let loader = world.loader(&[]).env("DATABASE_URL", world.database_url_through(proxy));

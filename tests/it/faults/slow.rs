@@ -1,13 +1,12 @@
 //! Batches that do not fit into the time, for a trigger or a line that is slow: they are cut until they do.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use shared::listing::Span;
 use sqlx::Executor as _;
 use tests::proxy::{Direction, Proxy};
 use tests::rows::{count, ledger};
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
@@ -15,9 +14,6 @@ use tests::world::World;
 use crate::dead_letters::letters::named;
 use crate::expected::rows::resource;
 use crate::given::batches::{cut, listing, publish, record};
-
-/// A statement may take 25 seconds, and half of what takes longer fits.
-const DEADLINE: Duration = Duration::from_mins(3);
 
 async fn loaded(world: &World, loader: &Resident) {
     let loaded = world.loaded_within(DEADLINE).await;

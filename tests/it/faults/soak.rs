@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use shared::catalogue::CATALOGUE;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tests::proxy::{COMMIT, Direction, Proxy};
+use tests::servers::DEADLINE;
 use tests::servers::Shutdown;
 use tests::toggl::{Account, AccountSize, TimeEntry};
 use tests::workers::{Resident, Worker};
@@ -29,8 +30,6 @@ const FIRST_LISTING: i64 = 1_000_000 / ENTRIES_PER_LISTING;
 
 /// What no worker may take, in KiB.
 const MEMORY: u64 = 100 * 1024;
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const MOST_LOADERS: usize = 3;

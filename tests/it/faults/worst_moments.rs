@@ -1,8 +1,6 @@
 //! A worker dies at the worst moments: rows 1 and 2 of the fault matrix. It does so by itself, at a
 //! named place, as only debug builds can (see `shared::fault_point`).
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use shared::fault_point::{
     AFTER_ACK, AFTER_PUBLISH, BEFORE_ACK, BEFORE_COMMIT, BEFORE_CURSOR, BEFORE_LEDGER,
@@ -10,6 +8,7 @@ use shared::fault_point::{
 };
 use shared::stream::BUCKET;
 use tests::rows::raw_rows;
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, AccountSize};
 use tests::workers::Finished;
 use tests::world::World;
@@ -17,8 +16,6 @@ use tests::world::World;
 use crate::expected::oracle::{Oracle, assert_recovers};
 use crate::expected::rows::{assert_tables_hold, resource};
 use crate::given::flow::{self, loads};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 /// More often than a sync of the sample account gets to any place.
 const ENOUGH: usize = 60;

@@ -9,7 +9,7 @@ use shared::batch::Record;
 use shared::listing::{Listing, Span};
 use shared::resource::{Resource, Scope};
 use sqlx::Connection as _;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
@@ -17,8 +17,6 @@ use tests::world::World;
 use crate::expected::oracle::Oracle;
 use crate::expected::rows::resource;
 use crate::given::batches::{USER, WORKSPACE, moment, record};
-
-const DEADLINE: Duration = Duration::from_mins(3);
 
 /// Entries of a listing, few in the tests that need many batches.
 const ENTRIES_PER_LISTING: i64 = 15;

@@ -2,9 +2,8 @@
 //! tokens are replaced.
 
 use std::process::Stdio;
-use std::time::Duration;
 
-use tests::servers::nats_server_program;
+use tests::servers::{DEADLINE, nats_server_program};
 use tests::toggl::{Account, TOKEN};
 use tests::world::World;
 use tokio::io::AsyncWriteExt as _;
@@ -16,9 +15,6 @@ use crate::given::batches::listing;
 use crate::house::pages::blocks;
 
 const ROOT_KEY: &[u8] = b"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
-
-/// Longer than any block takes.
-const DEADLINE: Duration = Duration::from_mins(3);
 
 /// The block that has this line.
 fn block(line: &str) -> &'static str {

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::listen::listening::{DEADLINE, Listening, SUBSCRIPTIONS, others_entry, own_entry};
+use tests::servers::DEADLINE;
+
+use crate::listen::listening::{Listening, SUBSCRIPTIONS, others_entry, own_entry};
 
 const NEW: i64 = 9_000_000_001;
 

@@ -1,15 +1,16 @@
 //! A thousand events at once cost a handful of requests.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tests::rows::raw_rows;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::{Account, AccountSize};
 use tests::world::World;
 
 use crate::expected::rows::resource;
-use crate::listen::listening::{DEADLINE, Listening};
+use crate::listen::listening::Listening;
 
 /// Ids of the rows with that description.
 async fn described(world: &World, table: &str) -> BTreeSet<i64> {
@@ -31,7 +32,7 @@ async fn a_thousand_events_at_once_cost_a_handful_of_requests_and_none_is_lost()
         ..AccountSize::default()
     };
     let listening = Listening::of(Account::generate(&size), &["--gap", "10s"]).await;
-    let before = listening.requests();
+    let (before, begun) = (listening.requests(), Instant::now());
     let toggl = &listening.world.toggl;
     let (own, others) = toggl.with_account(|account| {
         let user_id = account.user_id();
@@ -57,6 +58,8 @@ async fn a_thousand_events_at_once_cost_a_handful_of_requests_and_none_is_lost()
         wait_for(table, DEADLINE, all).await.unwrap();
     }
     let requests = listening.requests() - before;
-    assert!(requests <= 12, "{requests} requests");
+    // A slow machine tells of them for longer than one gap.
+    let gaps = usize::try_from(begun.elapsed().as_secs() / 10).unwrap();
+    assert!(requests <= 6 * (gaps + 2), "{requests} requests in {gaps} gaps");
     listening.end().await;
 }

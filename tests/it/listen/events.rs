@@ -1,12 +1,10 @@
 //! What happens at Toggl is in the tables, for as few requests as can be.
 
 use jiff::Timestamp;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::{Ids, List};
 
-use crate::listen::listening::{
-    DEADLINE, ENTRIES, Listening, REPORT, WORKSPACE, others_entry, own_entry,
-};
+use crate::listen::listening::{ENTRIES, Listening, REPORT, WORKSPACE, others_entry, own_entry};
 
 const NEW: i64 = 9_000_000_001;
 

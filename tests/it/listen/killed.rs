@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use tests::servers::DEADLINE;
 use tests::toggl::{Answer, signature};
 
-use crate::listen::listening::{DEADLINE, Listening, REPORT, others_entry};
+use crate::listen::listening::{Listening, REPORT, others_entry};
 use crate::listen::refused::{event, secret};
 
 const REPORTS: &str = "/reports/api/v3/workspace/{w}/search/time_entries";

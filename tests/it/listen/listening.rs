@@ -1,9 +1,7 @@
 //! What tests of listening begin with: a synced world, a loader at work, and somebody who listens.
 
-use std::time::Duration;
-
 use tests::rows::{RawRow, raw_rows};
-use tests::servers::{free_port, wait_for};
+use tests::servers::{DEADLINE, free_port, wait_for};
 use tests::toggl::{Account, with_fields};
 use tests::workers::{Resident, Worker};
 use tests::world::World;
@@ -17,7 +15,6 @@ pub(crate) const REPORT: &str = "/reports/api/v3/workspace/2230991/search/time_e
 pub(crate) const SUBSCRIPTIONS: &str = "/webhooks/api/v1/subscriptions/2230991";
 /// Of nobody who logs in.
 pub(crate) const OTHER_USER: i64 = 77;
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Listening {
     pub(crate) world: World,

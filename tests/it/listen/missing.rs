@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::listen::listening::{DEADLINE, Listening, own_entry};
+use tests::servers::DEADLINE;
+
+use crate::listen::listening::{Listening, own_entry};
 
 #[tokio::test]
 async fn a_change_that_a_run_sees_and_no_event_has_announced_is_told() {

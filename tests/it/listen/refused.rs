@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tests::servers::DEADLINE;
 use tests::toggl::signature;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::listen::listening::{DEADLINE, Listening, others_entry};
+use crate::listen::listening::{Listening, others_entry};
 use crate::status::metrics::{documented, served};
 
 const LISTENING: &str = include_str!("../../../docs/listen.md");

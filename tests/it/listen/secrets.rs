@@ -2,9 +2,10 @@
 
 use futures::TryStreamExt as _;
 use shared::stream::BUCKET;
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 
-use crate::listen::listening::{DEADLINE, Listening, SUBSCRIPTIONS, others_entry};
+use crate::listen::listening::{Listening, SUBSCRIPTIONS, others_entry};
 
 #[tokio::test]
 async fn neither_token_nor_secret_nor_what_was_delivered_is_in_a_log_or_in_the_bucket() {

@@ -1,12 +1,12 @@
 //! Subscriptions are made, mended, tried and removed; plans that have none are told.
 
 use serde_json::{Value, json};
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::{Account, Answer, List};
 use tests::world::World;
 
 use crate::expected::endings::{assert_fails, assert_misused};
-use crate::listen::listening::{DEADLINE, Listening, SUBSCRIPTIONS, WORKSPACE, others_entry};
+use crate::listen::listening::{Listening, SUBSCRIPTIONS, WORKSPACE, others_entry};
 
 const LIMITS: &str = "/webhooks/api/v1/limits/2230991";
 

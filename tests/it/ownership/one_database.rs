@@ -1,17 +1,14 @@
 //! A stream is loaded into one database: loaders of another one take nothing until it is moved to theirs.
 
-use std::time::Duration;
-
 use shared::catalogue::CATALOGUE;
 use sqlx::Connection as _;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 
 use crate::expected::oracle::assert_recovers;
 use crate::given::databases::{disown, dump, loader_of, loads_of, owned};
 use crate::given::flow;
 use crate::given::watched::{Watched, assert_says, ended};
 
-const DEADLINE: Duration = Duration::from_mins(1);
 /// The advisory lock of who moves consumers.
 const MOVING: i64 = 0x0074_6f67_676c_0011;
 

@@ -1,9 +1,8 @@
 //! Batches that were acknowledged and are not in the database: after a restored backup, or a lost standby.
 
-use std::time::Duration;
-
 use async_nats::jetstream::stream::Stream;
 use shared::stream::STREAM;
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::workers::Resident;
 use tests::world::World;
@@ -12,8 +11,6 @@ use crate::expected::oracle::assert_recovers;
 use crate::given::databases::{dump, restore};
 use crate::given::flow::{self, Flow};
 use crate::given::watched::{assert_says, ended, status_json};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Loads so many more listings.
 async fn load(world: &World, flow: &mut Flow, listings: i64) {

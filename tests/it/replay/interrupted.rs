@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::listing::Span;
 use shared::stream::STREAM;
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use tests::servers::DEADLINE;
 use tests::servers::Shutdown;
 use tests::sessions::waiting_sessions;
 use tests::toggl::Account;
@@ -15,7 +16,6 @@ use crate::expected::rows::resource;
 use crate::given::batches::{cut, publish, record};
 use crate::replay::replaying::Replaying;
 
-const DEADLINE: Duration = Duration::from_mins(1);
 /// Each with a tag of its own: more than a replay reads ahead, several times over.
 const BATCHES: i64 = 400;
 

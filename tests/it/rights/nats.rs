@@ -5,14 +5,12 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::pull;
 use async_nats::{Client, ConnectOptions, Event};
 use shared::stream::STREAM;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::expected::endings::assert_fails;
 use crate::expected::rows::assert_tables_hold;
 use crate::given::guarded::{FETCHER, Guarded, LOADER, password};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A client with one user's rights, and what the server says to it.
 struct User {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use shared::stream::STREAM;
-use tests::servers::{NatsOptions, NatsServer, free_port, wait_for};
+use tests::servers::{DEADLINE, NatsOptions, NatsServer, free_port, wait_for};
 use tests::toggl::Account;
 use tests::workers::Worker;
 use tests::world::World;
@@ -16,8 +16,6 @@ use tokio::task::JoinHandle;
 use crate::expected::endings::assert_fails;
 use crate::given::certificates::Certificates;
 use crate::given::operator::Operator;
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn world_with(configuration: &str) -> World {
     let options = NatsOptions { configuration: configuration.to_owned(), ..NatsOptions::default() };

@@ -2,10 +2,9 @@
 //! everything works, with others it ends in one clear line.
 
 use std::fs;
-use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor as _};
-use tests::servers::{NatsOptions, PostgresOptions, PostgresServer, wait_for};
+use tests::servers::{DEADLINE, NatsOptions, PostgresOptions, PostgresServer, wait_for};
 use tests::toggl::Account;
 use tests::workers::Worker;
 use tests::world::World;
@@ -13,7 +12,6 @@ use tests::world::World;
 use crate::expected::endings::assert_fails;
 use crate::given::certificates::Certificates;
 
-const DEADLINE: Duration = Duration::from_mins(1);
 /// A user who may come by TLS only, with a certificate; the harness keeps its own.
 const HBA: &str = "host all postgres 127.0.0.1/32 scram-sha-256\n\
                    hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tests::servers::{PostgresOptions, PostgresServer, Shutdown};
+use tests::servers::{DEADLINE, PostgresOptions, PostgresServer, Shutdown};
 use tests::toggl::Account;
 use tests::world::World;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,8 +14,6 @@ use tokio::task::JoinHandle;
 use crate::expected::endings::assert_fails;
 use crate::expected::rows::assert_tables_hold;
 use crate::given::watched::Watched;
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What Postgres answers while it starts, at its port.
 struct Sleeper {

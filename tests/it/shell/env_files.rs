@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tests::servers::DEADLINE;
 use tests::servers::NatsOptions;
 use tests::toggl::{Account, TOKEN};
 use tests::workers::Worker;
@@ -14,7 +14,6 @@ use tests::world::World;
 
 use crate::expected::endings::{assert_fails, assert_unspoken};
 
-const DEADLINE: Duration = Duration::from_mins(1);
 /// As password managers make them.
 const ODD: &str = "50%off $HOME `id` #1 \\n 'x' ; = ü";
 

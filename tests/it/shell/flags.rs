@@ -1,8 +1,7 @@
 //! A flag has its effect wherever it stands, or is refused.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::workers::Worker;
 use tests::world::World;
@@ -10,7 +9,6 @@ use tests::world::World;
 use crate::expected::endings::assert_fails;
 use crate::reports::reporting::{entry, live_ids, load};
 
-const DEADLINE: Duration = Duration::from_mins(1);
 const EVERY_SECOND: &str = "* * * * * *";
 
 async fn world() -> World {

@@ -1,14 +1,13 @@
 //! What Prometheus reads: true, complete, and named as the page about watching, the dashboard and the alerts do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use shared::batch::Record;
 use shared::catalogue::CATALOGUE;
 use shared::listing::Span;
 use sqlx::{Connection as _, Executor as _};
 use tests::rows::ledger;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::world::World;
 
@@ -24,8 +23,6 @@ const DASHBOARD: &str = include_str!("../../../monitoring/grafana/dashboards/tog
 const PROMETHEUS: &str = include_str!("../../../monitoring/prometheus.yml");
 const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 const PREFIX: &str = "toggl_track_loader_";
-
-const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Values by series, as `name` or `name{resource="tags"}`.
 type Series = BTreeMap<String, f64>;

@@ -1,19 +1,15 @@
 //! How old each table gets at most: promised by whoever starts the runs, told everywhere, and noticed when it does not
 //! hold.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::workers::Worker;
 use tests::world::World;
 
 use crate::expected::endings::assert_misused;
 use crate::given::watched::{Watched, status, status_json};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn sample() -> World {
     World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap()

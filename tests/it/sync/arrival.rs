@@ -1,15 +1,12 @@
 //! `--wait`: a run that ends when its data is in the tables.
 
-use std::time::Duration;
-
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::world::World;
 
 use crate::expected::endings::assert_fails;
 use crate::expected::rows::assert_tables_hold;
 use crate::given::guarded::Guarded;
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_run_that_waits_ends_when_the_tables_hold_everything() {

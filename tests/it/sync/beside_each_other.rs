@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tests::rows::{count, raw_rows};
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, Answer, List, with_fields};
 
 use crate::expected::rows::resource;
@@ -14,7 +15,6 @@ use crate::given::many_accounts::{ManyAccounts, member, name, token, user_id};
 const ME: &str = "/api/v9/me";
 const ENTRIES: &str = "/api/v9/me/time_entries";
 const SHARED: i64 = 2_230_991;
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The accounts that the summary tells of, in its order.
 fn told(stdout: &str) -> Vec<String> {
@@ -28,7 +28,7 @@ async fn fifty_accounts_are_read_at_the_same_time_and_told_of_in_their_order() {
     let many = ManyAccounts::start((0..50).map(member).collect()).await;
     // None gets an answer before all have asked: one after the other would never come to an end.
     many.toggl.script(ENTRIES, Answer::pass_through().once_asked_by(50).forever());
-    let finished = many.sync(&[]).await;
+    let finished = many.sync(&["--toggl-timeout", "1h"]).await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert_eq!(many.toggl.most_accounts_at_once(), 50);
     assert_eq!(told(&finished.stdout), (0..50).map(name).collect::<Vec<_>>());
@@ -47,7 +47,9 @@ async fn no_more_accounts_are_read_at_once_than_was_allowed() {
     let many = ManyAccounts::start((0..12).map(member).collect()).await;
     many.toggl.script(ME, Answer::pass_through().once_asked_by(3).forever());
     for command in [&[][..], &["report", "--days", "3"]] {
-        let finished = many.sync(&[command, &["--accounts-at-once", "3"]].concat()).await;
+        let finished = many
+            .sync(&[command, &["--accounts-at-once", "3", "--toggl-timeout", "1h"]].concat())
+            .await;
         assert!(matches!(finished.code, Some(0 | 6)), "{finished:#?}");
         assert_eq!(told(&finished.stdout), (0..12).map(name).collect::<Vec<_>>());
         assert_eq!(many.toggl.most_accounts_at_once(), 3);

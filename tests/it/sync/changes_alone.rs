@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tests::rows::raw_rows;
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, AccountSize, Answer, List, QuotaLimits, SeenRequest, with_fields};
 use tests::workers::Resident;
 use tests::world::World;
@@ -17,7 +18,6 @@ const ME: &str = "/api/v9/me";
 const ENTRIES: &str = "/api/v9/me/time_entries";
 const TAGS: &str = "/api/v9/workspaces/2230991/tags";
 const WORKSPACE: i64 = 2_230_991;
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A world that was synced, and a loader at work.
 async fn synced(account: Account) -> (World, Resident) {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tests::proxy::Proxy;
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, Answer};
 use tests::workers::Resident;
 use tests::world::World;
@@ -15,8 +16,6 @@ const TAGS: &str = "/api/v9/workspaces/2230991/tags";
 const REPORTS: &str = "/reports/api/v3/workspace/2230991/search/time_entries";
 /// What the second run of the same account says first.
 const SEEN: &str = "Another run of this account is there (process";
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A sync that waits so long for its tags, and holds the lease.
 async fn busy(delay: Duration) -> (World, Resident) {

@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, Answer};
 use tests::workers::{Resident, Worker};
 use tests::world::World;
 
 use crate::expected::endings::{assert_fails, assert_misused};
 
-const DEADLINE: Duration = Duration::from_mins(1);
 const TAGS: &str = "/api/v9/workspaces/2230991/tags";
 const EVERY_SECOND: &str = "* * * * * *";
 

@@ -1,15 +1,13 @@
 //! The fetcher by its own plan.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, QuotaLimits};
 use tests::workers::{Resident, Worker};
 use tests::world::World;
 
 use crate::expected::endings::assert_misused;
 
-const DEADLINE: Duration = Duration::from_mins(1);
 const PROJECTS: &str = "/api/v9/workspaces/2230991/projects";
 const ENTRIES: &str = "/api/v9/me/time_entries";
 

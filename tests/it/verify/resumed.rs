@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::{Account, QuotaLimits, SummaryGroups};
 use tests::world::World;
 
 use crate::expected::endings::assert_fails;
 use crate::reports::interrupted::forget_the_reset;
 use crate::verify::verifying::{SUMMARY, Verified};
-
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// First days of the inventories that were asked for since so many requests.
 fn asked_for(world: &World, since: usize) -> BTreeSet<String> {

@@ -110,6 +110,10 @@ pub(super) async fn run(
     }
 }
 
+const DONE: i32 = Exit::Done as i32;
+const INCOMPLETE: i32 = Exit::Incomplete as i32;
+const UNREACHABLE: i32 = Exit::Unreachable as i32;
+
 /// Says how a run ended. What merely lacks something is not read again for that.
 fn ended(job: Job, status: std::process::ExitStatus) -> End {
     match status.code() {
@@ -117,9 +121,6 @@ fn ended(job: Job, status: std::process::ExitStatus) -> End {
         Some(code) => warn!(target: SCHEDULE, "The run ({job}) has ended with exit code {code}"),
         None => error!(target: SCHEDULE, "The run ({job}) was killed ({status})"),
     }
-    const DONE: i32 = Exit::Done as i32;
-    const INCOMPLETE: i32 = Exit::Incomplete as i32;
-    const UNREACHABLE: i32 = Exit::Unreachable as i32;
     match status.code() {
         Some(DONE | INCOMPLETE) => End::Well,
         Some(UNREACHABLE) => End::Unreachable,
