@@ -1,6 +1,6 @@
 //! Sessions of a database that wait for a lock, which a test holds to stop a worker at a known place.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
@@ -14,7 +14,7 @@ const WAITING: &str = "select pid from pg_stat_activity
 /// The watcher is to hold no lock, and no transaction, which would see the same sessions for ever.
 ///
 /// # Errors
-/// When they do not within a minute.
+/// When they do not before [`DEADLINE`].
 pub async fn waiting_sessions(watcher: &mut PgConnection, at_least: usize) -> Result<Vec<i32>> {
     let watcher = Mutex::new(watcher);
     wait_for("sessions to wait for a lock", DEADLINE, || async {
@@ -24,14 +24,17 @@ pub async fn waiting_sessions(watcher: &mut PgConnection, at_least: usize) -> Re
     .await
 }
 
-/// Ends those that wait, once one does.
+/// Ends those that wait, once one does, and returns once they are gone: one that was ended before may still seem to
+/// wait, and does not count.
 ///
 /// # Errors
-/// When none does within a minute, or one has ended by itself.
+/// When none does before [`DEADLINE`].
 pub async fn end_waiting_sessions(watcher: &mut PgConnection) -> Result<()> {
-    let pids = waiting_sessions(watcher, 1).await?;
-    let end = "select bool_and(pg_terminate_backend(pid)) from unnest($1) pid";
-    let ended: bool = sqlx::query_scalar(end).bind(pids).fetch_one(watcher).await?;
-    ensure!(ended, "a session that waited has ended by itself");
-    Ok(())
+    let end = "select coalesce(bool_or(pg_terminate_backend(pid, 60000)), false) from unnest($1::int[]) pid";
+    loop {
+        let pids = waiting_sessions(watcher, 1).await?;
+        if sqlx::query_scalar(end).bind(pids).fetch_one(&mut *watcher).await? {
+            return Ok(());
+        }
+    }
 }
