@@ -1,17 +1,9 @@
 -- What is noted as touched, read from the raw tables. An entry may stand in both. The newer row wins; if that one
 -- is deleted, so is the entry. Of a deleted row is known when it was found missing, of a live one when it was
 -- fetched and, where the other is deleted, when a listing last confirmed it: only then does it matter, so only
--- then is it asked.
+-- then is it asked. What is touched is not a `with`, and confirmed_at a function, so that Postgres may read the copy
+-- beside it with several workers.
 create or replace view raw.toggl_track__touched_entries as
-with touched as materialized (
-    select distinct id
-    from raw.toggl_track__touched, unnest(ids) as id
-    -- Of one piece where raw.toggl_track__settle is copying it.
-    where touched_id <= coalesce(
-        nullif(current_setting('toggl_track.settle_through', true), '')::bigint, 9223372036854775807
-    )
-    order by id
-)
 select
     t.source_id                                             as time_entry_id,
     coalesce(
@@ -50,7 +42,15 @@ select
     t.fetched_at,
     t.synced_at,
     report.fetched_at                                       as report_fetched_at
-from touched
+from (
+    select distinct id
+    from raw.toggl_track__touched, unnest(ids) as id
+    -- Of one piece where raw.toggl_track__settle is copying it.
+    where touched_id <= coalesce(
+        nullif(current_setting('toggl_track.settle_through', true), '')::bigint, 9223372036854775807
+    )
+    order by id
+) touched
 join raw.toggl_track__time_entries t on t.source_id = touched.id
 cross join lateral (
     select
@@ -62,13 +62,9 @@ left join raw.toggl_track__report_entries report on report.time_entry_id = t.sou
 where t.deleted_at is null
     and staging.toggl_report_is_newer(
         t.modified_at,
-        greatest(t.fetched_at, case when report.deleted_at is not null then (
-            select max(claim.fetched_at)
-            from raw.toggl_track__claims claim
-            where claim.resource = 'time_entries' and claim.workspace_id = 0
-                and claim.starts @> t.started_at
-                and (claim.user_id is null or claim.user_id = t.user_id)
-        ) end),
+        greatest(t.fetched_at, case when report.deleted_at is not null then
+            raw.toggl_track__confirmed_at('time_entries', 0, t.started_at, t.user_id)
+        end),
         report.modified_at,
         greatest(report.fetched_at, report.deleted_at)
     ) is not true
@@ -98,7 +94,15 @@ select
     report.fetched_at,
     report.synced_at,
     report.fetched_at
-from touched
+from (
+    select distinct id
+    from raw.toggl_track__touched, unnest(ids) as id
+    -- Of one piece where raw.toggl_track__settle is copying it.
+    where touched_id <= coalesce(
+        nullif(current_setting('toggl_track.settle_through', true), '')::bigint, 9223372036854775807
+    )
+    order by id
+) touched
 join raw.toggl_track__report_entries report on report.time_entry_id = touched.id
 left join raw.toggl_track__time_entries t on t.source_id = report.time_entry_id
 where report.deleted_at is null
@@ -107,13 +111,11 @@ where report.deleted_at is null
         greatest(t.fetched_at, t.deleted_at),
         report.modified_at,
         -- Listings leave running entries of reports alone, and so confirm none.
-        greatest(report.fetched_at, case when t.deleted_at is not null and not report.is_running then (
-            select max(claim.fetched_at)
-            from raw.toggl_track__claims claim
-            where claim.resource = 'time_entries_report' and claim.workspace_id = report.workspace_id
-                and claim.starts @> report.started_at
-                and (claim.user_id is null or claim.user_id = report.user_id)
-        ) end)
+        greatest(report.fetched_at, case when t.deleted_at is not null and not report.is_running then
+            raw.toggl_track__confirmed_at(
+                'time_entries_report', report.workspace_id, report.started_at, report.user_id
+            )
+        end)
     ));
 
 comment on view raw.toggl_track__touched_entries is

@@ -9,6 +9,7 @@ use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use std::collections::BTreeMap;
 use tests::rows::unrecorded;
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::world::World;
 use tokio::runtime::Runtime;
@@ -175,7 +176,7 @@ fn any_order_of_deliveries_over_two_loaders_ends_in_the_same_rows() {
         let first = world.start_loader().await.unwrap();
         world.loaded().await.unwrap();
         let second = world.start_loader().await.unwrap();
-        second.logged("Loading", std::time::Duration::from_mins(1)).await.unwrap();
+        second.logged("Loading", DEADLINE).await.unwrap();
         (world, [first, second])
     });
     // A failing case is printed; no file of the source tree is written.

@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use shared::batch::Batch;
 use shared::stream::STREAM;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, Answer, QuotaLimits};
 use tests::workers::{Finished, Worker};
 use tests::world::World;
@@ -231,7 +232,7 @@ async fn no_password_or_token_is_in_the_command_line_and_memory_is_not_dumped() 
     let fetcher = guarded.fetcher(&[]).start().await.unwrap();
     let loader = guarded.loader(&[]).start().await.unwrap();
     guarded.world.toggl.wait_for(tags, 1).await;
-    loader.logged("Loading", std::time::Duration::from_mins(1)).await.unwrap();
+    loader.logged("Loading", DEADLINE).await.unwrap();
     for worker in [fetcher, loader] {
         let read =
             |file| std::fs::read_to_string(format!("/proc/{}/{file}", worker.pid())).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::workers::Finished;
 use tests::world::World;
@@ -196,7 +196,7 @@ async fn a_running_loader_prunes_by_its_settings_and_without_them_keeps_everythi
     let loader = pruning.world.loader(&[]).env("LOADER_KEEP_LETTERS", "30d");
     let loader = loader.env("LOADER_KEEP_LOADS", "forever").env("LOADER_KEEP_HISTORY", "");
     let loader = loader.start().await.unwrap();
-    loader.logged("Deleted 31 dead letters", Duration::from_mins(1)).await.unwrap();
+    loader.logged("Deleted 31 dead letters", DEADLINE).await.unwrap();
     assert_eq!(pruning.texts(counts).await, ["140 29"]);
 }
 

@@ -1,7 +1,5 @@
 //! What is not Toggl's changes nothing and costs no request.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tests::servers::DEADLINE;
 use tests::toggl::signature;
@@ -151,7 +149,7 @@ async fn whoever_watches_is_told_and_nobody_else_finds_anything() {
         .toggl
         .script("/webhooks/api/v1/subscriptions/{w}", tests::toggl::Answer::status(500).forever());
     let not_ready = || async { (listening.answer("/readyz").await.0 == 503).then_some(()) };
-    tests::servers::wait_for("no readiness", Duration::from_mins(1), not_ready).await.unwrap();
+    tests::servers::wait_for("no readiness", DEADLINE, not_ready).await.unwrap();
     assert!(listening.answer("/readyz").await.1.contains("workspace 2230991"));
     listening.end().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tests::rows::{count, raw_rows};
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::{Account, AccountSize, Answer};
 use tests::world::World;
 
@@ -115,7 +115,7 @@ async fn a_report_says_how_far_it_is_and_how_long_it_will_take() {
     let from = days_ago(3 * 365 + 2);
     let fetcher = world.fetcher(&["report", "--from", &from]).start().await.unwrap();
     let line = || async { fetcher.log().contains(" entries, ").then_some(()) };
-    wait_for("a line of progress", Duration::from_mins(1), line).await.unwrap();
+    wait_for("a line of progress", DEADLINE, line).await.unwrap();
     assert!(fetcher.log().contains('%') && fetcher.log().contains(" left"), "{}", fetcher.log());
     fetcher.kill9().unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, Answer, QuotaLimits};
 use tests::world::World;
 
@@ -44,7 +45,7 @@ async fn a_report_that_is_interrupted_says_so_and_restart_begins_anew() {
     let fetcher = world.fetcher(&arguments).start().await.unwrap();
     tokio::time::timeout(Duration::from_mins(1), world.toggl.wait_for(REPORTS, 5)).await.unwrap();
     fetcher.signal("INT").unwrap();
-    assert_eq!(fetcher.ended(Duration::from_mins(1)).await.unwrap(), Some(1));
+    assert_eq!(fetcher.ended(DEADLINE).await.unwrap(), Some(1));
     assert!(fetcher.log().contains("interrupted"), "{}", fetcher.log());
     let first = questions(&world)[0].clone();
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use loader::postgres::database::DatabaseArgs;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-use tests::servers::{PgBouncer, PoolMode, PoolerOptions};
+use tests::servers::{DEADLINE, PgBouncer, PoolMode, PoolerOptions};
 use tests::toggl::{Account, TOKEN};
 use tests::workers::Worker;
 use tests::world::World;
@@ -141,7 +141,7 @@ async fn a_pooler_in_session_mode_with_too_few_sessions_is_not_called_wrong() {
     assert_ends(world.loader(&["migrate"]), 0, &[]).await;
     assert_ends(world.loader(&["check"]), 0, &["[NOTE]", "default_pool_size"]).await;
     let loader = world.start_loader().await.unwrap();
-    loader.logged("default_pool_size", std::time::Duration::from_mins(1)).await.unwrap();
+    loader.logged("default_pool_size", DEADLINE).await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0), "{}", loader.log());
 }
 

@@ -7,6 +7,7 @@ use fetcher::{SyncOptions, sync_all};
 use jiff::civil::DateTime;
 use shared::nats::jetstream;
 use shared::stream::{StreamArgs, ensure_stream};
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::world::World;
 
@@ -178,7 +179,7 @@ async fn the_lines_of_a_loader_have_the_same_form_at_every_level() {
     }
     let loader = world.loader(&["--log-format", "json", "--log-level", "debug"]);
     let loader = loader.start().await.unwrap();
-    loader.logged("Loading", std::time::Duration::from_mins(1)).await.unwrap();
+    loader.logged("Loading", DEADLINE).await.unwrap();
     assert_eq!(loader.terminate().await.unwrap(), Some(0));
     for line in loader.log().lines() {
         let object: serde_json::Value = serde_json::from_str(line).unwrap();

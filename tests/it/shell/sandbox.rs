@@ -2,9 +2,8 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
 
-use tests::servers::wait_for;
+use tests::servers::{DEADLINE, wait_for};
 use tests::workers::{BESIDE_TESTS, Worker};
 
 #[tokio::test]
@@ -42,5 +41,5 @@ async fn it_shows_a_week_its_proof_and_what_is_next_and_leaves_nothing() {
     }
     // What outlives the program for a moment ends by itself.
     let is_empty = || async { fs::read_dir(folder.path()).ok()?.next().is_none().then_some(()) };
-    wait_for("nothing to be left", Duration::from_secs(30), is_empty).await.unwrap();
+    wait_for("nothing to be left", DEADLINE, is_empty).await.unwrap();
 }

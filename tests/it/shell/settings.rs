@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Command, CommandFactory as _};
+use tests::servers::DEADLINE;
 use tests::toggl::Account;
 use tests::workers::{Finished, Worker};
 use tests::world::World;
@@ -149,7 +150,7 @@ async fn with_every_other_variable_empty_both_do_their_work() {
     assert_eq!(check.code, Some(0), "{check:#?}");
     let scheduler = empty("fetcher", world.fetcher(&["schedule"]), &["NATS_URL"]);
     let scheduler = scheduler.start().await.unwrap();
-    scheduler.logged(":17:00", std::time::Duration::from_mins(1)).await.unwrap();
+    scheduler.logged(":17:00", DEADLINE).await.unwrap();
     assert_eq!(scheduler.terminate().await.unwrap(), Some(0), "{}", scheduler.log());
 }
 

@@ -2,12 +2,11 @@
 //! the view shows what the raw tables hold.
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tests::servers::{shared_postgres, wait_for};
+use tests::servers::{DEADLINE, shared_postgres, wait_for};
 use tests::toggl::Account;
 use tests::world::World;
 use tokio::runtime::Runtime;
@@ -200,6 +199,23 @@ async fn copying_waits_until_nothing_is_written_and_goes_on_in_pieces() {
 }
 
 #[tokio::test]
+async fn several_workers_of_postgres_read_the_copy_for_one_question() {
+    let mut staged = Staged::start().await;
+    for statement in [
+        "insert into raw.toggl_track__typed_entries (time_entry_id, workspace_id, project_id, duration_seconds)
+         select id, 1, id % 7, 60 from generate_series(1, 200000) id",
+        "analyze raw.toggl_track__typed_entries",
+    ] {
+        execute(&mut staged.connection, statement).await;
+    }
+    let question = "explain select project_id, sum(duration_seconds)
+                    from staging.stg_toggl_track__time_entries group by 1";
+    let plan: Vec<String> =
+        sqlx::query_scalar(question).fetch_all(&mut staged.connection).await.unwrap();
+    assert!(plan.iter().any(|line| line.contains("Parallel Append")), "{plan:#?}");
+}
+
+#[tokio::test]
 async fn a_loader_brings_the_copy_up_to_date_beside_its_work() {
     let world = World::start(Account::sample_at(jiff::Timestamp::now())).await.unwrap();
     world.sync_and_load(&[]).await.unwrap();
@@ -216,7 +232,7 @@ async fn a_loader_brings_the_copy_up_to_date_beside_its_work() {
         let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut connection).await.ok()?;
         (waiting == 0).then_some(())
     };
-    wait_for("the entries to be copied", Duration::from_secs(30), is_copied).await.unwrap();
+    wait_for("the entries to be copied", DEADLINE, is_copied).await.unwrap();
     let counts = "select (select count(*) from raw.toggl_track__typed_entries),
                          (select count(*) from staging.stg_toggl_track__time_entries)";
     let (copied, shown): (i64, i64) =

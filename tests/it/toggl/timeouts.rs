@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tests::servers::DEADLINE;
 use tests::toggl::{Account, Answer};
 use tests::world::World;
 
@@ -38,7 +39,7 @@ async fn a_pause_after_429_may_be_as_long_as_a_wait_for_a_quota() {
     let patient = world().await;
     patient.toggl.script("/api/v9/me", pause());
     let waiting = patient.fetcher(&[]).env("TOGGL_MAX_WAIT", "10m").start().await.unwrap();
-    waiting.logged("waiting 400.0 s", Duration::from_mins(1)).await.unwrap();
+    waiting.logged("waiting 400.0 s", DEADLINE).await.unwrap();
     assert_eq!(waiting.exit_code(), None);
     waiting.terminate().await.unwrap();
 }
