@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Whatever has to come is waited for so long: a machine that has other work to do is slow, and only a failure costs it.
-pub const DEADLINE: Duration = Duration::from_mins(5);
+pub const DEADLINE: Duration = Duration::from_mins(4);
 /// First pause between two looks; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
