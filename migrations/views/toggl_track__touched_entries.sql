@@ -1,8 +1,8 @@
 -- What is noted as touched, read from the raw tables. An entry may stand in both. The newer row wins; if that one
 -- is deleted, so is the entry. Of a deleted row is known when it was found missing, of a live one when it was
 -- fetched and, where the other is deleted, when a listing last confirmed it: only then does it matter, so only
--- then is it asked. What is touched is not a `with`, and confirmed_at a function, so that Postgres may read the copy
--- beside it with several workers.
+-- then is it asked. Neither a `with` nor a subquery stands here, so that several workers of Postgres may read the copy
+-- beside it.
 create or replace view raw.toggl_track__touched_entries as
 select
     t.source_id                                             as time_entry_id,
@@ -42,15 +42,7 @@ select
     t.fetched_at,
     t.synced_at,
     report.fetched_at                                       as report_fetched_at
-from (
-    select distinct id
-    from raw.toggl_track__touched, unnest(ids) as id
-    -- Of one piece where raw.toggl_track__settle is copying it.
-    where touched_id <= coalesce(
-        nullif(current_setting('toggl_track.settle_through', true), '')::bigint, 9223372036854775807
-    )
-    order by id
-) touched
+from raw.toggl_track__touched_ids touched
 join raw.toggl_track__time_entries t on t.source_id = touched.id
 cross join lateral (
     select
@@ -94,15 +86,7 @@ select
     report.fetched_at,
     report.synced_at,
     report.fetched_at
-from (
-    select distinct id
-    from raw.toggl_track__touched, unnest(ids) as id
-    -- Of one piece where raw.toggl_track__settle is copying it.
-    where touched_id <= coalesce(
-        nullif(current_setting('toggl_track.settle_through', true), '')::bigint, 9223372036854775807
-    )
-    order by id
-) touched
+from raw.toggl_track__touched_ids touched
 join raw.toggl_track__report_entries report on report.time_entry_id = touched.id
 left join raw.toggl_track__time_entries t on t.source_id = report.time_entry_id
 where report.deleted_at is null

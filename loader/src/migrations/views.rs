@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 36] = [
+static VIEWS: [View; 37] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -72,6 +72,7 @@ static VIEWS: [View; 36] = [
     view!("stg_toggl_track__workspace_users"),
     view!("raw", "toggl_track__report_entries"),
     view!("stg_toggl_track__time_entries_report"),
+    view!("raw", "toggl_track__touched_ids"),
     view!("raw", "toggl_track__touched_entries"),
     view!("stg_toggl_track__time_entries"),
     view!("stg_toggl_track__wide_entries"),
