@@ -33,9 +33,10 @@ const LISTS_EVERY: SignedDuration = SignedDuration::from_mins(50);
 const SYNC_EVERY: SignedDuration = SignedDuration::from_hours(12);
 /// How often the team's entries may be read, in minutes.
 const TEAM_EVERY: [i64; 7] = [15, 30, 60, 120, 240, 480, 1_440];
-/// Twice this after a run that failed, and twice as long with each further one.
+/// Twice this after a run that failed, and twice as long with each further one; where nothing could be reached, once
+/// this at first.
 const PAUSE: SignedDuration = SignedDuration::from_mins(1);
-/// The same where nothing could be reached, at most: nobody was asked for anything.
+/// The longest pause where nothing could be reached: nobody was asked for anything.
 const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(4);
 
 /// Requests by pool.
@@ -160,10 +161,10 @@ impl Plan {
 
     /// No job is at fault, and none is tried for a while.
     fn hold_on(&mut self) {
-        let runs = self.hold.map_or(0, |hold| hold.runs).saturating_add(1);
-        let pause = PAUSE.saturating_mul(1 << (runs - 1).min(6)).min(LONGEST_HOLD);
+        let earlier = self.hold.map_or(0, |hold| hold.runs);
+        let pause = longer_and_longer(earlier, LONGEST_HOLD);
         let until = self.now.saturating_add(pause).unwrap_or(self.now);
-        self.hold = Some(Hold { until, runs });
+        self.hold = Some(Hold { until, runs: earlier.saturating_add(1) });
     }
 
     /// What an answer said of a pool.
@@ -222,10 +223,7 @@ impl Plan {
                 let every = self.every(job);
                 (every, Why::Every(every))
             }
-            failures => {
-                let pause = PAUSE.saturating_mul(1 << failures.min(6)).min(HOUR);
-                (pause, Why::Again(failures))
-            }
+            failures => (longer_and_longer(failures, HOUR), Why::Again(failures)),
         };
         (last.saturating_add(pause).unwrap_or(last), why)
     }
@@ -324,4 +322,9 @@ impl Plan {
             pool.roll(now);
         }
     }
+}
+
+/// [`PAUSE`], doubled so often.
+fn longer_and_longer(times: u32, longest: SignedDuration) -> SignedDuration {
+    PAUSE.saturating_mul(1 << times.min(6)).min(longest)
 }

@@ -30,11 +30,12 @@ pub async fn waiting_sessions(watcher: &mut PgConnection, at_least: usize) -> Re
 /// # Errors
 /// When none does before [`DEADLINE`].
 pub async fn end_waiting_sessions(watcher: &mut PgConnection) -> Result<()> {
-    let end = "select coalesce(bool_or(pg_terminate_backend(pid, 60000)), false) from unnest($1::int[]) pid";
-    loop {
-        let pids = waiting_sessions(watcher, 1).await?;
-        if sqlx::query_scalar(end).bind(pids).fetch_one(&mut *watcher).await? {
-            return Ok(());
-        }
-    }
+    let watcher = Mutex::new(watcher);
+    let end = format!("select bool_or(pg_terminate_backend(pid, 60000)) from ({WAITING}) waiting");
+    wait_for("a session that waits to be ended", DEADLINE, || async {
+        let ended = sqlx::query_scalar::<_, Option<bool>>(sqlx::AssertSqlSafe(end.as_str()));
+        let ended = ended.fetch_one(&mut **watcher.lock().await).await.ok()?;
+        (ended == Some(true)).then_some(())
+    })
+    .await
 }

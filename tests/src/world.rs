@@ -265,7 +265,7 @@ impl World {
     /// Waits until the loaders have acknowledged every message of the stream.
     ///
     /// # Errors
-    /// When that takes longer than 90 seconds.
+    /// When that takes longer than [`DEADLINE`].
     pub async fn loaded(&self) -> Result<()> {
         self.loaded_within(DEADLINE).await
     }

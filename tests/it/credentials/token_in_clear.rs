@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use crate::expected::endings::{assert_misused, assert_unspoken};
 
 /// Longer than a refusal takes on a busy machine.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(30);
 
 async fn world() -> World {
     World::start(Account::sample_at(Timestamp::now())).await.unwrap()

@@ -6,9 +6,10 @@ use tests::workers::Finished;
 
 /// Longer than any command may take to give up on what is not there, also where a busy machine lets it
 /// wait for its turn.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The end of every failure: this code, and as the last line `error: …` with these words, without much ado.
+/// The end of every failure: this code, and as the last line `error: …` with these words, within
+/// half a minute.
 #[track_caller]
 pub(crate) fn assert_fails(finished: &Finished, code: i32, words: &[&str]) {
     assert_fails_in_the_end(finished, code, words);

@@ -60,6 +60,7 @@ async fn a_thousand_events_at_once_cost_a_handful_of_requests_and_none_is_lost()
     let requests = listening.requests() - before;
     // A slow machine tells of them for longer than one gap.
     let gaps = usize::try_from(begun.elapsed().as_secs() / 10).unwrap();
-    assert!(requests <= 6 * (gaps + 2), "{requests} requests in {gaps} gaps");
+    let most = 12 + 6 * gaps.saturating_sub(2);
+    assert!(requests <= most, "{requests} requests in {gaps} gaps");
     listening.end().await;
 }

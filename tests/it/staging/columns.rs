@@ -151,4 +151,8 @@ async fn every_column_of_a_view_shows_a_field_that_toggl_sends() {
         silent.extend(nulls.map(|(column, _)| format!("{name}.{column}")));
     }
     assert!(silent.is_empty(), "null, whatever Toggl sends: {silent:#?}");
+    for resource in CATALOGUE {
+        let is_here = additions().any(|(name, ..)| name == resource.name);
+        assert!(is_here, "no record shows what the columns of {} hold", resource.name);
+    }
 }

@@ -121,13 +121,15 @@ async fn every_resource_serves_the_fixture_byte_for_byte() {
     let account = simulator.with_account(|account| account.clone());
 
     assert_eq!(text(&simulator, "/api/v9/me").await, account.me());
-    for list in List::ALL.iter().copied().filter(|list| *list != List::Tasks) {
-        let query = match list {
-            List::Projects => "?active=both&page=1&per_page=200",
-            List::Clients => "?status=both",
-            _ => "",
-        };
-        let path = format!("{}{query}", list.name());
+    for (list, path) in [
+        (List::Projects, "projects?active=both&page=1&per_page=200"),
+        (List::Clients, "clients?status=both"),
+        (List::Tags, "tags"),
+        (List::Users, "users"),
+        (List::Groups, "groups"),
+        (List::ProjectUsers, "project_users"),
+        (List::WorkspaceUsers, "workspace_users"),
+    ] {
         let records = account.records(list, account.workspace_id());
         let expected: Vec<&str> = records.iter().map(Record::text).collect();
         let body = text(&simulator, &format!("{WORKSPACE}/{path}")).await;
