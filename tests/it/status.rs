@@ -3,6 +3,7 @@
 mod explain;
 mod explain_at_random;
 mod explain_batches;
+mod explain_deletions;
 mod freshness;
 mod freshness_cost;
 mod healthy;

@@ -31,6 +31,10 @@ impl Became {
             Self::StillDeleted => {
                 "is complete for it and lacks it; it was marked deleted already".to_owned()
             }
+            Self::DeletedEarlier { than } => format!(
+                "is complete for it and lacks it; it was marked deleted at {}: was deleted by this time already",
+                time(*than)
+            ),
             Self::NotThere => "is complete for it and lacks it; it was not stored".to_owned(),
             Self::Lacks => {
                 "is complete for it and lacks it: marked deleted, if it was stored and live"
@@ -68,6 +72,7 @@ impl Became {
             Self::MarkedDeleted => "marked_deleted",
             Self::LeftAlone { .. } => "left_alone",
             Self::StillDeleted => "still_deleted",
+            Self::DeletedEarlier { .. } => "deleted_earlier",
             Self::NotThere => "not_there",
             Self::Lacks => "lacks",
             Self::NotBelieved(_) => "not_believed",

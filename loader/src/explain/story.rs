@@ -35,6 +35,8 @@ pub(super) enum Became {
     LeftAlone { confirmed_at: Timestamp },
     /// Not in it, and known to be deleted.
     StillDeleted,
+    /// Not in it, and known to be deleted, but only since a later listing.
+    DeletedEarlier { than: Timestamp },
     /// Not in it, and not stored.
     NotThere,
     /// Not in it, and whether it was stored then is not known.
@@ -143,7 +145,7 @@ impl<'a> Story<'a> {
         let mut form = Form::of_row(batch, row);
         let denied = self.newest_claim(&form, batch.fetched_at);
         let own = form.deleted_at;
-        form.deleted_at = own.or(denied);
+        form.deleted_at = own.or_else(|| self.missing_since(denied?, batch.fetched_at));
         let became = match self.before {
             Before::Unknown | Before::Absent if load.written == 0 => Became::NotWritten,
             Before::Unknown => Became::Unclear,
@@ -178,7 +180,12 @@ impl<'a> Story<'a> {
             return Became::Stale { than };
         }
         let same = stored.content_hash == new.content_hash && stored.started_at == new.started_at;
-        if same && was_deleted == is_deleted {
+        // What was deleted before it was seen, and is gone since, was deleted a second time.
+        let same_deletion = match (own, denied) {
+            (None, Some(_)) => stored.deleted_at > Some(new.fetched_at),
+            _ => was_deleted == is_deleted,
+        };
+        if same && same_deletion {
             return Became::Unchanged;
         }
         let live = if was_deleted { Became::Restored } else { Became::Updated { since: than } };
@@ -213,8 +220,8 @@ impl<'a> Story<'a> {
             Before::Absent => return Became::NotThere,
             Before::Unknown => return Became::Lacks,
         };
-        if stored.deleted_at.is_some() {
-            return Became::StillDeleted;
+        if let Some(than) = stored.deleted_at {
+            return self.absent_deleted(stored, than, batch.fetched_at);
         }
         let confirmed_at = self.version(&stored).confirmed_at;
         if confirmed_at >= batch.fetched_at {
@@ -222,6 +229,25 @@ impl<'a> Story<'a> {
         }
         self.before = Before::Stored(Form { deleted_at: Some(batch.fetched_at), ..stored });
         Became::MarkedDeleted
+    }
+
+    /// What is marked by a later claim only because this one comes late was gone at this one already.
+    fn absent_deleted(&mut self, stored: Form, than: Timestamp, fetched_at: Timestamp) -> Became {
+        let comes_late = self.claims.iter().any(|(_, at)| *at > fetched_at);
+        if !comes_late || than <= fetched_at || stored.fetched_at >= fetched_at {
+            return Became::StillDeleted;
+        }
+        self.before = Before::Stored(Form { deleted_at: Some(fetched_at), ..stored });
+        Became::DeletedEarlier { than }
+    }
+
+    /// Since when it is gone that was seen then, and that a newer claim lacks: the stored deletion may lie between.
+    fn missing_since(&self, denied: Timestamp, seen_at: Timestamp) -> Option<Timestamp> {
+        let stored = match self.before {
+            Before::Stored(stored) => stored.deleted_at.filter(|at| *at > seen_at),
+            Before::Unknown | Before::Absent => None,
+        };
+        stored.into_iter().chain([denied]).min()
     }
 
     /// A live row is as new as the newest listing that had it.
@@ -255,6 +281,7 @@ impl Became {
             Self::MarkedDeleted
                 | Self::LeftAlone { .. }
                 | Self::StillDeleted
+                | Self::DeletedEarlier { .. }
                 | Self::NotThere
                 | Self::Lacks
                 | Self::NotBelieved(_)

@@ -21,18 +21,18 @@ impl Replaying {
         finished
     }
 
-    async fn text(&self, resource: &str, id: &str) -> String {
+    pub(super) async fn text(&self, resource: &str, id: &str) -> String {
         self.explain(&["--resource", resource, "--id", id], 0).await.stdout
     }
 
-    async fn json(&self, resource: &str, id: &str) -> Value {
+    pub(super) async fn json(&self, resource: &str, id: &str) -> Value {
         let finished = self.explain(&["--resource", resource, "--id", id, "--json"], 0).await;
         serde_json::from_str(&finished.stdout).unwrap()
     }
 }
 
 /// What became of it in each batch that matters, the first loaded first: `1 created`.
-fn story(answer: &Value) -> Vec<String> {
+pub(super) fn story(answer: &Value) -> Vec<String> {
     let batches = answer["batches"].as_array().unwrap().iter().rev();
     let became = batches.filter(|batch| batch["became"] != "not_covered");
     let words = became.map(|batch| {
@@ -45,11 +45,11 @@ fn story(answer: &Value) -> Vec<String> {
     words.collect()
 }
 
-fn tags() -> &'static Resource {
+pub(super) fn tags() -> &'static Resource {
     resource("tags")
 }
 
-fn partial(fetched_at: i64, records: Vec<Record>) -> Vec<Batch> {
+pub(super) fn partial(fetched_at: i64, records: Vec<Record>) -> Vec<Batch> {
     cut(tags(), fetched_at, Span::Partial, records)
 }
 
@@ -102,36 +102,6 @@ async fn a_record_that_was_edited_is_traced_to_the_batch_that_brought_it() {
     }
     let whole = replaying.explain(&["--resource", "tags", "--id", "7", "--data"], 0).await;
     assert!(whole.stdout.contains("\n      \"name\": \"second\""), "{whole:#?}");
-}
-
-#[tokio::test]
-async fn a_row_that_a_listing_lacked_and_another_had_again_is_told_so() {
-    let replaying = Replaying::start().await;
-    replaying.load(&listing(tags(), 10, named(tags(), 1..=3, "tag"))).await;
-    replaying.load(&listing(tags(), 20, named(tags(), 1..=2, "tag"))).await;
-    replaying.load(&listing(tags(), 25, named(tags(), 1..=2, "tag"))).await;
-    let answer = replaying.json("tags", "3").await;
-    assert_eq!(story(&answer), ["1 created", "2 marked_deleted", "3 still_deleted"], "{answer:#}");
-    assert_eq!(answer["stored"]["state"], "deleted");
-    assert_eq!(answer["stored"]["deleted_by"]["stream_sequence"], 2);
-    assert_eq!(answer["stored"]["deleted_at"], moment(20).to_string());
-    assert_eq!(answer["claims"][0]["fetched_at"], moment(25).to_string(), "{answer:#}");
-    let text = replaying.text("tags", "3").await;
-    assert!(text.contains("UTC, as a complete listing lacks it: run "), "{text}");
-    // Of a row that is live, the same listing is what has confirmed it.
-    let live = replaying.json("tags", "2").await;
-    assert_eq!(story(&live), ["1 created", "2 unchanged", "3 unchanged"], "{live:#}");
-    assert_eq!(live["stored"]["confirmed_at"], moment(25).to_string());
-
-    replaying.load(&listing(tags(), 30, named(tags(), 1..=3, "tag"))).await;
-    // What a newer listing covers is not taken from an older one.
-    replaying.load(&listing(tags(), 22, named(tags(), 1..=2, "tag"))).await;
-    replaying.load(&partial(24, vec![record(tags(), 4, 5, "gone by now")])).await;
-    let answer = replaying.json("tags", "3").await;
-    assert_eq!(story(&answer)[3..], ["4 restored", "5 left_alone"], "{answer:#}");
-    let gone = replaying.json("tags", "4").await;
-    assert_eq!(story(&gone)[4..], ["5 not_there", "6 gone_since"], "{gone:#}");
-    assert_eq!(gone["stored"]["state"], "deleted");
 }
 
 #[tokio::test]

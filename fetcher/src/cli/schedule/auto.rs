@@ -134,6 +134,8 @@ struct Driver<'a> {
     jobs: Vec<Job>,
     watch: Watch<'a>,
     seen: Seen,
+    /// Whether the bucket could be looked into when that was last tried.
+    sees: bool,
 }
 
 impl<'a> Driver<'a> {
@@ -146,7 +148,7 @@ impl<'a> Driver<'a> {
         let costs: BTreeMap<Job, Cost> = jobs.iter().map(|job| (*job, seen.cost(*job))).collect();
         let rules = Rules { share, verify_every: verify_every.unwrap_or_default() };
         let plan = Plan::new(rules, costs, Timestamp::now());
-        Self { plan, jobs, watch: Watch::of(&runs.common), seen }
+        Self { plan, jobs, watch: Watch::of(&runs.common), seen, sees: true }
     }
 
     /// Looks what earlier processes have left in the bucket.
@@ -167,11 +169,11 @@ impl<'a> Driver<'a> {
     /// Notes a run that has ended.
     async fn note(&mut self, job: Job, began: Timestamp, end: End) {
         let before = self.seen.clone();
+        let saw = self.sees;
         let spent = if self.look().await {
             self.seen.spent(job, began, &before)
         } else {
-            // Of what nobody knows, that it took what it usually takes.
-            before.cost(job)
+            before.spent_unseen(job, end, saw)
         };
         self.plan.ended(job, (began, Timestamp::now()), &spent, end);
         self.observe();
@@ -182,15 +184,16 @@ impl<'a> Driver<'a> {
 
     /// Looks what runs have left in the bucket; whether that can be seen.
     async fn look(&mut self) -> bool {
-        match self.watch.look().await {
+        let looked = self.watch.look().await;
+        self.sees = looked.is_ok();
+        match looked {
             Ok(seen) => self.seen = seen,
             Err(error) => {
                 let error = chain(error.as_ref());
                 warn!(target: SCHEDULE, "Cannot look what is left of the quotas: {error}");
-                return false;
             }
         }
-        true
+        self.sees
     }
 
     fn observe(&mut self) {

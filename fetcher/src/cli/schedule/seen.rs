@@ -8,7 +8,7 @@ use shared::nats::Program;
 use crate::account::Workspaces;
 use crate::cli::CommonArgs;
 use crate::credentials::Login;
-use crate::plan::{Cost, Job, Observed, Pool};
+use crate::plan::{Cost, End, Job, Observed, Pool};
 use crate::state::{LastRun, Limits, Profile, State};
 use crate::toggl::{self, Bucket};
 
@@ -176,6 +176,13 @@ impl Seen {
         }
         spent
     }
+
+    /// What a run took of which nothing can be seen: what it usually takes. But one that reached no more than the
+    /// run before it asked Toggl for nothing: NATS and the vault come first. `saw` says that after the run before
+    /// it something could be seen.
+    pub(super) fn spent_unseen(&self, job: Job, end: End, saw: bool) -> Cost {
+        if end == End::Unreachable && !saw { Cost::new() } else { self.cost(job) }
+    }
 }
 
 impl Account {
@@ -328,6 +335,33 @@ mod tests {
             after.spent(Job::Sync, at(0), &before)[&Pool::User(1)]
         };
         assert_eq!([spent(9), spent(7), spent(1)], [0, 2, 4]);
+    }
+
+    #[test]
+    fn an_outage_takes_no_more_than_the_run_in_which_it_began() {
+        let seen = seen(&[5], &[(Bucket::User, 30), (Bucket::Workspace(50), 30)]);
+        let costs = BTreeMap::from([(Job::Sync, seen.cost(Job::Sync))]);
+        let rules = Rules { share: 75, verify_every: SignedDuration::from_hours(24) };
+        let mut plan = Plan::new(rules, costs, at(0));
+        for (pool, observed) in seen.pools(at(0)) {
+            plan.observe(pool, observed, at(0));
+        }
+        for run in 0..20_i64 {
+            let now = at(run * 120);
+            let spent = seen.spent_unseen(Job::Sync, End::Unreachable, run == 0);
+            plan.ended(Job::Sync, (now, now), &spent, End::Unreachable);
+        }
+        let end = at(20 * 120);
+        let sync = plan.next(end).unwrap();
+        assert_eq!(sync.at.duration_since(end), SignedDuration::from_mins(2), "{:?}", sync.why);
+    }
+
+    #[test]
+    fn a_run_that_was_no_outage_took_what_it_usually_takes_if_nothing_can_be_seen() {
+        let seen = seen(&[5], &[]);
+        for (end, saw) in [(End::Well, false), (End::Failed, false), (End::Unreachable, true)] {
+            assert_eq!(seen.spent_unseen(Job::Sync, end, saw), seen.cost(Job::Sync));
+        }
     }
 
     #[test]
