@@ -1,3 +1,4 @@
+-- On one day an entry has one part.
 create or replace view staging.stg_toggl_track__hours_by_day as
 select
     d.day,
@@ -15,7 +16,7 @@ select
     d.task_name,
     d.is_billable,
     d.currency,
-    count(distinct d.time_entry_id)                         as entry_count,
+    count(*)                                                as entry_count,
     sum(d.seconds)::bigint                                  as seconds,
     sum(d.hours)                                            as hours,
     sum(d.hours_so_far)                                     as hours_so_far,

@@ -1,3 +1,4 @@
+-- On one day an entry has one part, and each tag once.
 create or replace view staging.stg_toggl_track__hours_by_tag as
 select
     d.day,
@@ -8,7 +9,7 @@ select
     d.user_id,
     d.user_name,
     tag.name                                                as tag_name,
-    count(distinct d.time_entry_id)                         as entry_count,
+    count(*)                                                as entry_count,
     sum(d.seconds)::bigint                                  as seconds,
     sum(d.hours)                                            as hours,
     sum(d.hours_so_far)                                     as hours_so_far

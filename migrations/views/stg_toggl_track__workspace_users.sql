@@ -29,10 +29,10 @@ select
     t.synced_at
 from raw.toggl_track__workspace_users t
 where t.deleted_at is null
-    and t.workspace_id <> all (array(
+    and t.workspace_id not in (
         select left_workspace.source_id from raw.toggl_track__workspaces left_workspace
         where left_workspace.deleted_at is not null
-    ));
+    );
 
 comment on view staging.stg_toggl_track__workspace_users is
     'Memberships of workspaces, with what the view of users does not have: rights, rates and groups.';

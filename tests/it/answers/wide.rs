@@ -140,6 +140,22 @@ async fn every_usual_zone_is_one_of_this_server() {
 }
 
 #[tokio::test]
+async fn every_day_is_of_the_week_that_began_last() {
+    let mut staged = Staged::start().await;
+    let wrong = "select count(*)
+        from generate_series(date '1899-12-20', date '2100-01-10', interval '1 day') at,
+             generate_series(0, 6) first_day,
+             lateral (select at::date as day, staging.toggl_week(at::date, first_day) as week) reckoned
+        where extract(dow from week) <> first_day or day - week not between 0 and 6";
+    let wrong: i64 = sqlx::query_scalar(wrong).fetch_one(&mut staged.connection).await.unwrap();
+    assert_eq!(wrong, 0);
+    let none =
+        "select staging.toggl_week(null, 1) is null and staging.toggl_week('infinity', 1) is null";
+    let none: bool = sqlx::query_scalar(none).fetch_one(&mut staged.connection).await.unwrap();
+    assert!(none, "what is no day is of no week");
+}
+
+#[tokio::test]
 async fn weeks_begin_as_the_profile_says() {
     let mut staged = Staged::start().await;
     put(&mut staged, "time_entries", 1, entry()).await;

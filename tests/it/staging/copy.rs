@@ -208,11 +208,15 @@ async fn several_workers_of_postgres_read_the_copy_for_one_question() {
     ] {
         execute(&mut staged.connection, statement).await;
     }
-    let question = "explain select project_id, sum(duration_seconds)
-                    from staging.stg_toggl_track__time_entries group by 1";
-    let plan: Vec<String> =
-        sqlx::query_scalar(question).fetch_all(&mut staged.connection).await.unwrap();
-    assert!(plan.iter().any(|line| line.contains("Parallel Append")), "{plan:#?}");
+    for question in [
+        "select project_id, sum(duration_seconds) from staging.stg_toggl_track__time_entries group by 1",
+        "select user_name, week, sum(seconds) from staging.stg_toggl_track__wide_entries group by 1, 2",
+    ] {
+        let explain = AssertSqlSafe(format!("explain {question}"));
+        let plan: Vec<String> =
+            sqlx::query_scalar(explain).fetch_all(&mut staged.connection).await.unwrap();
+        assert!(plan.iter().any(|line| line.contains("Parallel Append")), "{question}: {plan:#?}");
+    }
 }
 
 #[tokio::test]
