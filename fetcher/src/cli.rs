@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::builder::EnumValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use shared::env_file::{self, EnvFileArgs};
 use shared::exit::{self, EXIT_CODES, Exit, Failure};
@@ -170,15 +170,16 @@ fn day(text: &str) -> Result<Date, &'static str> {
 
 /// What a report reads.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("since").args(["from", "days"]).required(true))]
 struct ReportArgs {
     /// First day, as 2023-01-31.
-    #[arg(long, required_unless_present = "days", value_parser = day)]
+    #[arg(long, value_parser = day)]
     from: Option<Date>,
     /// Last day, inclusive; today if it is left out.
     #[arg(long, value_parser = day)]
     to: Option<Date>,
     /// The last DAYS days instead of dates, today included.
-    #[arg(long, conflicts_with_all = ["from", "to"], allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
+    #[arg(long, conflicts_with = "to", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7_305))]
     days: Option<u32>,
     /// Begin again instead of continuing where the same report was interrupted.
     #[arg(long)]

@@ -89,33 +89,51 @@ impl CredentialArgs {
     /// # Errors
     /// See [`CredentialsError`].
     pub async fn load(&self) -> Result<Vec<Login>, CredentialsError> {
-        let one = |api_token| {
-            let credentials = Credentials { api_token, workspace_id: None, owner: None };
-            Ok(vec![Login { account: DEFAULT_ACCOUNT.to_owned(), credentials }])
-        };
+        match self.token()? {
+            Some(api_token) => {
+                let credentials = Credentials { api_token, workspace_id: None, owner: None };
+                Ok(vec![Login { account: DEFAULT_ACCOUNT.to_owned(), credentials }])
+            }
+            None => self.load_from_vault().await.map_err(|error| self.beside_token(error)),
+        }
+    }
+
+    /// Whether settings alone say that nothing can be loaded, however often it is tried: for who waits before that.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) would answer.
+    pub(crate) fn check_settings(&self) -> Result<(), CredentialsError> {
+        if self.token()?.is_some() {
+            return Ok(());
+        }
+        let address = vault::check_address(self.database_url.as_ref());
+        address.map_err(|error| self.beside_token(without_address(error)))
+    }
+
+    /// The token of the file or the environment; none where the vault's is meant.
+    fn token(&self) -> Result<Option<SecretString>, CredentialsError> {
         if let Some(words) = self.contradiction() {
             return Err(CredentialsError::Contradiction { words });
         }
         match &self.api_token_file {
-            Some(path) => one(read_file(path)?),
-            None if self.is_default_account() => match from_environment()? {
-                Some(api_token) => one(api_token),
-                None => self.load_from_vault().await,
-            },
-            None => {
-                // A named account is the vault's; the token is left alone then.
-                let beside_token = from_environment().is_ok_and(|token| token.is_some());
-                self.load_from_vault().await.map_err(|error| match error {
-                    CredentialsError::Missing | CredentialsError::NotStored { .. }
-                        if beside_token =>
-                    {
-                        let account = self.account_name().unwrap_or("all").to_owned();
-                        CredentialsError::BesideToken { account }
-                    }
-                    error => error,
-                })
-            }
+            Some(path) => read_file(path).map(Some),
+            None if self.is_default_account() => from_environment(),
+            None => Ok(None),
         }
+    }
+
+    /// A named account is the vault's; the token is left alone then.
+    fn beside_token(&self, error: CredentialsError) -> CredentialsError {
+        let is_missing =
+            matches!(error, CredentialsError::Missing | CredentialsError::NotStored { .. });
+        if is_missing
+            && !self.is_default_account()
+            && from_environment().is_ok_and(|token| token.is_some())
+        {
+            let account = self.account_name().unwrap_or("all").to_owned();
+            return CredentialsError::BesideToken { account };
+        }
+        error
     }
 
     fn is_default_account(&self) -> bool {
@@ -135,12 +153,7 @@ impl CredentialArgs {
     }
 
     async fn load_from_vault(&self) -> Result<Vec<Login>, CredentialsError> {
-        let mut vault = match self.vault().await {
-            Err(VaultError::Address(AddressError::Missing)) => {
-                return Err(CredentialsError::Missing);
-            }
-            vault => vault?,
-        };
+        let mut vault = self.vault().await.map_err(without_address)?;
         let accounts = match &self.account {
             Some(AccountName::All) => vault.accounts().await?,
             _ => vec![self.account_name()?.to_owned()],
@@ -190,5 +203,13 @@ impl CredentialArgs {
     /// When `DATABASE_URL` is missing, wrong or out of reach.
     pub async fn vault(&self) -> Result<Vault, VaultError> {
         Vault::connect(self.database_url.as_ref()).await
+    }
+}
+
+/// Where nobody says where the vault is, nobody says where a token is.
+fn without_address(error: VaultError) -> CredentialsError {
+    match error {
+        VaultError::Address(AddressError::Missing) => CredentialsError::Missing,
+        error => error.into(),
     }
 }

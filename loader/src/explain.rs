@@ -15,7 +15,7 @@ mod story;
 mod text;
 mod words;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use shared::catalogue;
 use shared::exit::{Exit, Failure, OrExit as _};
 use shared::nats::{NatsArgs, Server};
@@ -39,9 +39,10 @@ Exit codes: 0 something is known of it, 6 nothing is (or the message can only be
 5 Postgres is out of reach, or NATS for --sequence, 1 the message is not in the stream.";
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["resource", "sequence"]).required(true))]
 pub(crate) struct ExplainArgs {
     /// The row's resource.
-    #[arg(long, value_name = "R", value_parser = resource_names(), requires = "id", required_unless_present = "sequence")]
+    #[arg(long, value_name = "R", value_parser = resource_names(), requires = "id")]
     resource: Option<String>,
     /// The row's id at Toggl, the column `source_id`.
     #[arg(
@@ -62,7 +63,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, requires = "id")]
     data: bool,
     /// Show this message of the stream instead of a row. Needs no Postgres.
-    #[arg(long, value_name = "N", conflicts_with = "resource", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     sequence: Option<u64>,
     /// The most records of a message that are shown; --json has all of them.
     #[arg(long, value_name = "N", default_value_t = 20, requires = "sequence")]

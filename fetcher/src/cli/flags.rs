@@ -123,6 +123,7 @@ pub(super) fn parse(words: &[OsString]) -> Result<Cli, Error> {
         schedule.arguments = arguments_of_run(&matches, &schedule.arguments)?;
         schedule.verification = arguments_of_run(&matches, &["verify".into()])?;
         let run = parse(&as_words(&schedule.arguments))?;
+        schedule.credentials = Some(run.common.credentials.clone());
         if schedule.is_auto() {
             schedule.auto = Some(Box::new(auto_runs(&schedule.arguments, run)?));
         }

@@ -26,6 +26,8 @@ pub(super) use self::auto::AutoRuns;
 use self::clock::Clock;
 use self::runs::{start, stopped, wait};
 use super::CommonArgs;
+use super::failures::credentials_failure;
+use crate::credentials::CredentialArgs;
 use crate::promise::Promise;
 
 pub(super) const EXAMPLES: &str = "\
@@ -86,6 +88,9 @@ pub(super) struct ScheduleArgs {
     /// What the runs of `auto` are given.
     #[arg(skip)]
     pub(super) auto: Option<Box<AutoRuns>>,
+    /// Where its runs find credentials.
+    #[arg(skip)]
+    pub(super) credentials: Option<CredentialArgs>,
     /// What a verification is given: the flags that stand before `schedule`.
     #[arg(skip)]
     pub(super) verification: Vec<OsString>,
@@ -140,6 +145,8 @@ pub(super) async fn run(args: &ScheduleArgs, common: &CommonArgs) -> Result<Exit
     let zone = zone().or_exit(Exit::Usage)?;
     let program = Program::running().context("cannot tell which program this is");
     let program = program.or_exit(Exit::Failed)?;
+    let now = || Timestamp::now().to_zoned(zone.clone());
+    refuse_in_vain(args, &now())?;
     let schedule = match (&args.schedule, &args.auto) {
         (When::Cron(schedule), _) => schedule,
         (When::Auto, Some(runs)) => {
@@ -149,7 +156,6 @@ pub(super) async fn run(args: &ScheduleArgs, common: &CommonArgs) -> Result<Exit
         (When::Auto, None) => return Ok(stopped()),
     };
     let verify = args.verify.unwrap_or_default();
-    let now = || Timestamp::now().to_zoned(zone.clone());
     let mut clock = Clock { schedule, last: None };
     let mut verified = None;
     loop {
@@ -194,6 +200,16 @@ pub(super) async fn run(args: &ScheduleArgs, common: &CommonArgs) -> Result<Exit
             info!(target: SCHEDULE, "Runs that were due meanwhile are left out");
         }
     }
+}
+
+/// Nobody waits an hour to hear that no run can come, or come to anything.
+fn refuse_in_vain(args: &ScheduleArgs, now: &Zoned) -> Result<(), Failure> {
+    if let When::Cron(schedule) = &args.schedule {
+        Clock { schedule, last: None }.next(now).or_exit(Exit::Usage)?;
+    }
+    let credentials = args.credentials.as_ref();
+    credentials
+        .map_or(Ok(()), |credentials| credentials.check_settings().map_err(credentials_failure))
 }
 
 /// That of TZ, which is not to be UTC for being misspelt; else the machine's, where it has one.

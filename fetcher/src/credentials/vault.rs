@@ -37,6 +37,12 @@ pub(crate) async fn warning(url: Option<&SecretString>) -> Option<String> {
     Postgres::read(url, SESSION).ok()?.warning().await
 }
 
+/// Whether an address can be made of the settings. Nobody is asked.
+pub(super) fn check_address(url: Option<&SecretString>) -> Result<(), VaultError> {
+    Postgres::read(url, SESSION)?;
+    Ok(())
+}
+
 /// A secret without its content.
 #[derive(Debug)]
 pub struct Stored {

@@ -121,6 +121,18 @@ async fn wrong_arguments_end_with_2() {
 }
 
 #[tokio::test]
+async fn what_is_missing_is_named_with_everything_that_would_do() {
+    for (worker, command, ways) in [
+        ("fetcher", "report", ["--from", "--days"]),
+        ("loader", "explain", ["--resource", "--sequence"]),
+        ("loader", "forget", ["--user", "--workspace"]),
+    ] {
+        let finished = Worker::new(worker, &[command]).run().await.unwrap();
+        assert_misused(&finished, &ways);
+    }
+}
+
+#[tokio::test]
 async fn a_loader_without_a_database_ends_with_2() {
     let finished = Worker::new("loader", &[]).run().await.unwrap();
     assert_fails(&finished, 2, &["DATABASE_URL"]);

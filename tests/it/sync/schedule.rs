@@ -44,7 +44,8 @@ async fn it_syncs_again_and_again_until_sigterm_and_never_twice_at_once() {
 #[tokio::test]
 async fn a_run_that_fails_does_not_keep_the_next_from_coming() {
     let world = world().await;
-    let scheduler = scheduled(&world, &["--account", "nobody"]).await;
+    let scheduler = world.fetcher(&["schedule", EVERY_SECOND]).env("TOGGL_API_TOKEN", "wr0ngt0ken");
+    let scheduler = scheduler.start().await.unwrap();
     let twice = || async { (count(&scheduler, "ended with exit code 3") >= 2).then_some(()) };
     tests::servers::wait_for("two runs", DEADLINE, twice).await.unwrap();
     assert_eq!(scheduler.exit_code(), None);
@@ -70,6 +71,20 @@ async fn what_is_no_schedule_is_refused_at_the_start() {
     assert_misused(&bad, &["every hour"]);
     let never = Worker::new("fetcher", &["schedule", "0 0 31 2 *"]).run().await.unwrap();
     assert_fails(&never, 2, &["0 0 31 2 *", "never comes"]);
+}
+
+#[tokio::test]
+async fn a_schedule_that_could_never_log_in_is_refused_at_the_start() {
+    for when in ["auto", "17 * * * *"] {
+        let without = Worker::new("fetcher", &["schedule", when]).run().await.unwrap();
+        assert_fails(&without, 3, &["no Toggl credentials", "TOGGL_API_TOKEN"]);
+        let file = ["schedule", when, "--", "--api-token-file", "/nowhere/token"];
+        let file = Worker::new("fetcher", &file).run().await.unwrap();
+        assert_fails(&file, 3, &["/nowhere/token"]);
+        let address = Worker::new("fetcher", &["schedule", when]).env("DATABASE_URL", "mysql://db");
+        let address = address.run().await.unwrap();
+        assert_fails(&address, 2, &["DATABASE_URL"]);
+    }
 }
 
 /// A program of its own, which may be replaced while it runs.
