@@ -67,4 +67,18 @@ mod tests {
     fn what_was_learned_is_kept_by_user() {
         assert_eq!(Limits::key(7), "limits.7");
     }
+
+    #[test]
+    fn what_is_left_is_what_headers_say_and_else_what_an_hour_allows() {
+        let totals = vec![(Bucket::User, 30), (Bucket::Workspace(5), 600)];
+        let limits = Limits { totals, ..Limits::default() };
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let resets_at = Some(now + jiff::SignedDuration::from_mins(20));
+        let state = QuotaState { remaining: Some(7), resets_at, used_up: false };
+        let states = QuotaStates::from([(Bucket::User, state)]);
+        let left = |bucket| limits.left(bucket, &states, now);
+        assert_eq!([Bucket::User, Bucket::Workspace(5)].map(left), [Some(7), Some(600)]);
+        assert_eq!(left(Bucket::Workspace(6)), None, "nobody has told");
+        assert_eq!(limits.total(Bucket::User), Some(30));
+    }
 }
