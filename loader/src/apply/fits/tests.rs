@@ -15,6 +15,13 @@ fn fit(most: usize, limit: Duration) -> Fit {
 }
 
 #[test]
+fn as_many_records_as_fit_are_one_piece_and_one_more_are_not() {
+    let now = fit(600, APPLY_TIMEOUT);
+    assert_eq!([0, 600, 601].map(|records| now.holds(records)), [true, true, false]);
+    assert!(Fit::default().holds(MAX_RECORDS));
+}
+
+#[test]
 fn what_ran_out_of_time_is_halved_down_to_one_record_and_gets_more_time_up_to_ten_minutes() {
     let mut now = Fit::default();
     let mut sizes = Vec::new();
