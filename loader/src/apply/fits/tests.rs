@@ -1,6 +1,42 @@
+use std::borrow::Cow;
+use std::error::Error;
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Postgres, as it ends a statement for its time.
+#[derive(Debug, thiserror::Error)]
+#[error("canceling statement due to statement timeout")]
+struct StatementTimeout;
+
+impl DatabaseError for StatementTimeout {
+    fn message(&self) -> &'static str {
+        "canceling statement due to statement timeout"
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some("57014".into())
+    }
+
+    fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
 
 fn size(records: usize) -> Size {
     Size { records, can_be_cut: true }
@@ -111,5 +147,7 @@ fn it_learns_by_what_a_batch_was_not_applied() {
     assert_eq!(learnt(None, SECOND).most, 200);
     let silent = learnt(Some(&ApplyError::TimedOut(SECOND)), SECOND);
     assert_eq!(silent, Fit { most: 50, limit: APPLY_TIMEOUT, silences: 1 });
+    let ended = ApplyError::Database(sqlx::Error::Database(Box::new(StatementTimeout)));
+    assert_eq!(learnt(Some(&ended), SECOND), fit(50, APPLY_TIMEOUT * 2));
     assert_eq!(learnt(Some(&ApplyError::LetterGone), SECOND), fit(100, APPLY_TIMEOUT));
 }
