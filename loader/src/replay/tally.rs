@@ -170,6 +170,14 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_was_left_out_or_gone_nothing_is_said_of_it() {
+        assert_eq!(
+            tally(&[("tags", Outcome::Applied(APPLIED))]).to_string(),
+            "Replayed 1 batches\n  tags: 1 batches, 1 applied, 2 unchanged, 3 stale, 5 deleted, 0 dead\n"
+        );
+    }
+
+    #[test]
     fn what_was_not_brought_back_makes_it_incomplete() {
         assert_eq!(tally(&[]).exit(), Exit::Done);
         assert_eq!(tally(&[("tags", Outcome::Applied(APPLIED))]).exit(), Exit::Done);
