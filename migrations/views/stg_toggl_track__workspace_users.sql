@@ -1,3 +1,5 @@
+-- Not `<> all (array(…))`, as in other views: the view of wide entries joins this below a `distinct on`, where that
+-- would keep Postgres from reading with several workers.
 create or replace view staging.stg_toggl_track__workspace_users as
 select
     t.source_id                                                        as workspace_user_id,
