@@ -2,8 +2,9 @@
 -- amount a part gets what has accrued by its end, rounded, less what had accrued by its beginning: so the parts
 -- add up to the whole, to the second and to the cent, whatever the clock says.
 -- Each offset 0 has Postgres reckon once what it would otherwise write out again wherever it is named, a hundred
--- times in all. And it takes generate_series for a thousand rows, an array for ten: by the former it would compile
--- the statement, which takes longer than running it.
+-- times in all. And it takes generate_series for a thousand rows, an array for ten: by either it would compile the
+-- statement, which takes longer than running it. That a place lies between bounds always holds, but tells it that
+-- few do, so that it expects one row an entry.
 create or replace view staging.stg_toggl_track__daily_entries as
 select
     w.time_entry_id,
@@ -66,7 +67,8 @@ cross join lateral (
     ), 0) else 0 end as last_place
     offset 0
 ) days
-cross join lateral unnest((array(select generate_series(0, 399)))[1:days.last_place + 1]) as places(place)
+join lateral unnest((array(select generate_series(0, 399)))[1:days.last_place + 1]) as places(place)
+    on places.place between 0 and 399
 cross join lateral (
     select
         places.place,

@@ -1,4 +1,5 @@
--- On one day an entry has one part, and each tag once.
+-- On one day an entry has one part, and each tag once. As in the view of daily entries, the bounds only tell Postgres
+-- to expect few tags.
 create or replace view staging.stg_toggl_track__hours_by_tag as
 select
     d.day,
@@ -14,7 +15,11 @@ select
     sum(d.hours)                                            as hours,
     sum(d.hours_so_far)                                     as hours_so_far
 from staging.stg_toggl_track__daily_entries d
-left join lateral (select distinct name from unnest(d.tags) as name) tag on true
+left join lateral (
+    select distinct own.name
+    from unnest(d.tags) with ordinality as own(name, place)
+    where own.place between 1 and 2147483647
+) tag on true
 group by d.day, d.week, d.month, d.workspace_id, d.workspace_name, d.user_id, d.user_name, tag.name;
 
 comment on view staging.stg_toggl_track__hours_by_tag is

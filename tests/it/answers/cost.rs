@@ -1,7 +1,7 @@
 //! What Postgres thinks an answer costs: from a certain sum on it compiles the statement, which takes seconds.
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use crate::staging::staged::{Staged, settle};
 
@@ -10,6 +10,39 @@ const COMPILED_FROM: f64 = 100_000.0;
 
 #[tokio::test]
 async fn no_view_of_a_thousand_entries_costs_so_much_that_it_is_compiled() {
+    let mut staged = thousand_entries().await;
+    let views: Vec<String> =
+        sqlx::query_scalar("select viewname::text from pg_views where schemaname = 'staging'")
+            .fetch_all(&mut staged.connection)
+            .await
+            .unwrap();
+    assert!(views.len() > 30, "{views:?}");
+    for view in views {
+        let cost = cost_of(&mut staged.connection, &format!("select * from staging.{view}")).await;
+        assert!(cost < COMPILED_FROM, "{view} costs {cost}");
+    }
+}
+
+/// What a question costs grows as entries do, so that a thousand tell of fifty thousand.
+#[tokio::test]
+async fn sums_of_fifty_thousand_entries_are_not_compiled() {
+    let mut staged = thousand_entries().await;
+    for (view, sum) in [
+        ("wide_entries", "sum(hours)"),
+        ("daily_entries", "sum(hours)"),
+        ("hours_by_day", "sum(hours)"),
+        ("hours_by_tag", "sum(hours)"),
+        ("utilisation", "sum(hours)"),
+        ("gaps", "count(*)"),
+        ("overlaps", "count(*)"),
+    ] {
+        let question = format!("select {sum} from staging.stg_toggl_track__{view}");
+        let cost = 50.0 * cost_of(&mut staged.connection, &question).await;
+        assert!(cost < COMPILED_FROM, "{view} costs {cost}");
+    }
+}
+
+async fn thousand_entries() -> Staged {
     let mut staged = Staged::start().await;
     let put = "insert into raw.toggl_track__time_entries
              (source_id, workspace_id, user_id, data, api_version, started_at, fetched_at, content_hash)
@@ -21,19 +54,13 @@ async fn no_view_of_a_thousand_entries_costs_so_much_that_it_is_compiled() {
     staged.connection.execute(put).await.unwrap();
     settle(&mut staged.connection).await;
     staged.connection.execute("analyze").await.unwrap();
-    let views: Vec<String> =
-        sqlx::query_scalar("select viewname::text from pg_views where schemaname = 'staging'")
-            .fetch_all(&mut staged.connection)
-            .await
-            .unwrap();
-    assert!(views.len() > 30, "{views:?}");
-    for view in views {
-        let explain = format!("explain (format json) select * from staging.{view}");
-        let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain))
-            .fetch_one(&mut staged.connection)
-            .await
-            .unwrap();
-        let cost = plan[0]["Plan"]["Total Cost"].as_f64().unwrap();
-        assert!(cost < COMPILED_FROM, "{view} costs {cost}");
-    }
+    staged
+}
+
+/// As Postgres estimates it.
+async fn cost_of(connection: &mut PgConnection, question: &str) -> f64 {
+    let explain = format!("explain (format json) {question}");
+    let plan: Value =
+        sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(connection).await.unwrap();
+    plan[0]["Plan"]["Total Cost"].as_f64().unwrap()
 }
