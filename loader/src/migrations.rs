@@ -56,12 +56,13 @@ const BOOKKEEPING: [&str; 4] = [
 ];
 
 /// What a database has for itself: no replay fills another schema with it.
-const OF_THE_DATABASE: [&str; 6] = [
+const OF_THE_DATABASE: [&str; 7] = [
     "toggl_track__installation",
     "toggl_track__positions",
     "toggl_track__forgotten",
     "toggl_track__touched",
     "toggl_track__typed_entries",
+    "toggl_track__day_zones",
     NOTES,
 ];
 
@@ -93,8 +94,12 @@ pub(crate) fn needs() -> Vec<Need> {
     let is_read_only =
         |name: &str| matches!(name, "toggl_track__installation" | "toggl_track__forgotten");
     // Written by functions, with their owner's rights.
-    let is_copy =
-        |name: &str| matches!(name, "toggl_track__touched" | "toggl_track__typed_entries");
+    let is_copy = |name: &str| {
+        matches!(
+            name,
+            "toggl_track__touched" | "toggl_track__typed_entries" | "toggl_track__day_zones"
+        )
+    };
     let mut needs = vec![("raw", "toggl_track__migrations".to_owned(), "select")];
     for made in state::all_made(MIGRATOR.iter()) {
         match made.what {

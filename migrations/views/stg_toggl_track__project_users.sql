@@ -15,10 +15,11 @@ select
     t.synced_at
 from raw.toggl_track__project_users t
 where t.deleted_at is null
-    and t.workspace_id <> all (array(
+    -- Of an account with one workspace Postgres would expect no row, and join row by row; with coalesce half of them.
+    and coalesce(t.workspace_id <> all (array(
         select left_workspace.source_id from raw.toggl_track__workspaces left_workspace
         where left_workspace.deleted_at is not null
-    ));
+    )), false);
 
 comment on view staging.stg_toggl_track__project_users is 'Who is a member of which project.';
 comment on column staging.stg_toggl_track__project_users.project_user_id is 'Toggl''s id of the membership.';

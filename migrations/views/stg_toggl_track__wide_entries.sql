@@ -30,8 +30,8 @@ select
     end                                                     as hours_so_far,
     local.time_zone,
     local.started_local,
-    local.started_local::date                               as day,
-    staging.toggl_week(local.started_local::date, coalesce(
+    e.day,
+    staging.toggl_week(e.day, coalesce(
         me.beginning_of_week,
         (
             select owner.beginning_of_week from staging.stg_toggl_track__me owner
@@ -39,41 +39,26 @@ select
         ),
         1
     ))                                                      as week,
-    date_trunc('month', local.started_local)::date          as month,
+    date_trunc('month', e.day::timestamp)::date             as month,
     e.billable_amount,
     e.currency
-from staging.stg_toggl_track__time_entries e
+from (
+    select
+        time_entry_id, workspace_id, user_id, user_name, project_id, task_id, description, tags, is_billable,
+        started_at, stopped_at, duration_seconds, is_running, billable_amount, currency, local_day as day
+    from raw.toggl_track__reckoned_entries
+    union all
+    select
+        time_entry_id, workspace_id, user_id, user_name, project_id, task_id, description, tags, is_billable,
+        started_at, stopped_at, duration_seconds, is_running, billable_amount, currency, local_day
+    from raw.toggl_track__unreckoned_entries
+) e
 left join staging.stg_toggl_track__workspaces workspace on workspace.workspace_id = e.workspace_id
 left join staging.stg_toggl_track__users person
     on person.workspace_id = e.workspace_id and person.user_id = e.user_id
-left join (
-    select distinct on (workspace_id, user_id) workspace_id, user_id, user_name, time_zone
-    from (
-        select
-            workspace_id,
-            user_id,
-            workspace_user_id,
-            user_name,
-            case
-                when timezone = any(staging.toggl_usual_time_zones()) then timezone
-                when timezone in (select name from pg_catalog.pg_timezone_names) then timezone
-            end as time_zone
-        from staging.stg_toggl_track__workspace_users
-    ) membership
-    order by workspace_id, user_id, time_zone is null, workspace_user_id desc
-) member on member.workspace_id = e.workspace_id and member.user_id = e.user_id
-left join (
-    select distinct on (user_id)
-        user_id,
-        user_name,
-        case
-            when timezone = any(staging.toggl_usual_time_zones()) then timezone
-            when timezone in (select name from pg_catalog.pg_timezone_names) then timezone
-        end as time_zone,
-        case when beginning_of_week between 0 and 6 then beginning_of_week end as beginning_of_week
-    from staging.stg_toggl_track__me
-    order by user_id
-) me on me.user_id = e.user_id
+left join raw.toggl_track__members member
+    on member.workspace_id = e.workspace_id and member.user_id = e.user_id
+left join raw.toggl_track__profiles me on me.user_id = e.user_id
 left join staging.stg_toggl_track__projects project on project.project_id = e.project_id
 left join staging.stg_toggl_track__clients client on client.client_id = project.client_id
 left join staging.stg_toggl_track__tasks task on task.task_id = e.task_id

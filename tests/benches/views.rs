@@ -23,6 +23,14 @@ const QUESTIONS: [(&str, &str); 4] = [
     ("everything", ""),
 ];
 
+const OF_A_MONTH: [(&str, &str); 5] = [
+    ("wide_entries", QUESTIONS[0].1),
+    ("wide_entries", "where month = '2026-03-01'"),
+    ("daily_entries", QUESTIONS[0].1),
+    ("daily_entries", "where month = '2026-03-01'"),
+    ("hours_by_day", "where month = '2026-03-01'"),
+];
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let rows = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(ROWS);
@@ -52,6 +60,17 @@ async fn main() -> Result<()> {
             milliseconds(view),
             view.as_secs_f64() / typed.as_secs_f64(),
             milliseconds(not_copied)
+        );
+    }
+    println!("\na month by project, of what stands on it");
+    let typed = ask(&mut connection, "typed", QUESTIONS[0].1, TIMES).await?;
+    for (view, condition) in OF_A_MONTH {
+        let view = format!("staging.stg_toggl_track__{view}");
+        let time = ask_for(&mut connection, &view, condition, "seconds", TIMES).await?;
+        println!(
+            "{:>7.1} ms {:>8.1}  {view} {condition}",
+            milliseconds(time),
+            time.as_secs_f64() / typed.as_secs_f64()
         );
     }
     println!(
@@ -127,8 +146,19 @@ async fn ask(
     condition: &str,
     times: usize,
 ) -> Result<Duration> {
+    ask_for(connection, table, condition, "duration_seconds", times).await
+}
+
+/// The same of a table that calls the seconds so.
+async fn ask_for(
+    connection: &mut PgConnection,
+    table: &str,
+    condition: &str,
+    seconds: &str,
+    times: usize,
+) -> Result<Duration> {
     let sql = format!(
-        "select project_id, sum(duration_seconds), sum(billable_amount) from {table} {condition} group by 1"
+        "select project_id, sum({seconds}), sum(billable_amount) from {table} {condition} group by 1"
     );
     let mut best = Duration::MAX;
     for _ in 0..times {

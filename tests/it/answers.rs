@@ -7,3 +7,4 @@ mod dbt;
 mod hours;
 mod plans;
 mod wide;
+mod zones;

@@ -79,6 +79,7 @@ pub(super) async fn erase(
     }
     erased.add("history", history(&mut transaction, whom).await?);
     erased.add("claims", claims(&mut transaction, whom).await?);
+    erased.add("time zones", day_zones(&mut transaction, whom).await?);
     let (counts, unreadable) = letters(&mut transaction, whom).await?;
     erased.add("dead letters", counts);
     erased.unreadable = unreadable;
@@ -92,12 +93,35 @@ pub(super) async fn erase(
 
 /// The claims of listings that were only theirs.
 async fn claims(connection: &mut PgConnection, whom: Whom) -> sqlx::Result<Counts> {
-    let deleted =
-        sqlx::query("delete from raw.toggl_track__claims where user_id = $1 or workspace_id = $2")
-            .bind(whom.user_id())
-            .bind(whom.workspace_id())
-            .execute(connection)
-            .await?
-            .rows_affected();
+    theirs(
+        connection,
+        whom,
+        "delete from raw.toggl_track__claims where user_id = $1 or workspace_id = $2",
+    )
+    .await
+}
+
+/// In which zone their local days were reckoned. The copy of their entries went with the entries.
+async fn day_zones(connection: &mut PgConnection, whom: Whom) -> sqlx::Result<Counts> {
+    theirs(
+        connection,
+        whom,
+        "delete from raw.toggl_track__day_zones where user_id = $1 or workspace_id = $2",
+    )
+    .await
+}
+
+/// A statement that deletes whole rows, by a user's id and a workspace's.
+async fn theirs(
+    connection: &mut PgConnection,
+    whom: Whom,
+    statement: &'static str,
+) -> sqlx::Result<Counts> {
+    let deleted = sqlx::query(statement)
+        .bind(whom.user_id())
+        .bind(whom.workspace_id())
+        .execute(connection)
+        .await?
+        .rows_affected();
     Ok(Counts { deleted, cleaned: 0 })
 }

@@ -58,7 +58,7 @@ macro_rules! view {
 }
 
 /// All of them; one that reads another one stands below it.
-static VIEWS: [View; 37] = [
+static VIEWS: [View; 43] = [
     view!("stg_toggl_track__me"),
     view!("stg_toggl_track__workspaces"),
     view!("stg_toggl_track__organizations"),
@@ -74,7 +74,13 @@ static VIEWS: [View; 37] = [
     view!("stg_toggl_track__time_entries_report"),
     view!("raw", "toggl_track__touched_ids"),
     view!("raw", "toggl_track__touched_entries"),
+    view!("raw", "toggl_track__entries"),
     view!("stg_toggl_track__time_entries"),
+    view!("raw", "toggl_track__members"),
+    view!("raw", "toggl_track__profiles"),
+    view!("raw", "toggl_track__moved_people"),
+    view!("raw", "toggl_track__reckoned_entries"),
+    view!("raw", "toggl_track__unreckoned_entries"),
     view!("stg_toggl_track__wide_entries"),
     view!("stg_toggl_track__daily_entries"),
     view!("stg_toggl_track__hours_by_day"),

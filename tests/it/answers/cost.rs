@@ -1,7 +1,7 @@
 //! What Postgres thinks an answer costs: from a certain sum on it compiles the statement, which takes seconds.
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::staging::staged::{Staged, settle};
 
@@ -42,15 +42,61 @@ async fn sums_of_fifty_thousand_entries_are_not_compiled() {
     }
 }
 
+/// What was read of the copy, in entries.
+async fn read_for(connection: &mut PgConnection, question: &str) -> i64 {
+    let mut transaction = connection.begin().await.unwrap();
+    // A thousand entries are so few that Postgres would rather read them all.
+    transaction.execute("set local enable_seqscan = off; set local jit = off").await.unwrap();
+    let before = read_so_far(&mut transaction).await;
+    transaction.execute(AssertSqlSafe(question)).await.unwrap();
+    let read = read_so_far(&mut transaction).await - before;
+    transaction.rollback().await.unwrap();
+    read
+}
+
+async fn read_so_far(connection: &mut PgConnection) -> i64 {
+    let read = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables
+                where relname = 'toggl_track__typed_entries'";
+    sqlx::query_scalar(read).fetch_one(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_day_or_a_month_costs_what_it_holds() {
+    let mut staged = thousand_entries().await;
+    let connection = &mut staged.connection;
+    // A third of all, and a sixtieth.
+    let spans: (String, String) = sqlx::query_as(
+        "select (current_date - 40)::text, date_trunc('month', now() - interval '40 days')::date::text",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .unwrap();
+    for view in ["wide_entries", "daily_entries", "hours_by_day", "hours_by_tag"] {
+        for (condition, most) in [
+            (format!("day = '{}'", spans.0), 40),
+            (format!("day between date '{}' and date '{0}' + 3", spans.0), 120),
+            (format!("month = '{}'", spans.1), 800),
+        ] {
+            let question = format!("select from staging.stg_toggl_track__{view} where {condition}");
+            let read = read_for(connection, &question).await;
+            assert!(0 < read && read <= most, "{read} entries are read for: {question}");
+        }
+    }
+}
+
 async fn thousand_entries() -> Staged {
     let mut staged = Staged::start().await;
     let put = "insert into raw.toggl_track__time_entries
              (source_id, workspace_id, user_id, data, api_version, started_at, fetched_at, content_hash)
          select id, 1, 7,
-                jsonb_build_object('start', start, 'stop', start + interval '1 hour', 'duration', 3600,
-                                   'project_id', id % 9, 'tag_ids', jsonb_build_array(id % 5)),
+                jsonb_build_object('start', start, 'stop', start + interval '1 hour' * hours,
+                                   'duration', 3600 * hours, 'project_id', id % 9,
+                                   'tag_ids', jsonb_build_array(id % 5)),
                 'v9', start, now(), id
-         from generate_series(1, 1000) as id, lateral (select now() - id * interval '2 hours') as s(start)";
+         from generate_series(1, 1000) as id, lateral (
+             -- Some go on over midnight.
+             select date_trunc('day', now()) - id * interval '2 hours', case when id % 50 = 0 then 24 else 1 end
+         ) as entry(start, hours)";
     staged.connection.execute(put).await.unwrap();
     settle(&mut staged.connection).await;
     staged.connection.execute("analyze").await.unwrap();

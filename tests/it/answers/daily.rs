@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::runtime::Runtime;
 
 use crate::expected::rows::resource;
-use crate::staging::staged::{Form, Staged};
+use crate::staging::staged::{Form, Staged, settle};
 
 /// Zones, each with a time shortly before its clocks change: put forward and back, at midnight and over it, by
 /// half an hour, and by a whole day at the date line.
@@ -78,13 +78,15 @@ fn by_the_clock(zone: &str, start: Timestamp, clocked: i64) -> Vec<(Date, i64)> 
 /// What the view shows of one entry: day, seconds, millionths of its price, start and end of the part.
 type Part = (Date, i64, Option<i64>, Timestamp, Timestamp);
 
-async fn parts(staged: &mut Staged, (zone, start, clocked, told, cents): Entry) -> Vec<Part> {
+/// Puts an entry of user 7.
+async fn put(staged: &mut Staged, (_, start, clocked, told, cents): Entry) {
     let stop = start + SignedDuration::from_secs(clocked);
-    let record = json!({"start": start.to_string(), "stop": stop.to_string(),
+    let record = json!({"start": start.to_string(), "stop": stop.to_string(), "user_id": 7,
         "seconds": told.unwrap_or(clocked), "billable_amount_in_cents": cents});
     staged.put(resource("time_entries_report"), 1, &Form::live(record)).await;
-    let set = format!("set toggl_track.time_zone = '{zone}'");
-    staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
+}
+
+async fn parts(staged: &mut Staged) -> Vec<Part> {
     let sql = "select day::text, seconds, (billable_amount * 1000000)::bigint,
                    (extract(epoch from part_started_at) * 1000000)::bigint,
                    (extract(epoch from part_stopped_at) * 1000000)::bigint
@@ -97,6 +99,30 @@ async fn parts(staged: &mut Staged, (zone, start, clocked, told, cents): Entry) 
             (day.parse().unwrap(), seconds, millionths, at(from), at(until))
         })
         .collect()
+}
+
+/// The parts, however Postgres comes by them: in a zone that the session names or in the person's own, of an entry
+/// that has not been copied, that was copied in another zone, or that was copied in this one.
+async fn parts_in_every_way(staged: &mut Staged, entry: Entry) -> Vec<(&'static str, Vec<Part>)> {
+    let (zone, ..) = entry;
+    let mut ways = Vec::new();
+    put(staged, entry).await;
+    let set = format!("set toggl_track.time_zone = '{zone}'");
+    staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
+    ways.push(("not copied", parts(staged).await));
+    settle(&mut staged.connection).await;
+    ways.push(("copied in another zone than the session's", parts(staged).await));
+    staged.connection.execute("reset toggl_track.time_zone").await.unwrap();
+    let membership = json!({"uid": 7, "timezone": zone});
+    staged.put(resource("workspace_users"), 70, &Form::live(membership)).await;
+    ways.push(("moved", parts(staged).await));
+    settle(&mut staged.connection).await;
+    ways.push(("copied in their zone", parts(staged).await));
+    let is_undivided = "select count(*) from raw.toggl_track__unreckoned_entries";
+    let undivided: i64 =
+        sqlx::query_scalar(is_undivided).fetch_one(&mut staged.connection).await.unwrap();
+    assert_eq!(undivided, 0, "the copy knows its days");
+    ways
 }
 
 fn check(entry: Entry, parts: &[Part]) -> Result<(), TestCaseError> {
@@ -142,8 +168,11 @@ fn entries_are_divided_at_midnight_whatever_the_clocks_do() {
     let staged = RefCell::new(runtime.block_on(Staged::start()));
     let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&entries(), |entry| {
-        let parts = runtime.block_on(parts(&mut staged.borrow_mut(), entry));
-        check(entry, &parts)
+        let ways = runtime.block_on(parts_in_every_way(&mut staged.borrow_mut(), entry));
+        ways.iter().try_for_each(|(way, parts)| {
+            check(entry, parts)
+                .map_err(|error| TestCaseError::fail(format!("{way}: {error}: {parts:?}")))
+        })
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
@@ -156,7 +185,11 @@ async fn shown(
     staged.put(resource("time_entries"), 1, &Form::live(record)).await;
     let sql = "select count(*), min(day)::text, max(day)::text, sum(seconds)::bigint
                from staging.stg_toggl_track__daily_entries";
-    sqlx::query_as(sql).fetch_one(&mut staged.connection).await.unwrap()
+    let seen = sqlx::query_as(sql).fetch_one(&mut staged.connection).await.unwrap();
+    settle(&mut staged.connection).await;
+    let copied = sqlx::query_as(sql).fetch_one(&mut staged.connection).await.unwrap();
+    assert_eq!(seen, copied, "read from the raw tables, and from the copy");
+    seen
 }
 
 #[tokio::test]

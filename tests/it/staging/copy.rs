@@ -202,8 +202,9 @@ async fn copying_waits_until_nothing_is_written_and_goes_on_in_pieces() {
 async fn several_workers_of_postgres_read_the_copy_for_one_question() {
     let mut staged = Staged::start().await;
     for statement in [
-        "insert into raw.toggl_track__typed_entries (time_entry_id, workspace_id, project_id, duration_seconds)
-         select id, 1, id % 7, 60 from generate_series(1, 200000) id",
+        "insert into raw.toggl_track__typed_entries
+             (time_entry_id, workspace_id, project_id, duration_seconds, local_day, more_days)
+         select id, 1, id % 7, 60, '2026-01-05', 0 from generate_series(1, 200000) id",
         "analyze raw.toggl_track__typed_entries",
     ] {
         execute(&mut staged.connection, statement).await;
@@ -211,6 +212,7 @@ async fn several_workers_of_postgres_read_the_copy_for_one_question() {
     for question in [
         "select project_id, sum(duration_seconds) from staging.stg_toggl_track__time_entries group by 1",
         "select user_name, week, sum(seconds) from staging.stg_toggl_track__wide_entries group by 1, 2",
+        "select week, sum(seconds) from staging.stg_toggl_track__daily_entries group by 1",
     ] {
         let explain = AssertSqlSafe(format!("explain {question}"));
         let plan: Vec<String> =

@@ -11,8 +11,9 @@ use tests::migrated::migrated_database;
 use tests::servers::shared_postgres;
 
 /// Tables that hold no resource.
-const BOOKKEEPING: [&str; 11] = [
+const BOOKKEEPING: [&str; 12] = [
     "claims",
+    "day_zones",
     "dead_letters",
     "forgotten",
     "history",
