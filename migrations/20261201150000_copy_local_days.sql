@@ -26,7 +26,7 @@ create table raw.toggl_track__day_zones (
     workspace_id bigint not null,
     user_id      bigint not null,
     time_zone    text not null,
-    rules        text not null,
+    rules        bigint not null,
     primary key (workspace_id, user_id)
 );
 comment on table raw.toggl_track__day_zones is
@@ -96,10 +96,10 @@ return array(select generate_series(0, 399));
 comment on function staging.toggl_places() is 'The places of an entry''s days: the first has the place 0, the last 399.';
 
 -- Clocks are changed for months, so that the first moments of all months tell it.
-create function raw.toggl_track__zone_rules(zone text) returns text
-language sql stable set search_path = '' as $function$
-    select md5(string_agg(extract(epoch from at at time zone zone)::text, ',' order by at))
-    from generate_series(timestamptz '2006-01-01 00:00+00', timestamptz '2038-01-01 00:00+00', interval '1 month') at
+create function raw.toggl_track__zone_rules(zone text) returns bigint
+language sql stable set search_path = '' set timezone = 'UTC' as $function$
+    select hashtextextended(string_agg(extract(epoch from at at time zone zone)::text, ',' order by at), 0)
+    from generate_series(timestamptz '2006-01-01', timestamptz '2038-01-01', interval '1 month') at
 $function$;
 comment on function raw.toggl_track__zone_rules(text) is
     'A checksum of how a zone''s clocks go on this server, since Toggl exists.';

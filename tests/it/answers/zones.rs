@@ -47,7 +47,7 @@ async fn what_was_reckoned_by_other_rules_is_reckoned_anew() {
     // As if the server had held another day for right.
     for statement in [
         "update raw.toggl_track__typed_entries set local_day = '2026-01-06'",
-        "update raw.toggl_track__day_zones set rules = 'those of last year'",
+        "update raw.toggl_track__day_zones set rules = rules + 1",
     ] {
         connection.execute(statement).await.unwrap();
     }
@@ -68,14 +68,19 @@ async fn the_copy_goes_by_the_zone_of_the_database_and_by_no_sessions() {
     staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
     let mut reader = shared_postgres().await.unwrap().connect(&database).await.unwrap();
     assert_eq!(day(&mut reader).await, "2026-01-06");
-    // A loader whose role has a setting of its own, and one that was logged in before.
-    for zone in ["America/New_York", "", "nowhere"] {
-        let set = format!("set toggl_track.time_zone = '{zone}'");
+    settle(&mut staged.connection).await;
+    let wanted = ("2026-01-06".to_owned(), "Asia/Tokyo".to_owned());
+    assert_eq!(copied(&mut staged.connection).await, wanted);
+    // Loaders whose roles have settings of their own find nothing to do.
+    for (zone, clock) in [("America/New_York", "Asia/Tokyo"), ("", "UTC"), ("nowhere", "PST8PDT")] {
+        let set = format!("set toggl_track.time_zone = '{zone}'; set timezone = '{clock}'");
         staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
-        settle(&mut staged.connection).await;
-        let wanted = ("2026-01-06".to_owned(), "Asia/Tokyo".to_owned());
-        assert_eq!(copied(&mut staged.connection).await, wanted, "{zone}");
-        assert_eq!(waiting(&mut staged.connection).await, 0, "{zone}");
+        let again: i64 = sqlx::query_scalar("select raw.toggl_track__settle('0')")
+            .fetch_one(&mut staged.connection)
+            .await
+            .unwrap();
+        assert_eq!(again, 0, "{zone}, {clock}");
+        assert_eq!(copied(&mut staged.connection).await, wanted, "{zone}, {clock}");
     }
     assert_eq!(day(&mut reader).await, "2026-01-06");
     let set = "set toggl_track.time_zone = 'America/New_York'";
