@@ -1,15 +1,20 @@
--- Whoever asks for a day or a month had every entry divided at midnight first. Now the copy knows on which local days
--- an entry lies, with indexes on them. That depends on whose entry it is: a person's time zone in which the copy was
--- reckoned is kept, and until a loader has reckoned anew, entries of somebody who has moved are divided as before.
+-- Whoever asked for a day or a month had every entry divided at midnight first. Now the copy knows on which local days
+-- an entry lies, with indexes on them. That depends on whose entry it is: the time zone of each person in which the copy
+-- was reckoned is kept. Until a loader has reckoned anew, the entries of somebody who has moved, which is whose time zone
+-- is another one now, are divided as before.
 
 set local statement_timeout = 0;
+
+-- In the order in which loaders lock that copy it. It is made anew below.
+select pg_advisory_xact_lock(hashtextextended('toggl_track__settle', 0));
+truncate raw.toggl_track__typed_entries;
 
 alter table raw.toggl_track__typed_entries add local_day date, add more_days integer;
 comment on column raw.toggl_track__typed_entries.local_day is
     'The local day of its start, in the time zone of raw.toggl_track__day_zones; null where it is running, where it names no workspace or no person, or where start or end cannot be read.';
 comment on column raw.toggl_track__typed_entries.more_days is
     'On how many local days after that it goes on; 399 at most.';
--- The months as the views write them. Of one column each: of two Postgres expects to read all over the table.
+-- The months as the views write them. One column each: of an index on two Postgres assumes scattered reads.
 create index toggl_track__typed_entries_days on raw.toggl_track__typed_entries (local_day);
 create index toggl_track__typed_entries_months
     on raw.toggl_track__typed_entries ((date_trunc('month', local_day::timestamp)::date));
@@ -26,19 +31,21 @@ create table raw.toggl_track__day_zones (
     workspace_id bigint not null,
     user_id      bigint not null,
     time_zone    text not null,
-    rules        bigint not null,
+    rules        numeric not null,
+    checked_on   date not null default current_date,
     primary key (workspace_id, user_id)
 );
 comment on table raw.toggl_track__day_zones is
-    'In which time zone the local days in raw.toggl_track__typed_entries were reckoned, for everybody who has an entry there.';
+    'In which time zone the local days in raw.toggl_track__typed_entries were reckoned, for everybody who has had an entry there.';
 comment on column raw.toggl_track__day_zones.rules is
     'A checksum of how that zone''s clocks went on this server: an update of the server may change them.';
+comment on column raw.toggl_track__day_zones.checked_on is 'When that was last looked at; once a day.';
 
 -- Who asks for no day needs no zone: the error is for those who do.
 create function staging.toggl_told_time_zone() returns text
-language plpgsql stable parallel safe cost 1 as $function$
+language plpgsql stable parallel safe cost 1 set search_path = pg_catalog, pg_temp as $function$
 declare
-    told text := nullif(trim(current_setting('toggl_track.time_zone', true)), '');
+    told pg_catalog.text := nullif(trim(current_setting('toggl_track.time_zone', true)), '');
 begin
     if told is null or told = any(staging.toggl_usual_time_zones()) then
         return told;
@@ -51,7 +58,7 @@ comment on function staging.toggl_told_time_zone() is
 create or replace function staging.toggl_chosen_time_zone() returns text
 language plpgsql stable parallel safe cost 1 as $function$
 declare
-    told text := staging.toggl_told_time_zone();
+    told pg_catalog.text := staging.toggl_told_time_zone();
 begin
     if told = '?' then
         raise invalid_parameter_value using
@@ -95,30 +102,33 @@ language sql immutable parallel safe
 return array(select generate_series(0, 399));
 comment on function staging.toggl_places() is 'The places of an entry''s days: the first has the place 0, the last 399.';
 
--- Clocks are changed for months, so that the first moments of all months tell it.
-create function raw.toggl_track__zone_rules(zone text) returns bigint
-language sql stable set search_path = '' set timezone = 'UTC' as $function$
-    select hashtextextended(string_agg(extract(epoch from at at time zone zone)::text, ',' order by at), 0)
-    from generate_series(timestamptz '2006-01-01', timestamptz '2038-01-01', interval '1 month') at
+create function raw.toggl_track__zone_rules(zone text) returns numeric
+language sql stable
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set timezone_abbreviations = 'Default' as $function$
+    select sum(hashint8extended(
+        extract(epoch from hour)::bigint, extract(epoch from (hour at time zone zone) - (hour at time zone 'UTC'))::bigint
+    ))
+    from generate_series(timestamptz '2006-01-01', timestamptz '2038-01-01', interval '1 hour') hour
 $function$;
 comment on function raw.toggl_track__zone_rules(text) is
-    'A checksum of how a zone''s clocks go on this server, since Toggl exists.';
+    'A checksum of how a zone''s clocks go on this server, hour by hour, since Toggl exists.';
 
 -- One that the server does not know is an error to whoever asks for a day, and none here.
 create function raw.toggl_track__usual_time_zone() returns text
-language sql stable set search_path = '' as $function$
+language sql stable set search_path = pg_catalog, pg_temp as $function$
     select coalesce((
         select zone.name
-        from pg_catalog.pg_db_role_setting of_all
-        cross join unnest(of_all.setconfig) as setting
-        join pg_catalog.pg_timezone_names zone
-            on lower(zone.name) = lower(trim(substr(setting, length('toggl_track.time_zone=') + 1)))
-        where of_all.setrole = 0
-            and of_all.setdatabase in (
-                0, (select oid from pg_catalog.pg_database where datname = current_database())
-            )
-            and starts_with(setting, 'toggl_track.time_zone=')
-        order by of_all.setdatabase desc
+        from (
+            select trim(substr(setting, length('toggl_track.time_zone=') + 1)) as name
+            from pg_db_role_setting of_all
+            cross join unnest(of_all.setconfig) as setting
+            where of_all.setrole = 0
+                and of_all.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+                and starts_with(setting, 'toggl_track.time_zone=')
+            order by of_all.setdatabase desc
+            limit 1
+        ) told
+        join pg_timezone_names zone on lower(zone.name) = lower(told.name)
         limit 1
     ), '')
 $function$;
@@ -126,10 +136,12 @@ comment on function raw.toggl_track__usual_time_zone() is
     'The time zone that the setting toggl_track.time_zone has for everybody in this database; empty where each person''s own counts.';
 
 create or replace function raw.toggl_track__retype() returns void
-language plpgsql security definer set search_path = '' as $function$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
 begin
     perform pg_advisory_xact_lock(hashtextextended('toggl_track__settle', 0));
-    truncate raw.toggl_track__typed_entries, raw.toggl_track__day_zones, raw.toggl_track__touched;
+    truncate raw.toggl_track__typed_entries, raw.toggl_track__touched;
+    -- Whoever asks for days locks it before the copy, and would wait for this one, which waits for them.
+    delete from raw.toggl_track__day_zones;
     insert into raw.toggl_track__touched (ids)
     select array_agg(source_id)
     from (
@@ -145,18 +157,19 @@ begin
     order by piece;
 end $function$;
 
--- As one value, which the views ask for once. By the rights of its owner, as the views.
+-- By the rights of its owner, as the views are read. A reader's own types, in pg_temp, come last.
 create function raw.toggl_track__moved_users() returns bigint[]
-language plpgsql stable parallel safe security definer cost 1 set search_path = '' as $function$
+language plpgsql stable parallel safe security definer cost 1 set search_path = pg_catalog, pg_temp as $function$
 begin
     return array(select distinct user_id from raw.toggl_track__moved_people);
 end $function$;
 comment on function raw.toggl_track__moved_users() is
-    'Users whose local days are to be reckoned in another time zone than the copy of their entries has.';
+    'Users who have moved: whose local days are to be reckoned in another time zone than the copy of their entries has.';
 
--- Whose clocks go another way than when their days were reckoned: their entries are to be copied anew.
+-- Whose clocks go another way than when their days were reckoned: their entries are to be copied anew. For
+-- raw.toggl_track__settle alone, which has everything locked for it.
 create function raw.toggl_track__follow_moved() returns void
-language plpgsql security definer set search_path = '' as $function$
+language plpgsql set search_path = pg_catalog, pg_temp as $function$
 declare
     workspace_ids bigint[];
     user_ids      bigint[];
@@ -165,24 +178,28 @@ begin
         select
             day_zone.workspace_id,
             day_zone.user_id,
+            day_zone.rules                          as known_rules,
+            moved.user_id is not null               as has_moved,
             coalesce(moved.time_zone, day_zone.time_zone) as time_zone
         from raw.toggl_track__day_zones day_zone
         left join raw.toggl_track__moved_people moved using (workspace_id, user_id)
+        where moved.user_id is not null or day_zone.checked_on <> current_date
     ),
     zone as materialized (
         select time_zone, raw.toggl_track__zone_rules(time_zone) as rules
         from (select distinct time_zone from wanted) each
     ),
-    moved as (
+    checked as (
         update raw.toggl_track__day_zones day_zone
-        set time_zone = zone.time_zone, rules = zone.rules
+        set time_zone = zone.time_zone, rules = zone.rules, checked_on = current_date
         from wanted
         join zone using (time_zone)
         where day_zone.workspace_id = wanted.workspace_id and day_zone.user_id = wanted.user_id
-            and (day_zone.time_zone <> zone.time_zone or day_zone.rules <> zone.rules)
-        returning day_zone.workspace_id, day_zone.user_id
     )
-    select array_agg(workspace_id), array_agg(user_id) into workspace_ids, user_ids from moved;
+    select array_agg(workspace_id), array_agg(user_id) into workspace_ids, user_ids
+    from wanted
+    join zone using (time_zone)
+    where wanted.has_moved or zone.rules <> wanted.known_rules;
     if user_ids is not null then
         insert into raw.toggl_track__touched (ids)
         select array_agg(time_entry_id)
@@ -198,15 +215,22 @@ begin
 end $function$;
 comment on function raw.toggl_track__follow_moved() is
     'Notes the entries of those whose time zone is another one than when the copy was made, or has other rules now.';
+revoke execute on function raw.toggl_track__follow_moved() from public;
 
 -- One statement does all of it, so that all of it sees the same: what is touched meanwhile stays noted. In pieces,
 -- for loaders' statements have little time. The setting tells the view which piece.
 create or replace function raw.toggl_track__settle(quiet interval) returns bigint
-language plpgsql security definer set search_path = '' as $function$
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set timezone_abbreviations = 'Default' as $function$
 declare
     last_touched_id bigint;
     settled         bigint;
+    sessions_zone   text := current_setting('toggl_track.time_zone', true);
 begin
+    -- The views follow their functions after a moment.
+    if to_regclass('raw.toggl_track__moved_people') is null then
+        return 0;
+    end if;
     if not pg_try_advisory_xact_lock(hashtextextended('toggl_track__settle', 0)) then
         return 0;
     end if;
@@ -219,6 +243,7 @@ begin
         having max(touched_at) < clock_timestamp() - quiet
             or min(touched_at) < clock_timestamp() - greatest(quiet, interval '10 minutes')
     ) then
+        perform set_config('toggl_track.time_zone', coalesce(sessions_zone, ''), true);
         return 0;
     end if;
     select max(touched_id) into last_touched_id
@@ -306,7 +331,9 @@ begin
             select
                 entry.ended_at,
                 case
-                    when not is_running and isfinite(started_at) and isfinite(entry.ended_at) is not false
+                    when not is_running
+                        and started_at > timestamptz '0001-01-01' and started_at < timestamptz '20000-01-01'
+                        and isfinite(entry.ended_at) is not false
                         then (started_at at time zone day_zone.time_zone)::date
                 end as day
             from (
@@ -333,7 +360,15 @@ begin
     select count(*) into settled from touched;
     -- Whoever reads on in this transaction is to see everything.
     perform set_config('toggl_track.settle_through', '', true);
+    perform set_config('toggl_track.time_zone', coalesce(sessions_zone, ''), true);
     return settled;
 end $function$;
+
+-- A reader's own types, in pg_temp, come last for these, too.
+alter function raw.toggl_track__touch() set search_path = pg_catalog, pg_temp;
+alter function raw.toggl_track__touch_deleted() set search_path = pg_catalog, pg_temp;
+alter function raw.toggl_track__touch_emptied() set search_path = pg_catalog, pg_temp;
+alter function raw.toggl_track__note_touched(bigint[]) set search_path = pg_catalog, pg_temp;
+alter function raw.toggl_track__confirmed_at(text, bigint, timestamptz, bigint) set search_path = pg_catalog, pg_temp;
 
 select raw.toggl_track__retype();

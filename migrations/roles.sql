@@ -131,7 +131,7 @@ create schema if not exists toggl_track_vault;
 comment on schema toggl_track_vault is 'Toggl''s secrets in the vault, to be read by the role toggl_track_fetcher.';
 
 create or replace function toggl_track_vault.stored() returns table (name text, updated_at timestamptz)
-language plpgsql stable security definer set search_path = '' as $function$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $function$
 begin
     return query
         select s.name::text, s.updated_at::timestamptz from vault.decrypted_secrets s
@@ -140,7 +140,7 @@ end $function$;
 comment on function toggl_track_vault.stored() is 'Names of Toggl''s secrets, without their content.';
 
 create or replace function toggl_track_vault.read(secret_name text) returns text
-language plpgsql stable security definer set search_path = '' as $function$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $function$
 begin
     if secret_name = 'toggl_track' or pg_catalog.starts_with(secret_name, 'toggl_track:') then
         return (select s.decrypted_secret from vault.decrypted_secrets s where s.name = secret_name);
@@ -153,3 +153,20 @@ revoke all on schema toggl_track_vault from public;
 revoke all on all functions in schema toggl_track_vault from public;
 grant usage on schema toggl_track_vault to toggl_track_fetcher;
 grant execute on all functions in schema toggl_track_vault to toggl_track_fetcher;
+
+-- Of a function with its owner's rights a reader's own types, in pg_temp, must come last, and without being named they
+-- come first. Functions of earlier releases are put right here, those of a vault that a loader installed, too.
+do $paths$
+declare
+    thing regprocedure;
+begin
+    for thing in
+        select p.oid
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where p.prosecdef and 'search_path=""' = any(p.proconfig) and pg_has_role(current_user, p.proowner, 'usage')
+            and (n.nspname in ('raw', 'staging', 'toggl_track_vault')
+                or n.nspname = 'vault' and to_regclass('vault.root_key') is not null)
+    loop
+        execute format('alter function %s set search_path = pg_catalog, pg_temp', thing);
+    end loop;
+end $paths$;

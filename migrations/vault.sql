@@ -36,7 +36,7 @@ begin
 
     execute format($definition$
         create function vault._key(purpose text) returns bytea
-        language plpgsql stable security definer set search_path = '' as $function$
+        language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $function$
         declare
             path text := (select r.path from vault.root_key r);
             root text := btrim(pg_catalog.pg_read_file(path, 0, 1000, true), E' \n\r\t');
@@ -53,14 +53,14 @@ begin
 
     execute format($definition$
         create function vault._mac(id uuid, nonce bytea, ciphertext bytea) returns bytea
-        language sql stable security definer set search_path = '' as $function$
+        language sql stable security definer set search_path = pg_catalog, pg_temp as $function$
             select %1$s.hmac(pg_catalog.convert_to(id::text, 'utf8') || nonce || ciphertext, vault._key('mac'), 'sha256')
         $function$
     $definition$, crypto);
 
     execute format($definition$
         create function vault._seal(plaintext text, id uuid, nonce bytea) returns text
-        language plpgsql stable security definer set search_path = '' as $function$
+        language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $function$
         declare
             ciphertext bytea := %1$s.encrypt_iv(pg_catalog.convert_to(plaintext, 'utf8'), vault._key('encrypt'), nonce, 'aes-cbc/pad:pkcs');
         begin
@@ -70,7 +70,7 @@ begin
 
     execute format($definition$
         create function vault._open(sealed text, id uuid, nonce bytea) returns text
-        language plpgsql stable security definer set search_path = '' as $function$
+        language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $function$
         declare
             bytes      bytea := pg_catalog.decode(sealed, 'base64');
             tag        bytea := pg_catalog.substring(bytes, 1, 32);
@@ -95,7 +95,7 @@ begin
         create function vault.create_secret(
             new_secret text, new_name text default null, new_description text default '', new_key_id uuid default null
         ) returns uuid
-        language plpgsql security definer set search_path = '' as $function$
+        language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
         declare
             new_id    uuid  := pg_catalog.gen_random_uuid();
             new_nonce bytea := %1$s.gen_random_bytes(16);
@@ -111,7 +111,7 @@ begin
             secret_id uuid, new_secret text default null, new_name text default null,
             new_description text default null, new_key_id uuid default null
         ) returns void
-        language plpgsql security definer set search_path = '' as $function$
+        language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
         declare
             new_nonce bytea := %1$s.gen_random_bytes(16);
         begin
@@ -126,7 +126,7 @@ begin
     $definition$, crypto);
 
     create function vault._has_key() returns boolean
-    language sql stable security definer set search_path = '' as $function$
+    language sql stable security definer set search_path = pg_catalog, pg_temp as $function$
         select file.size is not null
         from pg_catalog.pg_stat_file((select r.path from vault.root_key r), true) as file
     $function$;

@@ -85,7 +85,8 @@ from (
         part.started_at,
         part.ended_at
     from (
-        select entry.*, zone.time_zone
+        -- Each has a zone. Should the row be lost, no part may be.
+        select entry.*, coalesce(zone.time_zone, 'UTC') as time_zone
         from (
             select entry.*, 0 as place, local_day as day
             from raw.toggl_track__reckoned_entries entry
@@ -101,7 +102,7 @@ from (
                 on between_them.place between 1 and 398
             where more_days > 1
         ) entry
-        join raw.toggl_track__day_zones zone
+        left join raw.toggl_track__day_zones zone
             on zone.workspace_id = entry.workspace_id and zone.user_id = entry.user_id
         union all
         select

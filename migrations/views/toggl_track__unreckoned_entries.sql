@@ -1,5 +1,5 @@
--- Whoever moved is asked for before the entries are, so that these are not read where nobody has. Neither (select …) nor
--- offset stands here, so that several workers of Postgres may read. A zone that the server does not know is an error
+-- The copy is joined to those who have moved, so that it is not read where nobody has. Neither (select …) nor offset
+-- stands here, so that several workers of Postgres may read. A zone that the server does not know is an error
 -- where the zone is asked for.
 create or replace view raw.toggl_track__unreckoned_entries as
 select

@@ -101,12 +101,17 @@ async fn claims(connection: &mut PgConnection, whom: Whom) -> sqlx::Result<Count
     .await
 }
 
-/// In which zone their local days were reckoned. The copy of their entries went with the entries.
+/// In which zone their local days were reckoned. The copy of their entries went with the entries; should one be left, as
+/// of a workspace that its raw row names otherwise, its zone stays, too.
 async fn day_zones(connection: &mut PgConnection, whom: Whom) -> sqlx::Result<Counts> {
     theirs(
         connection,
         whom,
-        "delete from raw.toggl_track__day_zones where user_id = $1 or workspace_id = $2",
+        "delete from raw.toggl_track__day_zones zone
+         where (zone.user_id = $1 or zone.workspace_id = $2) and not exists (
+             select from raw.toggl_track__typed_entries typed
+             where typed.workspace_id = zone.workspace_id and typed.user_id = zone.user_id
+         )",
     )
     .await
 }

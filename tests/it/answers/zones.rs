@@ -47,7 +47,7 @@ async fn what_was_reckoned_by_other_rules_is_reckoned_anew() {
     // As if the server had held another day for right.
     for statement in [
         "update raw.toggl_track__typed_entries set local_day = '2026-01-06'",
-        "update raw.toggl_track__day_zones set rules = rules + 1",
+        "update raw.toggl_track__day_zones set rules = rules + 1, checked_on = checked_on - 1",
     ] {
         connection.execute(statement).await.unwrap();
     }
@@ -136,5 +136,37 @@ async fn somebody_may_have_another_zone_in_each_workspace() {
         let wanted = [(1, "2026-01-05".to_owned()), (2, "2026-01-06".to_owned())];
         assert_eq!(days, wanted, "{way}");
         settle(connection).await;
+    }
+}
+
+/// A type of their own that looks at every value, in the schema that Postgres searches first.
+#[tokio::test]
+async fn a_reader_runs_nothing_with_the_rights_of_the_owner() {
+    let mut staged = one_entry().await;
+    let connection = &mut staged.connection;
+    let role = crate::staging::catalogue::new_role(connection, "nologin").await;
+    let prepare = format!(
+        "grant usage on schema staging to {role}; grant select on all tables in schema staging to {role};
+         set role {role};
+         create function pg_temp.look(pg_catalog.text) returns boolean language plpgsql as $look$
+         begin
+             if current_user <> '{role}' then
+                 raise exception 'this runs as the owner';
+             end if;
+             return true;
+         end $look$;
+         create domain pg_temp.text as pg_catalog.text check (pg_temp.look(value));
+         set search_path = pg_temp, pg_catalog;
+         set toggl_track.time_zone = 'Asia/Chita';"
+    );
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    for sql in [
+        "select staging.toggl_told_time_zone(), staging.toggl_chosen_time_zone()",
+        "select * from staging.stg_toggl_track__wide_entries where day > '2026-01-01'",
+        "select * from staging.stg_toggl_track__daily_entries where day > '2026-01-01'",
+        "select * from staging.stg_toggl_track__time_entries",
+    ] {
+        let done = connection.execute(sql).await;
+        assert!(done.is_ok(), "{sql}: {done:?}");
     }
 }

@@ -96,7 +96,8 @@ async fn installed(folder: &Path) -> PathBuf {
 
 async fn ended_well(scheduler: &Resident, times: usize) {
     let seen = || async { (count(scheduler, "has ended well") >= times).then_some(()) };
-    tests::servers::wait_for("runs that end well", DEADLINE, seen).await.unwrap();
+    let waited = tests::servers::wait_for("runs that end well", DEADLINE, seen).await;
+    waited.unwrap_or_else(|error| panic!("{error}: {}", scheduler.log()));
 }
 
 #[tokio::test]
