@@ -143,8 +143,13 @@ async fn somebody_may_have_another_zone_in_each_workspace() {
 #[tokio::test]
 async fn a_reader_runs_nothing_with_the_rights_of_the_owner() {
     let mut staged = one_entry().await;
-    let connection = &mut staged.connection;
-    let role = crate::staging::catalogue::new_role(connection, "nologin").await;
+    let role = crate::staging::catalogue::new_role(&mut staged.connection, "nologin").await;
+    let database: String = sqlx::query_scalar("select current_database()")
+        .fetch_one(&mut staged.connection)
+        .await
+        .unwrap();
+    // A session of their own, in which nothing has been compiled yet.
+    let mut connection = shared_postgres().await.unwrap().connect(&database).await.unwrap();
     let prepare = format!(
         "grant usage on schema staging to {role}; grant select on all tables in schema staging to {role};
          set role {role};
@@ -159,7 +164,7 @@ async fn a_reader_runs_nothing_with_the_rights_of_the_owner() {
          set search_path = pg_temp, pg_catalog;
          set toggl_track.time_zone = 'Asia/Chita';"
     );
-    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection).await.unwrap();
     for sql in [
         "select staging.toggl_told_time_zone(), staging.toggl_chosen_time_zone()",
         "select * from staging.stg_toggl_track__wide_entries where day > '2026-01-01'",
