@@ -64,7 +64,7 @@ async fn read_so_far(connection: &mut PgConnection) -> i64 {
 async fn a_day_or_a_month_costs_what_it_holds() {
     let mut staged = thousand_entries().await;
     let connection = &mut staged.connection;
-    // A third of all, and a sixtieth.
+    // A day of some eighty, and a month of three.
     let spans: (String, String) = sqlx::query_as(
         "select (current_date - 40)::text, date_trunc('month', now() - interval '40 days')::date::text",
     )

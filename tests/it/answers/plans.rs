@@ -89,12 +89,7 @@ async fn utilisation_is_by_person_and_week_against_their_own_hours_or_the_worksp
 #[tokio::test]
 async fn who_may_read_the_views_may_use_what_they_reckon_with() {
     let mut staged = Staged::start().await;
-    let role = crate::staging::catalogue::new_role(&mut staged.connection, "nologin").await;
-    let grant = format!(
-        "grant usage on schema staging to {role}; grant select on all tables in schema staging to {role};
-         set role {role};"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut staged.connection).await.unwrap();
+    crate::staging::catalogue::become_reader(&mut staged.connection).await;
     for sql in [
         "select staging.toggl_rounded(61, 1, 1), staging.toggl_week(current_date, 1)",
         "set toggl_track.time_zone = 'Asia/Chita'",

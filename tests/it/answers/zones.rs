@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tests::servers::shared_postgres;
 
 use crate::expected::rows::resource;
 use crate::given::batches::WORKSPACE;
+use crate::staging::catalogue::become_reader;
 use crate::staging::staged::{Form, Staged, settle};
 
 /// One entry of user 7, shortly before midnight in UTC, copied.
@@ -16,6 +16,16 @@ async fn one_entry() -> Staged {
     staged.put(resource("time_entries"), 1, &Form::live(entry)).await;
     settle(&mut staged.connection).await;
     staged
+}
+
+/// The zone of the database, for sessions that begin after this.
+async fn set_for_everybody(staged: &mut Staged, zone: &str) {
+    let set = format!(
+        "do $$ begin
+             execute format('alter database %I set toggl_track.time_zone = %L', current_database(), '{zone}');
+         end $$"
+    );
+    staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
 }
 
 /// The day as both views show it.
@@ -60,13 +70,8 @@ async fn what_was_reckoned_by_other_rules_is_reckoned_anew() {
 #[tokio::test]
 async fn the_copy_goes_by_the_zone_of_the_database_and_by_no_sessions() {
     let mut staged = one_entry().await;
-    let database: String = sqlx::query_scalar("select current_database()")
-        .fetch_one(&mut staged.connection)
-        .await
-        .unwrap();
-    let set = format!("alter database \"{database}\" set toggl_track.time_zone = 'Asia/Tokyo'");
-    staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
-    let mut reader = shared_postgres().await.unwrap().connect(&database).await.unwrap();
+    set_for_everybody(&mut staged, "Asia/Tokyo").await;
+    let mut reader = staged.another_session().await;
     assert_eq!(day(&mut reader).await, "2026-01-06");
     settle(&mut staged.connection).await;
     let wanted = ("2026-01-06".to_owned(), "Asia/Tokyo".to_owned());
@@ -96,13 +101,8 @@ async fn the_copy_goes_by_the_zone_of_the_database_and_by_no_sessions() {
 #[tokio::test]
 async fn a_zone_of_the_database_that_is_none_stops_no_copying() {
     let mut staged = one_entry().await;
-    let database: String = sqlx::query_scalar("select current_database()")
-        .fetch_one(&mut staged.connection)
-        .await
-        .unwrap();
-    let set = format!("alter database \"{database}\" set toggl_track.time_zone = 'Mars/Olympus'");
-    staged.connection.execute(AssertSqlSafe(set)).await.unwrap();
-    let mut loader = shared_postgres().await.unwrap().connect(&database).await.unwrap();
+    set_for_everybody(&mut staged, "Mars/Olympus").await;
+    let mut loader = staged.another_session().await;
     loader.execute("select raw.toggl_track__retype()").await.unwrap();
     settle(&mut loader).await;
     assert_eq!(copied(&mut loader).await, ("2026-01-05".to_owned(), "UTC".to_owned()));
@@ -143,17 +143,11 @@ async fn somebody_may_have_another_zone_in_each_workspace() {
 #[tokio::test]
 async fn a_reader_runs_nothing_with_the_rights_of_the_owner() {
     let mut staged = one_entry().await;
-    let role = crate::staging::catalogue::new_role(&mut staged.connection, "nologin").await;
-    let database: String = sqlx::query_scalar("select current_database()")
-        .fetch_one(&mut staged.connection)
-        .await
-        .unwrap();
     // A session of their own, in which nothing has been compiled yet.
-    let mut connection = shared_postgres().await.unwrap().connect(&database).await.unwrap();
+    let mut connection = staged.another_session().await;
+    let role = become_reader(&mut connection).await;
     let prepare = format!(
-        "grant usage on schema staging to {role}; grant select on all tables in schema staging to {role};
-         set role {role};
-         create function pg_temp.look(pg_catalog.text) returns boolean language plpgsql as $look$
+        "create function pg_temp.look(pg_catalog.text) returns boolean language plpgsql as $look$
          begin
              if current_user <> '{role}' then
                  raise exception 'this runs as the owner';

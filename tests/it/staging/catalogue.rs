@@ -122,6 +122,17 @@ pub(crate) async fn new_role(connection: &mut PgConnection, options: &str) -> St
     role
 }
 
+/// Has a session go on as somebody who may read the views of `staging`, and nothing else.
+pub(crate) async fn become_reader(connection: &mut PgConnection) -> String {
+    let role = new_role(connection, "nologin").await;
+    let sql = format!(
+        "grant usage on schema staging to {role}; grant select on all tables in schema staging to {role};
+         set role {role};"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+    role
+}
+
 /// Migrates a fresh database as an ordinary role, after these preparations; `{role}` and
 /// `{database}` stand for the names.
 async fn migrate_as_ordinary_role(preparations: &str) -> Finished {

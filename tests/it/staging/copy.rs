@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tests::servers::{DEADLINE, shared_postgres, wait_for};
+use tests::servers::{DEADLINE, wait_for};
 use tests::toggl::Account;
 use tests::world::World;
 use tokio::runtime::Runtime;
@@ -132,13 +132,8 @@ fn the_view_shows_the_raw_tables_whatever_was_written_since_the_copy_was_made() 
 
 #[tokio::test]
 async fn what_is_written_while_it_is_copied_is_not_lost() {
-    let postgres = shared_postgres().await.unwrap();
     let mut staged = Staged::start().await;
-    let database: String = sqlx::query_scalar("select current_database()")
-        .fetch_one(&mut staged.connection)
-        .await
-        .unwrap();
-    let mut other = postgres.connect(&database).await.unwrap();
+    let mut other = staged.another_session().await;
     let put = |modified| {
         sql(&Step::Put { report: false, id: 1, modified, fetched: 10, running: false, many: 0 })
     };

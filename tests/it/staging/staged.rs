@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use shared::resource::Resource;
 use sqlx::{AssertSqlSafe, PgConnection};
+use tests::servers::shared_postgres;
 
 use crate::given::batches::{WORKSPACE, moment};
 use crate::tables::catalogue::migrated;
@@ -98,6 +99,15 @@ impl Staged {
         let sql = format!("select staging.{function}($1)::text");
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(text);
         query.fetch_one(&mut self.connection).await.unwrap()
+    }
+
+    /// Another session in the same database.
+    pub(crate) async fn another_session(&mut self) -> PgConnection {
+        let database: String = sqlx::query_scalar("select current_database()")
+            .fetch_one(&mut self.connection)
+            .await
+            .unwrap();
+        shared_postgres().await.unwrap().connect(&database).await.unwrap()
     }
 }
 
